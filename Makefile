@@ -1,0 +1,55 @@
+# Two commands: `make run` and `make test`. Both set up .venv first; a second run reuses it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+TESTS ?= tests
+WORKERS ?= 2
+SEARCH_INDEX_FREE := --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+.PHONY: run test check format bench lock clean
+
+run: $(VENV)/runtime
+	$(BIN)/tradesaga up --paper $(ARGS)
+
+test: check
+	$(BIN)/python -m pytest -q -n $(WORKERS) $(TESTS)
+
+check: $(VENV)/development
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/architecture/tidy.py src/tradesaga
+
+format: $(VENV)/development
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/runtime
+	$(BIN)/python -m bench $(ARGS)
+
+# Pins everything with hashes and without index addresses; needs uv on the PATH.
+lock:
+	uv pip compile -q pyproject.toml requirements-build.in --extra embedded --universal \
+	  --python-version 3.11 --generate-hashes $(SEARCH_INDEX_FREE) -o requirements.txt
+	uv pip compile -q pyproject.toml requirements-build.in --extra embedded --extra dev --universal \
+	  --python-version 3.11 --generate-hashes $(SEARCH_INDEX_FREE) -c requirements.txt -o requirements-dev.txt
+
+$(VENV)/python-ok:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/runtime: $(VENV)/python-ok requirements.txt pyproject.toml
+	$(PIP) install -q --require-hashes -r requirements.txt
+	$(PIP) install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/development: $(VENV)/runtime requirements-dev.txt
+	$(PIP) install -q --require-hashes -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

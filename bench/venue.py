@@ -1,0 +1,53 @@
+"""A venue inside the process that fills everything at once: what is left is our own cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+
+from tradesaga.domain.orders import Order, OrderStatus, VenueFill, VenueReport
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.services import Account, Capabilities, Health, VenuePosition
+
+PRICE = Decimal("370.01")
+
+
+class InstantVenue:
+    """Accepts every order and reports it filled in the same answer."""
+
+    capabilities = Capabilities(
+        dedupes=True, query_by_client_id=True, visibility_lag=timedelta(seconds=1)
+    )
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._number = 0
+
+    async def submit(self, order: Order) -> VenueReport:
+        self._number += 1
+        now = self._clock.now()
+        fill = VenueFill(cumulative=order.quantity, quantity=order.quantity, price=PRICE, at=now)
+        return VenueReport(
+            venue_order_id=f"instant-{self._number}",
+            status=OrderStatus.FILLED,
+            source="reply",
+            at=now,
+            filled_quantity=order.quantity,
+            fills=(fill,),
+        )
+
+    async def look_up(self, order: Order) -> VenueReport | None:
+        raise AssertionError("an instant answer leaves nothing to look up")
+
+    async def cancel(self, venue_order_id: str) -> None:
+        raise AssertionError("an instant answer leaves nothing to cancel")
+
+    async def account(self) -> Account:
+        raise NotImplementedError
+
+    async def positions(self) -> Sequence[VenuePosition]:
+        raise NotImplementedError
+
+    async def health(self) -> Health:
+        return Health.HEALTHY

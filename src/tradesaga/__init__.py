@@ -1,0 +1,3 @@
+"""Tradesaga: the orchestrator of an autonomous trading agent."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,179 @@
+"""One neighbour over HTTP: bounded in time and size, and every failure in our own words.
+
+    no connection, connection lost, 5xx, 429, unreadable answer   Unavailable
+    no answer in time                                             DeadlineExceeded
+    a 4xx                                                         the caller reads it
+
+Nothing is repeated here: whether a repeat is safe is for the saga to know. The proxy variables of
+the environment are not followed, nor are redirects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import httpx2
+import msgspec
+
+from tradesaga.domain.errors import DeadlineExceeded, Unavailable
+from tradesaga.ports.services import Health
+
+T = TypeVar("T")
+
+API = "/api/v1"
+ANSWER_BYTES_MAX = 8 * 1024 * 1024
+CONNECTIONS_MAX = 32
+IDLE_SECONDS_MAX = 2.0
+"""Less than servers keep a connection: one that they close just then would lose a request."""
+_OWN_TROUBLE = frozenset({408, 425, 429})
+"""4xx that say nothing about the request."""
+_NO_BUS = "in-memory mode"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer in full: 2xx, or a 4xx about the request itself."""
+
+    status: int
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the neighbour did what was asked."""
+        return 200 <= self.status < 300
+
+
+class _Check(msgspec.Struct):
+    message: str = ""
+
+
+class _Health(msgspec.Struct):
+    status: str
+    checks: dict[str, Any] = {}
+
+
+class ServiceClient:
+    """A pool of connections to one service; `url` has no path, `time_max` bounds each call."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        url: str,
+        time_max: timedelta,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.name = name
+        self._seconds_max = time_max.total_seconds()
+        self._http = httpx2.AsyncClient(
+            base_url=url,
+            transport=transport,
+            timeout=self._seconds_max,
+            trust_env=False,
+            headers={"Accept": "application/json", "User-Agent": "tradesaga"},
+            limits=httpx2.Limits(
+                max_connections=CONNECTIONS_MAX, keepalive_expiry=IDLE_SECONDS_MAX
+            ),
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """One request, one answer.
+
+        Raises:
+            Unavailable, DeadlineExceeded: as the module says; it may have had its effect.
+        """
+        reply = await self._send(method, API + path, params=params, body=body)
+        if not (reply.is_success or 400 <= reply.status < 500) or reply.status in _OWN_TROUBLE:
+            raise Unavailable(f"{self.name} answers {reply.status} to {method} {path}")
+        return reply
+
+    async def read(self, path: str, form: type[T], params: Mapping[str, str] | None = None) -> T:
+        """GET and decode.
+
+        Raises:
+            Unavailable, DeadlineExceeded: no usable answer, 4xx included.
+        """
+        reply = await self.call("GET", path, params=params)
+        if not reply.is_success:
+            raise Unavailable(f"{self.name} answers {reply.status} to GET {path}")
+        return self.decode(reply, form)
+
+    def decode(self, reply: Reply, form: type[T]) -> T:
+        """The body as `form`, numbers without a float between. Raises Unavailable."""
+        try:
+            return msgspec.json.decode(reply.body, type=form)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Unavailable(f"{self.name} gives an unreadable answer: {error}") from error
+
+    async def health(self) -> Health:
+        """What it says of itself; never raises."""
+        try:
+            reply = await self._send("GET", "/health")
+        except (Unavailable, DeadlineExceeded):
+            return Health.UNREACHABLE
+        try:
+            said = self.decode(reply, _Health)
+            state = Health(said.status.lower())
+        except (Unavailable, ValueError):
+            return Health.UNHEALTHY
+        if state is Health.UNREACHABLE or not (reply.is_success or state is Health.DEGRADED):
+            return Health.UNHEALTHY
+        if state is Health.HEALTHY and _works_without_bus(said.checks):
+            return Health.DEGRADED
+        return state
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        try:
+            # The client's own limit is per read: an answer in drops would outlast it.
+            async with asyncio.timeout(self._seconds_max):
+                async with self._http.stream(
+                    method, path, params=params, content=body, headers=headers
+                ) as response:
+                    return Reply(status=response.status_code, body=await self._body(response))
+        except (TimeoutError, httpx2.TimeoutException) as error:
+            raise DeadlineExceeded(
+                f"{self.name} gives no answer to {method} {path} within {self._seconds_max:g} s"
+            ) from error
+        except (OSError, httpx2.HTTPError) as error:
+            reason = str(error) or type(error).__name__
+            raise Unavailable(
+                f"{self.name} gives no answer to {method} {path}: {reason}"
+            ) from error
+
+    async def _body(self, response: httpx2.Response) -> bytes:
+        body = bytearray()
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > ANSWER_BYTES_MAX:
+                raise Unavailable(f"{self.name} answers with more than {ANSWER_BYTES_MAX} bytes")
+        return bytes(body)
+
+
+def _works_without_bus(checks: Mapping[str, Any]) -> bool:
+    """Whether the service has lost the bus and talks to itself, which it calls healthy."""
+    check = checks.get("eventbus") or checks.get("eventBus")
+    said = check.get("message", "") if isinstance(check, dict) else check
+    return _NO_BUS in str(said).lower()

@@ -1,0 +1,79 @@
+"""Prices over HTTP: the market-data service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Annotated
+
+import httpx2
+import msgspec
+from structlog import get_logger
+
+from tradesaga.adapters.http.client import ServiceClient
+from tradesaga.domain.market import Quote
+from tradesaga.domain.money import is_usable
+from tradesaga.ports.services import Health
+
+log = get_logger(__name__)
+
+SYMBOLS_MAX = 100
+"""Symbols of one request: the address stays short."""
+
+
+class _Quotes(msgspec.Struct):
+    quotes: list[msgspec.Raw]
+
+
+class _Quote(msgspec.Struct):
+    symbol: str
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
+    price: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+
+
+class HttpMarketData:
+    """Implements `ports.services.MarketData`. A quote that cannot be read is no quote."""
+
+    def __init__(
+        self, *, url: str, time_max: timedelta, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
+        self._client = ServiceClient(
+            name="market-data", url=url, time_max=time_max, transport=transport
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """The last known quotes, in requests of `SYMBOLS_MAX` one after the other."""
+        wanted = list(dict.fromkeys(symbols))
+        found: dict[str, Quote] = {}
+        for first in range(0, len(wanted), SYMBOLS_MAX):
+            part = wanted[first : first + SYMBOLS_MAX]
+            said = await self._client.read("/quotes", _Quotes, {"symbols": ",".join(part)})
+            quotes = [quote for quote in map(_read, said.quotes) if quote is not None]
+            found |= {quote.symbol: quote for quote in quotes if quote.symbol in part}
+        return found
+
+    async def health(self) -> Health:
+        """What it says of itself."""
+        return await self._client.health()
+
+
+def _read(text: msgspec.Raw) -> Quote | None:
+    """One quote; a price that is zero, negative or absurd is no price."""
+    try:
+        said = msgspec.json.decode(text, type=_Quote)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        log.warning("quote_unreadable", error=str(error))
+        return None
+    prices = [price if is_usable(price) else None for price in (said.bid, said.ask, said.price)]
+    if prices == [None, None, None]:
+        return None
+    bid, ask, last = prices
+    at = said.timestamp.astimezone(UTC)
+    return Quote(symbol=said.symbol, bid=bid, ask=ask, last=last, at=at)

@@ -1,0 +1,216 @@
+"""The event bus on NATS JetStream.
+
+`run` owns everything that lives: one connection, and one pulling loop for each durable consumer,
+all in one TaskGroup. The first that fails ends them all, and after a pause everything is built
+anew from the connection up: streams and consumers that are gone are made again, whatever
+happened. Neither `publish` nor the deliveries notice more than a delay.
+
+Pauses are real time: market time may stand still. Nothing is lost by an end: what was delivered
+and not acknowledged is delivered again after the server's ack wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from datetime import timedelta
+
+import nats.errors
+from nats.aio.msg import Msg
+from structlog import get_logger
+
+from tradesaga.adapters.nats import topology
+from tradesaga.adapters.nats.delivery import NatsDelivery
+from tradesaga.adapters.nats.envelope import Unreadable, encode
+from tradesaga.adapters.nats.link import Link, opened
+from tradesaga.adapters.nats.payloads import decode_event
+from tradesaga.adapters.nats.provisioning import (
+    Consumer,
+    StreamLimits,
+    ensure_consumers,
+    ensure_streams,
+)
+from tradesaga.adapters.nats.pull import pull
+from tradesaga.domain.errors import Refused, Unavailable
+from tradesaga.domain.events import Incoming
+from tradesaga.ports.bus import Delivery, Published
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.records import OutboxRow
+
+log = get_logger(__name__)
+
+WAITING_MAX = 256
+"""Deliveries that wait for the engine; far fewer than it handles within the server's ack wait."""
+PAUSE_FIRST = timedelta(milliseconds=100)
+PAUSE_MAX = timedelta(seconds=1)
+OPEN_TIME_MAX = timedelta(seconds=3)
+PREPARE_TIME_MAX = timedelta(seconds=30)
+RETRY_AFTER = timedelta(seconds=1)
+
+
+class NatsBus:
+    """Implements `ports.bus.Bus`; useless until somebody runs `run`.
+
+    `url` names one server or several with commas. Two processes with one `durable_prefix` share
+    the messages between them: only the holder of the agent's lease may run it.
+    """
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        token: str,
+        clock: Clock,
+        publish_prefix: str,
+        subscriptions: Sequence[str],
+        durable_prefix: str = "tradesaga",
+        publish_time_max: timedelta = timedelta(seconds=2),
+        retry_after: timedelta = RETRY_AFTER,
+        limits: StreamLimits | None = None,
+    ) -> None:
+        self._url = url
+        self._token = token
+        self._clock = clock
+        self._publish_prefix = publish_prefix
+        self._subjects = topology.subscriptions(subscriptions)
+        self._streams = topology.streams(publish_prefix, subscriptions)
+        self._durable_prefix = durable_prefix
+        self._publish_seconds_max = publish_time_max.total_seconds()
+        self._retry_after = retry_after
+        self._limits = limits or StreamLimits()
+        self._waiting: asyncio.Queue[NatsDelivery] = asyncio.Queue(WAITING_MAX)
+        self._ready = asyncio.Event()
+        self._link: Link | None = None
+
+    # ---- the port -----------------------------------------------------------------------------
+
+    async def publish(self, row: OutboxRow) -> Published:
+        """Return when the bus has stored the event; waits for a connection within its time."""
+        subject = topology.subject_of(self._publish_prefix, row.type)
+        headers = {"Nats-Msg-Id": row.event_id}
+        try:
+            async with asyncio.timeout(self._publish_seconds_max) as bound:
+                await self._ready.wait()
+                link = self._link
+                assert link is not None
+                with link.cut_short(bound):
+                    stored = await link.jetstream.publish(
+                        subject, encode(row), timeout=2 * self._publish_seconds_max, headers=headers
+                    )
+        except (TimeoutError, OSError, nats.errors.Error) as error:
+            reason = str(error) or "no acknowledgement in time"
+            raise Unavailable(f"event {row.event_id} on {subject}: {reason}") from error
+        return Published(stream_sequence=stored.seq, duplicate=bool(stored.duplicate))
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        """All subscribed events for ever; one reader."""
+        while True:
+            yield await self._waiting.get()
+
+    def is_connected(self) -> bool:
+        """Whether the connection stands and all consumers are in place."""
+        return self._link is not None and self._link.is_open
+
+    # ---- the loop -----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Hold the connection and take what comes, for ever; ends by cancellation alone."""
+        pause = PAUSE_FIRST
+        while True:
+            was_ready = False
+            try:
+                async with self._opened() as link:
+                    consumers = await self._prepare(link)
+                    was_ready = True
+                    await self._serve(link, consumers)
+            except* (Unavailable, TimeoutError, OSError, nats.errors.Error) as ends:
+                log.warning("bus_lost", reasons=_reasons(ends))
+            except* Refused as ends:
+                _report_refusal(ends)
+            pause = PAUSE_FIRST if was_ready else min(2 * pause, PAUSE_MAX)
+            await _real_pause(pause)
+
+    async def until_connected(self) -> None:
+        """Return when events can be published and are listened to."""
+        await self._ready.wait()
+
+    def _opened(self) -> AbstractAsyncContextManager[Link]:
+        return opened(
+            self._url,
+            self._token,
+            name=self._durable_prefix,
+            open_seconds_max=OPEN_TIME_MAX.total_seconds(),
+            request_seconds_max=OPEN_TIME_MAX.total_seconds(),
+        )
+
+    async def _prepare(self, link: Link) -> tuple[Consumer, ...]:
+        async with asyncio.timeout(PREPARE_TIME_MAX.total_seconds()) as bound:
+            with link.cut_short(bound):
+                await ensure_streams(link, self._streams, self._limits)
+                return await ensure_consumers(link, self._subjects, self._durable_prefix)
+
+    async def _serve(self, link: Link, consumers: Sequence[Consumer]) -> None:
+        self._link = link
+        self._ready.set()
+        log.info("bus_connected", consumers=len(consumers))
+        try:
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(link.until_lost(), name="bus-link")
+                for consumer in consumers:
+                    loops.create_task(self._take(link, consumer), name=f"bus-{consumer.name}")
+        finally:
+            self._ready.clear()
+            self._link = None
+
+    async def _take(self, link: Link, consumer: Consumer) -> None:
+        async with aclosing(pull(link, stream=consumer.stream, consumer=consumer.name)) as messages:
+            async for message in messages:
+                await self._waiting.put(self._delivery(message))
+
+    def _delivery(self, message: Msg) -> NatsDelivery:
+        incoming: Incoming | None = None
+        problem = ""
+        try:
+            incoming = decode_event(message.data, self._clock.now())
+        except Unreadable as error:
+            problem = str(error)
+        return NatsDelivery(
+            incoming=incoming,
+            problem=problem,
+            subject=message.subject,
+            body=message.data,
+            reply=message.reply,
+            answer=self._answer,
+            retry_after=self._retry_after,
+        )
+
+    async def _answer(self, reply: str, body: bytes) -> None:
+        link = self._link
+        try:
+            if link is None:
+                raise Unavailable("not connected")  # noqa: TRY301 -- told like a failing send
+            await link.client.publish(reply, body)
+        except (Unavailable, OSError, nats.errors.Error) as error:
+            log.debug("bus_answer_lost", answer=body.decode(), error=str(error))
+
+
+async def _real_pause(time_max: timedelta) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(time_max.total_seconds()):
+            await asyncio.Event().wait()
+
+
+def _report_refusal(ends: BaseExceptionGroup[Refused]) -> None:
+    log.error("bus_refuses_login", reasons=_reasons(ends), remedy="check eventBus.token")
+
+
+def _reasons(ends: BaseExceptionGroup[BaseException]) -> list[str]:
+    """The text of every failure below, without the groups around it."""
+    found = []
+    for error in ends.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            found += _reasons(error)
+        else:
+            found.append(str(error) or type(error).__name__)
+    return found

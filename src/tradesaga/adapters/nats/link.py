@@ -1,0 +1,127 @@
+"""One connection to NATS, from its opening to its loss; it never reconnects by itself.
+
+The client library reconnects too, but its way back differs from its way in: after some errors it
+closes for ever, and streams or consumers that are gone stay gone. Here a lost connection ends the
+link, and the bus opens the next one exactly as the first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import NoReturn
+
+import nats.errors
+from nats.aio.client import Client
+from nats.js.client import JetStreamContext
+from structlog import get_logger
+
+from tradesaga.domain.errors import Refused, Unavailable
+
+log = get_logger(__name__)
+
+PING_SECONDS = 5
+PINGS_MISSED_MAX = 2
+CLOSE_SECONDS_MAX = 2.0
+
+
+class Link:
+    """A connection that stands, or has stood."""
+
+    def __init__(self, client: Client, request_seconds_max: float) -> None:
+        self.client = client
+        self.jetstream: JetStreamContext = client.jetstream(timeout=request_seconds_max)
+        self._closed = asyncio.Event()
+        self._bounds: set[asyncio.Timeout] = set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it stands at this moment."""
+        return self.client.is_connected and not self._closed.is_set()
+
+    @contextmanager
+    def cut_short(self, bound: asyncio.Timeout) -> Iterator[None]:
+        """Let `bound` run out at once when the link is lost: no answer will come over it."""
+        self._bounds.add(bound)
+        try:
+            if not self.is_open:
+                self._expire(bound)
+            yield
+        finally:
+            self._bounds.discard(bound)
+
+    async def until_lost(self) -> NoReturn:
+        """Wait for its end.
+
+        Raises:
+            Unavailable: it has come.
+        """
+        await self._closed.wait()
+        raise Unavailable("the connection to NATS is lost")
+
+    async def on_closed(self) -> None:
+        """For the client alone: it has closed."""
+        self._closed.set()
+        for bound in self._bounds:
+            self._expire(bound)
+
+    def _expire(self, bound: asyncio.Timeout) -> None:
+        if not bound.expired():
+            bound.reschedule(asyncio.get_running_loop().time())
+
+
+@asynccontextmanager
+async def opened(
+    url: str, token: str, *, name: str, open_seconds_max: float, request_seconds_max: float
+) -> AsyncIterator[Link]:
+    """A link to the first server of `url` (several with commas) that answers.
+
+    Raises:
+        Unavailable: none answers in time.
+        Refused: the login is wrong.
+    """
+    client = Client()
+    link = Link(client, request_seconds_max)
+    try:
+        await _connect(client, link, url, token, name=name, seconds_max=open_seconds_max)
+        yield link
+    finally:
+        # Also after a failed connect: the client leaves its socket open otherwise.
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                await client.close()
+        except (TimeoutError, OSError, nats.errors.Error) as error:
+            log.debug("bus_close_failed", error=str(error))
+
+
+async def _connect(
+    client: Client, link: Link, url: str, token: str, *, name: str, seconds_max: float
+) -> None:
+    seen: list[Exception] = []
+
+    async def remember(error: Exception) -> None:  # the library would print a traceback
+        seen.append(error)
+        del seen[:-1]
+        log.debug("bus_client_error", error=str(error))
+
+    try:
+        async with asyncio.timeout(seconds_max):
+            await client.connect(
+                servers=url.split(","),
+                token=token or None,
+                name=name,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,  # 0 would mean for ever
+                reconnect_time_wait=0,
+                connect_timeout=max(1, int(seconds_max)),
+                ping_interval=PING_SECONDS,
+                max_outstanding_pings=PINGS_MISSED_MAX,
+                error_cb=remember,
+                closed_cb=link.on_closed,
+            )
+    except (OSError, TimeoutError, nats.errors.Error) as error:
+        if "authorization" in str(error).lower():
+            raise Refused("NATS refuses the token", code="authorization_violation") from error
+        reason = str(seen[-1] if seen else error) or "no answer in time"
+        raise Unavailable(f"NATS cannot be reached: {reason}") from error

@@ -1,0 +1,1 @@
+"""Journal, readers, lease and migrations on Postgres."""

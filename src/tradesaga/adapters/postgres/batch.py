@@ -1,0 +1,144 @@
+"""What one call of `apply` writes: Changes numbered, hashed and laid out as its parameters.
+
+A Change is encoded when it is handed in, by its caller, and numbered when its batch is made: only
+then is it known what stands before it. No row is claimed twice in a batch, so whatever the
+database refuses can be told from what the batch itself wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from typing import Any
+
+from tradesaga.adapters.postgres.chain import LogRow, event_id_of, hash_of
+from tradesaga.adapters.postgres.encoding import (
+    Key,
+    Operation,
+    Part,
+    encode_rows,
+    to_json,
+    to_wire,
+)
+from tradesaga.domain.errors import Invalid
+from tradesaga.domain.ids import AgentId
+from tradesaga.ports.journal import Change, Entry
+
+_LOG_COLUMNS = 14
+STATEMENT = "select apply({})".format(
+    ", ".join(f"${number}" for number in range(1, 6 + 1 + len(Operation) + _LOG_COLUMNS))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where an agent's log ends: the epoch in force, the last sequence and its hash."""
+
+    epoch: int
+    seq: int
+    hash: bytes
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """A Change on its way; `done` gets the sequence of its last entry, or the refusal."""
+
+    agent_id: AgentId
+    epoch: int
+    parts: Sequence[Part]
+    keys: Sequence[Key]
+    log: Sequence[LogRow]
+    done: asyncio.Future[int]
+
+    def refuse(self, reason: Exception) -> None:
+        """Tell the caller, if it still waits."""
+        if not self.done.done():
+            self.done.set_exception(reason)
+
+
+def encode(change: Change, done: asyncio.Future[int]) -> Pending:
+    """The Change as it will be written. Raises Invalid when it cannot be."""
+    assert change.entries, "a change has at least one log entry"
+    if change.at.tzinfo is None:
+        raise Invalid([f"the change of {change.at} is at a time without a zone"])
+    parts, keys = encode_rows(change.agent_id, change.rows)
+    try:
+        log = [_log_row(change, entry) for entry in change.entries]
+    except (TypeError, UnicodeError, OverflowError) as error:
+        raise Invalid([f"a log entry cannot be stored: {error}"]) from error
+    return Pending(change.agent_id, change.epoch, parts, keys, log, done)
+
+
+def _log_row(change: Change, entry: Entry) -> LogRow:
+    event = entry.event
+    return LogRow(
+        change.at.astimezone(UTC),
+        entry.kind,
+        entry.subject,
+        entry.actor,
+        to_json(entry.body).decode(),
+        None if event is None else event.type,
+        None if event is None else to_wire(event.payload).decode(),
+        None if event is None else event.correlation_id,
+        None if event is None else event.causation_id,
+    )
+
+
+@dataclass(slots=True)
+class Batch:
+    """Changes that are written together; `begin` and `end` are the heads before and after."""
+
+    changes: list[Pending] = field(default_factory=list)
+    begin: dict[AgentId, Head] = field(default_factory=dict)
+    end: dict[AgentId, Head] = field(default_factory=dict)
+    _last: list[int] = field(default_factory=list)
+    _keys: set[Key] = field(default_factory=set)
+    _tables: list[list[bytes]] = field(default_factory=lambda: [[] for _ in Operation])
+    _log: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def admits(self, change: Pending) -> bool:
+        """Whether none of the Change's rows is claimed already."""
+        return self._keys.isdisjoint(change.keys)
+
+    def add(self, change: Pending, head: Head) -> None:
+        """Number `change` after those of its agent; `head` is where the agent's log stands."""
+        agent_id = change.agent_id
+        self.begin.setdefault(agent_id, head)
+        at = self.end.get(agent_id, head)
+        seq, digest = at.seq, at.hash
+        for row in change.log:
+            seq += 1
+            digest = hash_of(digest, agent_id, seq, at.epoch, row)
+            event_id = None if row.event_type is None else event_id_of(agent_id, seq)
+            said = (row.at, at.epoch, row.kind, row.subject, row.actor, row.body, row.event_type)
+            links = (row.event_payload, row.correlation_id, row.causation_id)
+            self._log.append((agent_id, seq, *said, event_id, *links, digest))
+        self.end[agent_id] = Head(at.epoch, seq, digest)
+        self.changes.append(change)
+        self._last.append(seq)
+        self._keys.update(change.keys)
+        for operation, row_json in change.parts:
+            self._tables[operation].append(row_json)
+
+    def arguments(self) -> list[object]:
+        """The parameters of STATEMENT."""
+        agents = sorted(self.begin)  # one order of locks for all writers
+        ends = [self.end[agent_id] for agent_id in agents]
+        return [
+            agents,
+            [end.epoch for end in ends],
+            [self.begin[agent_id].seq for agent_id in agents],
+            [end.seq for end in ends],
+            [end.hash for end in ends],
+            [len(rows) for rows in self._tables],
+            *((b"[%b]" % b",".join(rows)).decode() if rows else None for rows in self._tables),
+            *zip(*self._log, strict=True),
+        ]
+
+    def succeed(self) -> None:
+        """Tell every caller its sequence."""
+        for change, seq in zip(self.changes, self._last, strict=True):
+            if not change.done.done():
+                change.done.set_result(seq)

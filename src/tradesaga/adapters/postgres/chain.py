@@ -1,0 +1,55 @@
+"""The hash chain of an agent's log: what a hash covers, and the check of a stored chain.
+
+`hash = sha256(hash before, place, header, body, payload)`: the place is agent, sequence and epoch,
+the header a canonical JSON array of the other columns; body and payload are stored as the very
+text that was hashed. So a changed column,
+a missing row and a row out of place are found; only a chain rewritten to its end is not, unless a
+hash of it was kept elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from tradesaga.adapters.postgres.encoding import to_json
+from tradesaga.domain.ids import AgentId, derived
+
+GENESIS = bytes(32)
+"""The hash before an agent's first row."""
+
+
+@dataclass(slots=True)
+class LogRow:
+    """One row of `journal_log` before it is numbered; `at` is UTC, body and payload are JSON."""
+
+    at: datetime
+    kind: str
+    subject: str
+    actor: str
+    body: str
+    event_type: str | None
+    event_payload: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    content: bytes = field(init=False)
+    """What the hash covers, but for the row's place."""
+
+    def __post_init__(self) -> None:
+        header = (self.at, self.kind, self.subject, self.actor, self.event_type)
+        names = (self.correlation_id, self.causation_id)
+        body = (self.body + (self.event_payload or "")).encode()
+        self.content = to_json((*header, *names)) + body
+
+
+def hash_of(before: bytes, agent_id: AgentId, seq: int, epoch: int, row: LogRow) -> bytes:
+    """The hash of `row` as number `seq` of its agent, after a row with the hash `before`."""
+    place = b"%b%b %d %d " % (before, agent_id.bytes, seq, epoch)
+    return sha256(place + row.content).digest()
+
+
+def event_id_of(agent_id: AgentId, seq: int) -> UUID:
+    """The id of the event in row `seq`: the same however often it is asked for."""
+    return derived(agent_id, "event", seq)

@@ -1,0 +1,113 @@
+"""Rows to values: the columns come in the order of the fields, so a row is read by position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from decimal import Decimal
+from typing import Any, TypeAlias, TypeVar
+
+import asyncpg
+import msgspec
+
+from tradesaga.adapters.postgres.connection import Connection
+from tradesaga.domain.agent import Agent, AgentStatus, Mode
+from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
+from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
+from tradesaga.domain.orders import (
+    Order,
+    OrderStatus,
+    OrderType,
+    Reservation,
+    ReservationState,
+    Side,
+    Trade,
+)
+from tradesaga.domain.saga import Saga, SagaStatus
+from tradesaga.domain.strategies import Strategy, StrategyStatus
+from tradesaga.domain.trade_messages import TradeState
+from tradesaga.ports.journal import CycleLog
+
+Value = TypeVar("Value")
+Row: TypeAlias = "asyncpg.Record | tuple[Any, ...]"
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+async def set_codecs(connection: Connection) -> None:
+    """Let JSON columns come as objects whose numbers are int or Decimal."""
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name,
+            schema="pg_catalog",
+            encoder=lambda value: _encode(value).decode(),
+            decoder=_decode,
+            format="text",
+        )
+
+
+def _errors(stored: Sequence[Mapping[str, Any]] | None) -> tuple[CycleError, ...]:
+    return tuple(
+        CycleError(strategy_id=error.get("strategy_id"), error=str(error.get("error", "")))
+        for error in stored or ()
+    )
+
+
+def _denials(stored: Sequence[Mapping[str, str]]) -> tuple[Denial, ...]:
+    return tuple(Denial(code=d["code"], message=d["message"]) for d in stored)
+
+
+def _or_empty(stored: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return stored or {}
+
+
+_CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
+    Agent: {"status": AgentStatus, "mode": Mode, "pause_reasons": frozenset},
+    Strategy: {"status": StrategyStatus, "symbols": tuple},
+    Cycle: {
+        "type": CycleType,
+        "triggered_by": TriggeredBy,
+        "status": CycleStatus,
+        "errors": _errors,
+        "metadata": _or_empty,
+    },
+    CycleLog: {"context": _or_empty},
+    Decision: {"action": Action, "verdict": Verdict, "denials": _denials},
+    Saga: {"status": SagaStatus},
+    Order: {"side": Side, "type": OrderType, "status": OrderStatus},
+    Reservation: {"state": ReservationState},
+    Trade: {"side": Side},
+}
+
+
+def field_names(cls: type) -> tuple[str, ...]:
+    """The fields of a stored type, in the order in which the queries name their columns."""
+    return tuple(field.name for field in fields(cls))
+
+
+def reader(cls: type[Value]) -> Callable[[Row], Value]:
+    """A function that makes a value of a row."""
+    names = field_names(cls)
+    conversions = tuple(_CONVERSIONS.get(cls, {}).items())
+
+    def read(row: Row) -> Value:
+        values = dict(zip(names, row, strict=True))
+        for name, convert in conversions:
+            values[name] = convert(values[name])
+        return cls(**values)
+
+    return read
+
+
+_saga, _order, _reservation = reader(Saga), reader(Order), reader(Reservation)
+_ORDER_AT = len(field_names(Saga))
+_RESERVATION_AT = _ORDER_AT + len(field_names(Order))
+
+
+def read_trade(row: Row) -> TradeState:
+    """Saga, order and reservation side by side in one row."""
+    return TradeState(
+        saga=_saga(row[:_ORDER_AT]),
+        order=_order(row[_ORDER_AT:_RESERVATION_AT]),
+        reservation=_reservation(row[_RESERVATION_AT:]),
+    )

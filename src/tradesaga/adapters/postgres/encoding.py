@@ -1,0 +1,238 @@
+"""Values to the JSON objects that `apply` writes: one operation per kind of row.
+
+Decimals travel as JSON strings and become `numeric`, so no digit is lost; where the column itself
+is JSON they are JSON numbers. An update carries only what may change. Refused at this door, as
+`Invalid`: a naive time, text that is no UTF-8, a value of another agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from enum import IntEnum, auto
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+
+from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.cycle import Cycle
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.errors import Invalid
+from tradesaga.domain.ids import AgentId
+from tradesaga.domain.orders import Fill, Order, Reservation, Trade
+from tradesaga.domain.saga import Saga
+from tradesaga.domain.strategies import Strategy
+from tradesaga.ports.journal import (
+    Add,
+    CycleLog,
+    DeadLetter,
+    InboxEntry,
+    Insert,
+    PositionDelta,
+    Row,
+    Update,
+)
+
+to_json = msgspec.json.Encoder(order="deterministic").encode
+"""Canonical: keys sorted, Decimals as strings with every digit."""
+to_wire = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+"""As events leave: Decimals as JSON numbers."""
+_encode = msgspec.json.Encoder().encode
+
+
+class Operation(IntEnum):
+    """The parameters of `apply`, in its order."""
+
+    AGENT_NEW = 0
+    AGENT_SET = auto()
+    COUNTS_ADD = auto()
+    STRATEGY_NEW = auto()
+    STRATEGY_SET = auto()
+    CYCLE_NEW = auto()
+    CYCLE_SET = auto()
+    CYCLE_LOG = auto()
+    DECISION_NEW = auto()
+    SAGA_NEW = auto()
+    SAGA_SET = auto()
+    ORDER_NEW = auto()
+    ORDER_SET = auto()
+    VENUE_ID = auto()
+    RESERVATION_NEW = auto()
+    RESERVATION_SET = auto()
+    FILL_NEW = auto()
+    TRADE_NEW = auto()
+    POSITION_ADD = auto()
+    INBOX_NEW = auto()
+    DEAD_LETTER = auto()
+
+
+Key = tuple[str, str]
+"""Table and key of a row, as `apply` names what it refuses."""
+Part = tuple[Operation, bytes]
+"""One row for one parameter of `apply`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How one type is stored; `changing` are the fields that an update carries."""
+
+    table: str
+    insert: Operation
+    update: Operation | None = None
+    changing: tuple[str, ...] = ()
+    special: Mapping[str, Callable[[Any], object]] | None = None
+
+
+def _numbers(values: Mapping[str, object]) -> dict[str, object]:
+    """A mapping whose Decimals are JSON numbers that no reader takes for integers."""
+    return {name: _number(value) for name, value in values.items()}
+
+
+def _number(value: object) -> object:
+    if not isinstance(value, Decimal):
+        return value
+    if not value.is_finite():
+        raise Invalid([f"{value} is no amount"])
+    text = format(value, "f")
+    return msgspec.Raw((text if "." in text else text + ".0").encode())
+
+
+def _fields(cls: type, *without: str) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls) if field.name not in without)
+
+
+def _names(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+_KINDS: Mapping[type, _Kind] = {
+    Agent: _Kind("agent_status", Operation.AGENT_NEW, Operation.AGENT_SET, _fields(Agent)),
+    Strategy: _Kind(
+        "strategies",
+        Operation.STRATEGY_NEW,
+        Operation.STRATEGY_SET,
+        _fields(Strategy, "external_id", "created_at"),
+        {"parameters": _numbers},
+    ),
+    Cycle: _Kind(
+        "cycles",
+        Operation.CYCLE_NEW,
+        Operation.CYCLE_SET,
+        _fields(Cycle, "type", "triggered_by", "scheduled_at", "started_at", "epoch"),
+        {"metadata": _numbers},
+    ),
+    Decision: _Kind("decisions", Operation.DECISION_NEW),
+    Saga: _Kind(
+        "sagas",
+        Operation.SAGA_NEW,
+        Operation.SAGA_SET,
+        _names("id agent_id updated_at status cursor attempt due pivoted partial reason version"),
+    ),
+    Order: _Kind(
+        "orders",
+        Operation.ORDER_NEW,
+        Operation.ORDER_SET,
+        _names(
+            "id agent_id status venue_order_id filled_quantity filled_value fees sends lookups"
+            " unknown_since cancel_wanted_at cancel_requested_at submitted_at acked_at ended_at"
+            " evidence version"
+        ),
+    ),
+    Reservation: _Kind(
+        "reservations",
+        Operation.RESERVATION_NEW,
+        Operation.RESERVATION_SET,
+        _names("id agent_id consumed released state closed_at version"),
+    ),
+    Fill: _Kind("fills", Operation.FILL_NEW),
+    Trade: _Kind("trades", Operation.TRADE_NEW),
+}
+_ADDITIONS: Mapping[type, Operation] = {
+    CycleLog: Operation.CYCLE_LOG,
+    InboxEntry: Operation.INBOX_NEW,
+    DeadLetter: Operation.DEAD_LETTER,
+    PositionDelta: Operation.POSITION_ADD,
+    AgentCounts: Operation.COUNTS_ADD,
+}
+
+
+def encode_rows(agent_id: AgentId, rows: tuple[Row, ...]) -> tuple[list[Part], list[Key]]:
+    """The parts for `apply`, and the keys that the rows claim: each at most once in a batch.
+
+    Raises:
+        Invalid: a value that cannot be stored as it is.
+    """
+    parts: list[Part] = []
+    keys: list[Key] = []
+    try:
+        for row in rows:
+            kind = _KINDS.get(type(row.value))
+            if kind is None:
+                parts.append(_addition(agent_id, row))
+                if isinstance(row.value, InboxEntry):
+                    keys.append(("inbox", row.value.event_id))
+            else:
+                parts.extend(_stored(agent_id, row, kind))
+                assert not isinstance(row.value, CycleLog | InboxEntry | DeadLetter)
+                assert not isinstance(row.value, PositionDelta | AgentCounts)
+                keys.append((kind.table, str(row.value.id)))
+    except (TypeError, UnicodeError, OverflowError) as error:
+        raise Invalid([f"a row cannot be stored: {error}"]) from error
+    if len(set(keys)) < len(keys):
+        raise Invalid([f"a change touches a row twice: {', '.join(map(str, keys))}"])
+    return parts, keys
+
+
+def _stored(agent_id: AgentId, row: Row, kind: _Kind) -> Iterator[Part]:
+    value: Any = row.value
+    owner = value.id if isinstance(value, Agent) else value.agent_id
+    if owner != agent_id:
+        raise Invalid([f"{kind.table} {value.id} belongs to agent {owner}, not to {agent_id}"])
+    check_times(value)
+    names = kind.changing if isinstance(row, Update) else None
+    operation = kind.update if isinstance(row, Update) else kind.insert
+    if operation is None or isinstance(row, Add):
+        raise Invalid([f"a row of {kind.table} is only inserted"])
+    if names is None and kind.special is None:
+        yield operation, _encode(value)
+    else:
+        names = names or _fields(type(value))
+        content = dict(zip(names, attrgetter(*names)(value), strict=True))
+        for name, convert in (kind.special or {}).items():
+            content[name] = convert(content[name])
+        yield operation, _encode(content)
+    if isinstance(value, Order) and value.venue_order_id is not None:
+        known = {"agent_id": agent_id, "order_id": value.id, "venue_order_id": value.venue_order_id}
+        yield Operation.VENUE_ID, _encode(known)
+
+
+def _addition(agent_id: AgentId, row: Row) -> Part:
+    """Rows of types that know no agent."""
+    value: Any = row.value
+    operation = _ADDITIONS[type(value)]
+    is_sum = operation in (Operation.POSITION_ADD, Operation.COUNTS_ADD)
+    if not isinstance(row, Add if is_sum else Insert):
+        raise Invalid([f"{type(value).__name__} cannot be written by {type(row).__name__}"])
+    check_times(value)
+    names = _fields(type(value))
+    content = {"agent_id": agent_id} | {name: getattr(value, name) for name in names}
+    if operation is Operation.CYCLE_LOG:
+        content["context"] = msgspec.Raw(to_wire(value.context))
+    return operation, _encode(content)
+
+
+def check_times(value: object) -> None:
+    """Refuse a naive time: Postgres would take it for local time without a word."""
+    for name in _TIMES[type(value)]:
+        at = getattr(value, name)
+        if at is not None and at.tzinfo is None:
+            raise Invalid([f"{type(value).__name__}.{name} is {at}, a time without a zone"])
+
+
+# Annotations are text here; "datetime" and "datetime | None" are all there is.
+_TIMES: Mapping[type, tuple[str, ...]] = {
+    cls: tuple(f.name for f in fields(cls) if str(f.type).startswith("datetime"))
+    for cls in (*_KINDS, *_ADDITIONS)
+}

@@ -1,0 +1,128 @@
+"""The lease on Postgres: one row per agent, compared and swapped by single statements.
+
+Time is the server's `clock_timestamp()`, never ours and never the start of a transaction. Taking
+it and raising its epoch write the agent's head row in the same statement, which is what fences the
+journal. It has a connection of its own with a short time limit, so that no long query of ours can
+make a renewal late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import asyncpg
+
+from tradesaga.adapters.postgres.connection import LOST, Connection, connect
+from tradesaga.adapters.postgres.holder import is_provably_dead, this_process
+from tradesaga.adapters.postgres.queries import QUERIES
+from tradesaga.domain.errors import Fenced, Unavailable
+from tradesaga.domain.ids import AgentId
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.lease import Held
+
+COMMAND_SECONDS_MAX = 2.0
+NO_WAIT = timedelta(0)
+
+
+class PostgresLease:
+    """Implements `ports.lease.Lease` for one holder.
+
+    `time_to_live` is how long a take or a renewal lasts, `send_time_max` how long a request to a
+    venue that the old holder sent may be on its way. The same holder may take again what it holds.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        clock: Clock,
+        *,
+        time_to_live: timedelta = timedelta(seconds=2),
+        send_time_max: timedelta = timedelta(seconds=10),
+        holder: str | None = None,
+        is_dead: Callable[[str], bool] = is_provably_dead,
+        schema: str = "orchestration",
+    ) -> None:
+        self._dsn, self._schema, self._clock = dsn, schema, clock
+        self._time_to_live = time_to_live
+        self._send_time_max = send_time_max
+        self._holder = this_process() if holder is None else holder
+        self._is_dead = is_dead
+        self._connection: Connection | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    async def take(self, agent_id: AgentId) -> Held | None:
+        """Take it, or None while another holder's time runs. Raises the epoch by one."""
+        async with self._connected() as connection:
+            found = await connection.fetchrow(QUERIES["lease"], agent_id)
+            wait, dead_epoch = self._judged(found)
+            before = self._clock.monotonic()
+            epoch = await connection.fetchval(
+                QUERIES["take_lease"], agent_id, self._holder, self._time_to_live, dead_epoch
+            )
+        if epoch is None:
+            return None
+        if epoch - 1 != (0 if found is None else found["epoch"]):
+            wait = self._send_time_max  # another holder came and went since we looked
+        return self._held(epoch, before, wait)
+
+    async def renew(self, agent_id: AgentId, epoch: int) -> Held:
+        """Make it last another time to live; one that ran out unnoticed by others lives on."""
+        return await self._swap("renew_lease", agent_id, epoch)
+
+    async def raise_epoch(self, agent_id: AgentId, epoch: int) -> Held:
+        """Keep it under a new epoch: nothing of the old one can be committed any more."""
+        return await self._swap("raise_epoch", agent_id, epoch)
+
+    async def release(self, agent_id: AgentId, epoch: int) -> None:
+        """Give it up at once: a clean hand-over; silent if it is lost already."""
+        async with self._connected() as connection:
+            await connection.fetch(QUERIES["release_lease"], agent_id, self._holder, epoch)
+
+    async def close(self) -> None:
+        """Close the connection; what is held stays held until its time is over."""
+        async with self._one_at_a_time:
+            if self._connection is not None:
+                self._connection.terminate()
+                self._connection = None
+
+    def _judged(self, found: asyncpg.Record | None) -> tuple[timedelta, int | None]:
+        """How long a new holder must wait, and the epoch that may be taken before its time."""
+        if found is None or found["holder"] is None:
+            return NO_WAIT, None
+        if found["holder"] != self._holder and self._is_dead(found["holder"]):
+            return NO_WAIT, int(found["epoch"])
+        return self._send_time_max, None
+
+    async def _swap(self, query: str, agent_id: AgentId, epoch: int) -> Held:
+        async with self._connected() as connection:
+            before = self._clock.monotonic()
+            now = await connection.fetchval(
+                QUERIES[query], agent_id, self._holder, epoch, self._time_to_live
+            )
+        if now is None:
+            raise Fenced(f"agent {agent_id} is no longer held under epoch {epoch}: stop acting")
+        return self._held(now, before, NO_WAIT)
+
+    def _held(self, epoch: int, before: float, wait: timedelta) -> Held:
+        return Held(epoch=epoch, until=before + self._time_to_live.total_seconds(), wait=wait)
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        async with self._one_at_a_time:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await connect(
+                        self._dsn,
+                        application="tradesaga lease",
+                        command_time_max=COMMAND_SECONDS_MAX,
+                        schema=self._schema,
+                    )
+                yield self._connection
+            except LOST as error:
+                if self._connection is not None:
+                    self._connection.terminate()
+                    self._connection = None
+                raise Unavailable(f"no answer about the lease: {error!r}") from error

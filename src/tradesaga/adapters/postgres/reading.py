@@ -1,0 +1,89 @@
+"""The pool that readers share: every wait bounded, every lost answer is Unavailable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+
+from tradesaga.adapters.postgres.connection import (
+    CONNECT_SECONDS_MAX,
+    LOST,
+    Connection,
+    server_settings,
+)
+from tradesaga.adapters.postgres.decoding import set_codecs
+from tradesaga.domain.errors import Unavailable
+
+
+class ReaderPool:
+    """Connections for reading, made when needed; it survives a restart of the server."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        schema: str = "orchestration",
+        connections_max: int = 4,
+        command_time_max: timedelta = timedelta(seconds=10),
+    ) -> None:
+        self._seconds_max = command_time_max.total_seconds()
+        self._pool: asyncpg.Pool[asyncpg.Record] = asyncpg.create_pool(
+            dsn,
+            min_size=0,
+            max_size=connections_max,
+            timeout=CONNECT_SECONDS_MAX,
+            command_timeout=self._seconds_max,
+            server_settings=server_settings("tradesaga records", schema)
+            | {"idle_in_transaction_session_timeout": "10s"},
+            init=set_codecs,
+        )
+        self._ready = asyncio.Lock()
+        self._initialized = False
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection. Raises Unavailable when none is free or the server is away."""
+        try:
+            await self._initialize()
+            async with self._pool.acquire(timeout=self._seconds_max) as connection:
+                yield connection  # type: ignore[misc]  # a proxy with the methods of Connection
+        except LOST as error:
+            raise Unavailable(f"the database gave no answer: {error!r}") from error
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """Lend a connection on which all queries see the same committed rows."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
+    async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        """The rows of one query."""
+        async with self.connection() as connection:
+            return await connection.fetch(sql, *arguments)
+
+    async def fetchval(self, sql: str, *arguments: object) -> Any:
+        """The first column of the first row; None without a row."""
+        async with self.connection() as connection:
+            return await connection.fetchval(sql, *arguments)
+
+    async def close(self) -> None:
+        """Close all connections, by force when a query does not end in time."""
+        try:
+            async with asyncio.timeout(self._seconds_max):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    async def _initialize(self) -> None:
+        async with self._ready:
+            if not self._initialized:
+                _ = await self._pool
+                self._initialized = True

@@ -1,0 +1,166 @@
+"""Readers on Postgres: implements `ports.records.Records` and `ports.records.Outbox`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from tradesaga.adapters.postgres.decoding import read_trade, reader
+from tradesaga.adapters.postgres.invariants import check_invariants
+from tradesaga.adapters.postgres.queries import QUERIES
+from tradesaga.adapters.postgres.reading import ReaderPool
+from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.cycle import Cycle, CycleStatus
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.ids import AgentId, CycleId, StrategyId
+from tradesaga.domain.orders import Order, Trade
+from tradesaga.domain.performance import performance
+from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.trade_messages import TradeState
+from tradesaga.ports.journal import CycleLog
+from tradesaga.ports.records import (
+    CycleRecord,
+    Invariant,
+    OutboxRow,
+    PositionSums,
+    StrategyRecord,
+)
+
+CYCLES_MAX = 1000
+_agent, _counts, _cycle = reader(Agent), reader(AgentCounts), reader(Cycle)
+_decision, _order, _log = reader(Decision), reader(Order), reader(CycleLog)
+_strategy, _trade, _position = reader(Strategy), reader(Trade), reader(PositionSums)
+
+
+class PostgresRecords:
+    """Implements `ports.records.Records`."""
+
+    def __init__(self, pool: ReaderPool) -> None:
+        self._pool = pool
+
+    async def agent(self, agent_id: AgentId) -> Agent | None:
+        """The agent as last committed."""
+        rows = await self._pool.fetch(QUERIES["agent"], agent_id)
+        return _agent(rows[0]) if rows else None
+
+    async def counts(self, agent_id: AgentId) -> AgentCounts:
+        """Its counters; zeros for an unknown agent."""
+        rows = await self._pool.fetch(QUERIES["counts"], agent_id)
+        return _counts(rows[0]) if rows else AgentCounts()
+
+    async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:
+        """Every trade saga that has not ended, oldest first; one round trip."""
+        rows = await self._pool.fetch(QUERIES["open_trades"], agent_id)
+        return [read_trade(row) for row in rows]
+
+    async def trade_of(
+        self, agent_id: AgentId, *, venue_order_id: str | None, client_order_id: str | None
+    ) -> TradeState | None:
+        """The trade whose order has that id, ended or not; the client's id decides."""
+        ids = venue_order_id, client_order_id
+        rows = await self._pool.fetch(QUERIES["trade_of"], agent_id, *ids)
+        return read_trade(rows[0]) if rows else None
+
+    async def unfinished_cycles(self, agent_id: AgentId) -> Sequence[Cycle]:
+        """Cycles that are still `started`."""
+        rows = await self._pool.fetch(QUERIES["unfinished_cycles"], agent_id)
+        return [_cycle(row) for row in rows]
+
+    async def strategies(self, agent_id: AgentId) -> Sequence[StrategyRecord]:
+        """All strategies by name."""
+        async with self._pool.snapshot() as connection:
+            rows = await connection.fetch(QUERIES["strategies"], agent_id)
+            traded = await connection.fetch(QUERIES["trades_of_strategies"], agent_id)
+        trades = defaultdict[StrategyId | None, list[Trade]](list)
+        for trade in map(_trade, traded):
+            trades[trade.strategy_id].append(trade)
+        return [
+            StrategyRecord(strategy=strategy, performance=performance(trades[strategy.id]))
+            for strategy in map(_strategy, rows)
+        ]
+
+    async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:
+        """All symbols ever traded."""
+        return [_position(row) for row in await self._pool.fetch(QUERIES["positions"], agent_id)]
+
+    async def attributed(
+        self, agent_id: AgentId
+    ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
+        """Signed quantity by (strategy, symbol) over all trades."""
+        rows = await self._pool.fetch(QUERIES["attributed"], agent_id)
+        return {(row["strategy_id"], row["symbol"]): row["quantity"] for row in rows}
+
+    async def cycles(
+        self, agent_id: AgentId, *, limit: int, status: CycleStatus | None = None
+    ) -> Sequence[Cycle]:
+        """The latest cycles, latest first; 1 <= limit <= 1000."""
+        assert 1 <= limit <= CYCLES_MAX, limit
+        rows = await self._pool.fetch(QUERIES["latest_cycles"], agent_id, status, limit)
+        return [_cycle(row) for row in rows]
+
+    async def cycle(self, agent_id: AgentId, cycle_id: CycleId) -> CycleRecord | None:
+        """One cycle, whole."""
+        key = agent_id, cycle_id
+        async with self._pool.snapshot() as connection:
+            rows = await connection.fetch(QUERIES["cycle"], *key)
+            if not rows:
+                return None
+            decisions = await connection.fetch(QUERIES["decisions_of_cycle"], *key)
+            orders = await connection.fetch(QUERIES["orders_of_cycle"], *key)
+            logs = await connection.fetch(QUERIES["logs_of_cycle"], *key)
+        return CycleRecord(
+            cycle=_cycle(rows[0]),
+            decisions=[_decision(row) for row in decisions],
+            orders=[_order(row) for row in orders],
+            logs=[_log(row) for row in logs],
+        )
+
+    async def was_received(self, agent_id: AgentId, event_id: str) -> bool:
+        """Whether the inbox has the event."""
+        return bool(await self._pool.fetchval(QUERIES["was_received"], agent_id, event_id))
+
+    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[datetime]:
+        """When orders were created since then, ascending; for the order rate rules."""
+        rows = await self._pool.fetch(QUERIES["submissions_since"], agent_id, since)
+        return [row["created_at"] for row in rows]
+
+    async def invariants(self, agent_id: AgentId) -> Sequence[Invariant]:
+        """Every invariant that the database alone can answer, all on one snapshot."""
+        async with self._pool.snapshot() as connection:
+            return await check_invariants(connection, agent_id)
+
+
+class PostgresOutbox:
+    """Implements `ports.records.Outbox`: a cursor on the log, moved by marks."""
+
+    def __init__(self, pool: ReaderPool) -> None:
+        self._pool = pool
+
+    async def pending(self, agent_id: AgentId, *, limit: int) -> Sequence[OutboxRow]:
+        """The next rows after the published ones; empty when all is out."""
+        rows = await self._pool.fetch(QUERIES["pending_events"], agent_id, limit)
+        return [
+            OutboxRow(
+                sequence=row["seq"],
+                event_id=str(row["event_id"]),
+                type=row["event_type"],
+                payload=row["event_payload"].encode(),
+                correlation_id=row["correlation_id"],
+                causation_id=row["causation_id"],
+                at=row["at"],
+            )
+            for row in rows
+        ]
+
+    async def mark_published(
+        self, agent_id: AgentId, *, sequence: int, stream_sequence: int, at: datetime
+    ) -> None:
+        """All rows up to `sequence` have been acknowledged by the bus; never goes back."""
+        mark = agent_id, sequence, stream_sequence, at
+        await self._pool.fetch(QUERIES["mark_published"], *mark)
+
+    async def backlog(self, agent_id: AgentId) -> int:
+        """How many rows wait."""
+        return int(await self._pool.fetchval(QUERIES["backlog"], agent_id))

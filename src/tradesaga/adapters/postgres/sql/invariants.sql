@@ -1,0 +1,142 @@
+-- I1_one_saga_per_decision: a decision has at most one saga of a type
+select decision_id, type, count(*) as sagas from sagas where agent_id = $1
+group by decision_id, type having count(*) > 1;
+
+-- I1_one_order_per_intent: a leg and purpose of a saga has one order
+select saga_id, leg, purpose, count(*) as orders from orders where agent_id = $1
+group by saga_id, leg, purpose having count(*) > 1;
+
+-- I1_one_order_per_venue_order: a client or venue order id belongs to one order
+select client_order_id as order_name, count(*) as orders from orders where agent_id = $1
+group by client_order_id having count(*) > 1
+union all
+select venue_order_id, count(*) from orders where agent_id = $1 and venue_order_id is not null
+group by venue_order_id having count(*) > 1;
+
+-- I3_evidence: an order has ended on evidence of the venue
+select id, status from orders
+where agent_id = $1 and (evidence is null or ended_at is null)
+  and status in ('filled', 'canceled', 'rejected', 'expired', 'not_placed');
+
+-- I4_positions: every sum of a position is that of its fills
+with booked as (
+  select symbol, sum(case side when 'buy' then quantity else -quantity end) as quantity,
+    coalesce(sum(quantity) filter (where side = 'buy'), 0) as bought_quantity,
+    coalesce(sum(quantity * price) filter (where side = 'buy'), 0) as bought_value,
+    coalesce(sum(quantity) filter (where side = 'sell'), 0) as sold_quantity,
+    coalesce(sum(quantity * price) filter (where side = 'sell'), 0) as sold_value,
+    sum(fee) as fees
+  from fills where agent_id = $1 group by symbol
+)
+select symbol, b.quantity as filled, p.quantity as held
+from booked b full join (select * from positions where agent_id = $1) p using (symbol)
+where (b.quantity, b.bought_quantity, b.bought_value, b.sold_quantity, b.sold_value, b.fees)
+  is distinct from
+  (p.quantity, p.bought_quantity, p.bought_value, p.sold_quantity, p.sold_value, p.fees);
+
+-- I5_fill_once: a venue fill is booked once
+select venue_fill_id, count(*) as fills from fills where agent_id = $1
+group by venue_fill_id having count(*) > 1;
+
+-- I5_order_sums: an order has filled what its fills say, never more than was ordered
+select o.id, o.quantity, o.filled_quantity, sum(f.quantity) as booked
+from orders o left join fills f on f.order_id = o.id
+where o.agent_id = $1
+group by o.id
+having coalesce(sum(f.quantity), 0) <> o.filled_quantity
+  or coalesce(sum(f.quantity * f.price), 0) <> o.filled_value
+  or coalesce(sum(f.fee), 0) <> o.fees
+  or o.filled_quantity > o.quantity;
+
+-- I5_one_trade_per_fill: a fill has one trade, of the same amounts
+select coalesce(f.id, t.fill_id) as fill_id, count(f.id) as fills, count(t.id) as trades
+from (select * from fills where agent_id = $1) f
+  full join (select * from trades where agent_id = $1) t on t.fill_id = f.id
+group by 1
+having count(f.id) <> 1 or count(t.id) <> 1
+  or bool_or((f.order_id, f.symbol, f.side, f.quantity, f.price, f.fee)
+    is distinct from (t.order_id, t.symbol, t.side, t.quantity, t.price, t.fee));
+
+-- I5_known_order: a fill belongs to an order of ours and to its saga
+select f.id, f.order_id from fills f left join orders o on o.id = f.order_id
+where f.agent_id = $1 and (o.id is null or o.saga_id <> f.saga_id or o.symbol <> f.symbol);
+
+-- I6_reservations: a reservation is open exactly as long as its saga
+select r.id, r.state, s.status from reservations r left join sagas s on s.id = r.saga_id
+where r.agent_id = $1 and (
+  s.id is null
+  or (r.state = 'open') = (s.status in ('completed', 'completed_partial', 'compensated'))
+);
+
+-- I6_whole_trades: a trade saga has an order and a reservation
+select s.id, s.status from sagas s
+where s.agent_id = $1 and s.type = 'trade_execution' and (
+  not exists (select from orders o where o.saga_id = s.id)
+  or not exists (select from reservations r where r.saga_id = s.id)
+);
+
+-- I7_exact_columns: no column holds a binary fraction or a time without a zone
+select table_name, column_name, data_type from information_schema.columns
+where table_schema = current_schema() and $1::uuid is not null
+  and data_type in ('real', 'double precision', 'timestamp without time zone', 'money');
+
+-- I7_consumed: a reservation has consumed what the bought fills of its saga cost
+select r.id, r.consumed, sum(f.quantity * f.price + f.fee) as cost
+from reservations r left join fills f on f.saga_id = r.saga_id and f.side = 'buy'
+where r.agent_id = $1
+group by r.id
+having r.consumed <> coalesce(sum(f.quantity * f.price + f.fee), 0);
+
+-- I10_epochs: no row of the log was written under an epoch that had passed
+select seq, epoch, before from (
+  select seq, epoch, lag(epoch) over (order by seq) as before
+  from journal_log where agent_id = $1
+) l
+where epoch < before or epoch > (select h.epoch from heads h where h.agent_id = $1);
+
+-- I11_cycle_events: a cycle has its started event and, once it has ended, its completed event
+with told as (
+  select subject, bool_or(event_type = 'orchestrator.cycle.started') as started,
+    bool_or(event_type = 'orchestrator.cycle.completed') as completed
+  from journal_log
+  where agent_id = $1
+    and event_type in ('orchestrator.cycle.started', 'orchestrator.cycle.completed')
+  group by subject
+)
+select c.id, c.status from cycles c left join told t on t.subject = c.id::text
+where c.agent_id = $1 and (
+  t.started is not true or (c.status <> 'started' and t.completed is not true)
+);
+
+-- I11_publication_order: events reached the stream in the order of the log
+select seq, stream_seq, before from (
+  select seq, stream_seq, lag(stream_seq) over (order by seq) as before
+  from relay_marks where agent_id = $1
+) m
+where before >= stream_seq;
+
+-- I15_no_overlap: cycles of one type do not overlap
+select id, type, started_at, before from (
+  select id, type, started_at, lag(coalesce(completed_at, 'infinity'))
+    over (partition by type order by started_at, completed_at nulls last, id) as before
+  from cycles where agent_id = $1
+) c
+where before > started_at;
+
+-- I15_live_epoch: an unfinished cycle belongs to the epoch in force
+select c.id, c.epoch, h.epoch as in_force from cycles c left join heads h using (agent_id)
+where c.agent_id = $1 and c.status = 'started' and c.epoch is distinct from h.epoch;
+
+-- I19_counters: the agent's counters are those of the rows
+select s.id, s.cycles_completed, s.decisions_generated from agent_status s
+where s.id = $1 and (
+  s.cycles_completed is distinct from (select count(*) from cycles c
+    where c.agent_id = $1 and c.status = 'completed')
+  or s.decisions_generated is distinct from (select count(*) from decisions d
+    where d.agent_id = $1)
+);
+
+-- I20_one_status: an agent has one status row with a known status
+select a.id, s.status from agents a left join agent_status s on s.id = a.id
+where a.id = $1
+  and (s.status is null or s.status not in ('running', 'stopped', 'paused', 'error'));

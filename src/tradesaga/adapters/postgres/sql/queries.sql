@@ -1,0 +1,213 @@
+-- lock_heads: nothing; waits until no other transaction holds the heads of these agents
+select 1 from heads where agent_id = any ($1::uuid[]) order by agent_id for update;
+
+-- read_heads: where the logs of these agents end
+select agent_id, epoch, seq, hash from heads where agent_id = any ($1::uuid[]);
+
+-- hash_at: the hash of one log row
+select hash from journal_log where agent_id = $1 and seq = $2;
+
+-- agent: one agent
+select s.id, a.name, s.updated_at, s.status, s.mode, s.pause_reasons, s.started_at, s.stopped_at,
+  s.paused_at, s.resume_at, s.last_error, s.last_error_at, s.version
+from agent_status s join agents a using (id)
+where s.id = $1;
+
+-- counts: the counters of one agent
+select coalesce(cycles_completed, 0) as cycles_completed,
+  coalesce(decisions_generated, 0) as decisions_generated,
+  coalesce(orders_executed, 0) as orders_executed, coalesce(errors_count, 0) as errors_count
+from agent_status
+where id = $1;
+
+-- open_trades: saga, order and reservation of every trade that has not ended, oldest first
+select
+  s.id, s.agent_id, s.type, s.decision_id, s.strategy_id, s.cycle_id, s.symbol, s.created_at,
+  s.updated_at, s.deadline_at, s.status, s.cursor, s.attempt, s.due, s.pivoted, s.partial,
+  s.reason, s.version,
+  o.id, o.agent_id, o.saga_id, o.decision_id, o.strategy_id, o.cycle_id, o.leg, o.purpose,
+  o.client_order_id, o.symbol, o.side, o.quantity, o.type, o.limit_price, o.time_in_force,
+  o.opening, o.reference_price, o.expires_at, o.created_at, o.status, o.venue_order_id,
+  o.filled_quantity, o.filled_value, o.fees, o.sends, o.lookups, o.unknown_since,
+  o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
+  o.version,
+  r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
+  r.closed_at, r.version
+from sagas s join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
+where s.agent_id = $1 and s.status not in ('completed', 'completed_partial', 'compensated')
+order by s.created_at, s.id;
+
+-- trade_of: saga, order and reservation of the trade whose order has one of these ids
+with found as (
+  select id, 1 as rank from orders where agent_id = $1 and client_order_id = $3
+  union all
+  select order_id, 2 from venue_order_ids where agent_id = $1 and venue_order_id = $2
+  order by rank limit 1
+)
+select
+  s.id, s.agent_id, s.type, s.decision_id, s.strategy_id, s.cycle_id, s.symbol, s.created_at,
+  s.updated_at, s.deadline_at, s.status, s.cursor, s.attempt, s.due, s.pivoted, s.partial,
+  s.reason, s.version,
+  o.id, o.agent_id, o.saga_id, o.decision_id, o.strategy_id, o.cycle_id, o.leg, o.purpose,
+  o.client_order_id, o.symbol, o.side, o.quantity, o.type, o.limit_price, o.time_in_force,
+  o.opening, o.reference_price, o.expires_at, o.created_at, o.status, o.venue_order_id,
+  o.filled_quantity, o.filled_value, o.fees, o.sends, o.lookups, o.unknown_since,
+  o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
+  o.version,
+  r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
+  r.closed_at, r.version
+from found join orders o on o.id = found.id join sagas s on s.id = o.saga_id
+  join reservations r on r.saga_id = s.id;
+
+-- unfinished_cycles: cycles that are still started, oldest first
+select id, agent_id, type, triggered_by, coalesce(scheduled_at, started_at) as scheduled_at,
+  started_at, epoch, status, cursor, completed_at, strategies_processed, decisions_generated,
+  orders_submitted, orders_filled, errors, metadata, version
+from cycles
+where agent_id = $1 and status = 'started'
+order by started_at, id;
+
+-- latest_cycles: the latest cycles, of one status unless it is null
+select id, agent_id, type, triggered_by, coalesce(scheduled_at, started_at) as scheduled_at,
+  started_at, epoch, status, cursor, completed_at, strategies_processed, decisions_generated,
+  orders_submitted, orders_filled, errors, metadata, version
+from cycles
+where agent_id = $1 and ($2::text is null or status = $2)
+order by started_at desc, id desc
+limit $3;
+
+-- cycle: one cycle
+select id, agent_id, type, triggered_by, coalesce(scheduled_at, started_at) as scheduled_at,
+  started_at, epoch, status, cursor, completed_at, strategies_processed, decisions_generated,
+  orders_submitted, orders_filled, errors, metadata, version
+from cycles
+where agent_id = $1 and id = $2;
+
+-- decisions_of_cycle: in order of creation
+select id, external_id, agent_id, cycle_id, strategy_id, symbol, action, confidence, quantity,
+  reference_price, reasoning, model, as_of, expires_at, created_at, verdict, opening, denials
+from decisions
+where agent_id = $1 and cycle_id = $2
+order by created_at, id;
+
+-- orders_of_cycle: in order of creation; by way of its decisions, which are indexed
+select o.id, o.agent_id, o.saga_id, o.decision_id, o.strategy_id, o.cycle_id, o.leg, o.purpose,
+  o.client_order_id, o.symbol, o.side, o.quantity, o.type, o.limit_price, o.time_in_force,
+  o.opening, o.reference_price, o.expires_at, o.created_at, o.status, o.venue_order_id,
+  o.filled_quantity, o.filled_value, o.fees, o.sends, o.lookups, o.unknown_since,
+  o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
+  o.version
+from decisions d
+  join sagas s on s.agent_id = d.agent_id and s.decision_id = d.id
+  join orders o on o.saga_id = s.id
+where d.agent_id = $1 and d.cycle_id = $2
+order by o.created_at, o.id;
+
+-- logs_of_cycle: in order of writing
+select cycle_id, level, message, context, timestamp
+from cycle_logs
+where agent_id = $1 and cycle_id = $2
+order by id;
+
+-- strategies: all of one agent by name
+select id, agent_id, external_id, name, type, symbols, created_at, updated_at, status, risk_mode,
+  parameters, priority, last_run_at, version
+from strategies
+where agent_id = $1
+order by name, id;
+
+-- trades_of_strategies: all trades that belong to a strategy, as they were executed
+select id, agent_id, fill_id, order_id, saga_id, decision_id, strategy_id, symbol, side, quantity,
+  price, fee, executed_at, correction_reason
+from trades
+where agent_id = $1 and strategy_id is not null
+order by executed_at, id;
+
+-- positions: the sums of all symbols ever traded
+select symbol, quantity, bought_quantity, bought_value, sold_quantity, sold_value, fees
+from positions
+where agent_id = $1
+order by symbol;
+
+-- was_received: whether the inbox has an event
+select exists (select from inbox where agent_id = $1 and event_id = $2);
+
+-- submissions_since: when orders were created
+select created_at from orders where agent_id = $1 and created_at >= $2 order by created_at;
+
+-- pending_events: the next events after the published ones
+select seq, event_id, event_type, event_payload, correlation_id, causation_id, at
+from journal_log
+where agent_id = $1 and event_type is not null
+  and seq > coalesce((select max(seq) from relay_marks where agent_id = $1), 0)
+order by seq
+limit $2;
+
+-- mark_published: nothing; keeps the greatest mark
+insert into relay_marks (agent_id, seq, stream_seq, at)
+select $1, $2, $3, $4
+where $2 > coalesce((select max(seq) from relay_marks where agent_id = $1), 0)
+on conflict do nothing;
+
+-- backlog: how many events wait
+select count(*)
+from journal_log
+where agent_id = $1 and event_type is not null
+  and seq > coalesce((select max(seq) from relay_marks where agent_id = $1), 0);
+
+-- log_rows: the whole log of one agent
+select agent_id, seq, at, epoch, kind, subject, actor, body, event_type, event_id, event_payload,
+  correlation_id, causation_id, hash
+from journal_log
+where agent_id = $1
+order by seq;
+
+-- lease: who holds an agent
+select holder, epoch from leases where agent_id = $1;
+
+-- take_lease: the new epoch; no row while another holder's time runs and it is not known dead ($4)
+with taken as (
+  insert into leases as l (agent_id, holder, epoch, expires_at, taken_at)
+  values ($1, $2::text, coalesce((select h.epoch from heads h where h.agent_id = $1), 0) + 1,
+    clock_timestamp() + $3::interval, clock_timestamp())
+  on conflict (agent_id) do update
+    set holder = excluded.holder, epoch = l.epoch + 1,
+      expires_at = clock_timestamp() + $3::interval, taken_at = clock_timestamp()
+    where l.holder is null or l.holder = excluded.holder or l.expires_at < clock_timestamp()
+      or l.epoch = $4::bigint
+  returning l.epoch
+),
+fenced as (
+  insert into heads as h (agent_id, epoch)
+  select $1, epoch from taken
+  on conflict (agent_id) do update set epoch = excluded.epoch
+  returning h.epoch
+)
+select epoch from fenced;
+
+-- renew_lease: the epoch; no row when another holder has it
+update leases set expires_at = clock_timestamp() + $4::interval
+where agent_id = $1 and holder = $2 and epoch = $3
+returning epoch;
+
+-- raise_epoch: the new epoch; no row when another holder has it
+with raised as (
+  update leases set epoch = epoch + 1, expires_at = clock_timestamp() + $4::interval
+  where agent_id = $1 and holder = $2 and epoch = $3
+  returning epoch
+),
+fenced as (
+  update heads h set epoch = raised.epoch from raised where h.agent_id = $1
+  returning h.epoch
+)
+select epoch from fenced;
+
+-- release_lease: nothing; the next holder need not wait
+update leases set holder = null, expires_at = clock_timestamp()
+where agent_id = $1 and holder = $2 and epoch = $3;
+
+-- attributed: signed quantity by strategy and symbol, of all trades
+select strategy_id, symbol, sum(case side when 'buy' then quantity else -quantity end) as quantity
+from trades
+where agent_id = $1
+group by strategy_id, symbol;

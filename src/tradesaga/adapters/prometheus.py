@@ -1,0 +1,160 @@
+"""The metrics in Prometheus' text format: the specification's seven, and four more.
+
+Names, types and the unit of `orchestrator_cycle_duration_ms` are the specification's; the same
+durations stand under `..._seconds` as well, the unit that Prometheus asks for. Every known label
+value exists from the start with zero, so that a rate is right from its first event on. Labels are
+enums and bounded: beyond `LABEL_VALUES_MAX` values of one label the rest is counted as "other".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from tradesaga.domain.cycle import CycleStatus, CycleType
+from tradesaga.domain.decisions import Action, Verdict
+from tradesaga.domain.orders import ENDED
+
+BUCKETS_MS: Final = (
+    1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000,
+)  # fmt: skip
+"""Up to the default timeout of a cycle, two minutes."""
+LABEL_VALUES_MAX: Final = 50
+OTHER: Final = "other"
+
+
+class PrometheusMetrics:
+    """Implements `ports.metrics.Metrics`; a registry of its own, so that there may be several."""
+
+    def __init__(self, *, version: str, now: Callable[[], datetime]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
+        self._now = now
+        self._registry = CollectorRegistry()
+        self._known: dict[Counter, set[tuple[str, ...]]] = {}
+        self._cycles = self._counter("cycles", "Cycles that ended.", "type", "status")
+        self._skipped = self._counter(
+            "cycles_skipped", "Ticks that did not become a cycle.", "type", "reason"
+        )
+        self._decisions = self._counter("decisions", "Decisions generated.", "action", "verdict")
+        self._orders = self._counter("orders", "Orders that ended.", "status")
+        self._errors = self._counter("errors", "Errors.", "type")
+        self._durations_ms = self._histogram(
+            "ms", "Cycle execution time in milliseconds.", BUCKETS_MS
+        )
+        self._durations_seconds = self._histogram(
+            "seconds", "Cycle execution time.", [bucket / 1000 for bucket in BUCKETS_MS]
+        )
+        self._uptime = self._gauge("agent_uptime", "Seconds since the agent started.")
+        self._strategies = self._gauge("strategies_active", "Strategies that are active.")
+        self._last_cycle = Gauge(
+            "orchestrator_last_cycle_timestamp_seconds",
+            "When the last cycle ended, Unix time of the service's clock.",
+            ["type"],
+            registry=self._registry,
+        )
+        Info("orchestrator_build", "What runs.", registry=self._registry).info({"version": version})
+        self._prepare()
+
+    def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None:
+        """Count the cycle and its duration."""
+        if not self._count(self._cycles, cycle_type, status):
+            cycle_type = OTHER
+        seconds = duration.total_seconds()
+        self._durations_ms.labels(cycle_type).observe(seconds * 1000)
+        self._durations_seconds.labels(cycle_type).observe(seconds)
+        self._last_cycle.labels(cycle_type).set(self._now().timestamp())
+
+    def cycle_skipped(self, cycle_type: str, reason: str) -> None:
+        """Count a tick that did not become a cycle."""
+        self._count(self._skipped, cycle_type, reason)
+
+    def decision_made(self, action: str, verdict: str) -> None:
+        """Count a decision."""
+        self._count(self._decisions, action, verdict)
+
+    def order_ended(self, status: str) -> None:
+        """Count an order that ended."""
+        self._count(self._orders, status)
+
+    def error_occurred(self, error_type: str) -> None:
+        """Count an error."""
+        self._count(self._errors, error_type)
+
+    def agent_up(self, uptime: timedelta) -> None:
+        """Set the uptime; `read_at_scrape` replaces this."""
+        self._uptime.set(uptime.total_seconds())
+
+    def strategies_active(self, number: int) -> None:
+        """Set the number of active strategies; `read_at_scrape` replaces this."""
+        self._strategies.set(number)
+
+    def read_at_scrape(
+        self,
+        *,
+        uptime: Callable[[], timedelta] | None = None,
+        strategies_active: Callable[[], int] | None = None,
+    ) -> None:
+        """Ask these for the gauges whenever `text` is called; they must neither wait nor raise."""
+        if uptime is not None:
+            self._uptime.set_function(lambda: uptime().total_seconds())
+        if strategies_active is not None:
+            self._strategies.set_function(strategies_active)
+
+    def text(self) -> tuple[bytes, str]:
+        """All metrics as they are now, and the content type of that text."""
+        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+
+    def _counter(self, name: str, sentence: str, *labels: str) -> Counter:
+        counter = Counter(f"orchestrator_{name}", sentence, labels, registry=self._registry)
+        self._known[counter] = set()
+        return counter
+
+    def _gauge(self, name: str, sentence: str) -> Gauge:
+        return Gauge(f"orchestrator_{name}", sentence, registry=self._registry)
+
+    def _histogram(self, unit: str, sentence: str, buckets: Iterable[float]) -> Histogram:
+        return Histogram(
+            f"orchestrator_cycle_duration_{unit}",
+            sentence,
+            ["type"],
+            buckets=tuple(buckets),
+            registry=self._registry,
+        )
+
+    def _count(self, counter: Counter, *labels: str) -> bool:
+        """Add one; False when the labels went beyond the bound and were counted as other."""
+        known = self._known[counter]
+        if labels not in known:
+            if len(known) >= LABEL_VALUES_MAX:
+                counter.labels(*([OTHER] * len(labels))).inc()
+                return False
+            known.add(labels)
+        counter.labels(*labels).inc()
+        return True
+
+    def _prepare(self) -> None:
+        ends = [status for status in CycleStatus if status is not CycleStatus.STARTED]
+        for cycle_type in CycleType:
+            self._durations_ms.labels(cycle_type)
+            self._durations_seconds.labels(cycle_type)
+            for status in ends:
+                self._cycles.labels(cycle_type, status)
+        for action in Action:
+            for verdict in Verdict:
+                # A HOLD is held and nothing else is.
+                if (action is Action.HOLD) == (verdict is Verdict.HELD):
+                    self._decisions.labels(action, verdict)
+        for status_of_order in ENDED:
+            self._orders.labels(status_of_order)

@@ -1,0 +1,149 @@
+"""The one real clock and the one source of entropy; and market time read from the player's file.
+
+`SystemClock` is real time. `ScaledClock` follows the mapping that the player of a recording writes
+(`domain/market_clock.py`); it never answers an earlier time than before, and never one beyond the
+limit that the player set. Both count real seconds by CLOCK_BOOTTIME where the system has it, so
+that leases notice a suspend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import random
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.market_clock import EPOCH, FILE_BYTES, MarketClock, datetime_of, unpack
+
+RECHECK_SECONDS_MAX = 0.02
+"""How long a sleeper on market time trusts one reading: time may be held or jump meanwhile."""
+SLEEP_SECONDS_MAX = 60.0
+FILE_TIME_MAX = 10.0
+_READS_MAX = 1000
+_COUNTING_SUSPEND = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def real_ns() -> int:
+    """Nanoseconds of the monotonic clock that counts suspend; the same in all processes."""
+    return time.clock_gettime_ns(_COUNTING_SUSPEND)
+
+
+class SystemClock:
+    """Real time; implements `ports.clock.Clock`."""
+
+    def __init__(self) -> None:
+        self._last = EPOCH
+
+    def now(self) -> datetime:
+        """Aware UTC, never earlier than the answer before, even when the host's clock is set."""
+        self._last = max(self._last, datetime.now(UTC))
+        return self._last
+
+    def monotonic(self) -> float:
+        """Real seconds since boot, counting suspend."""
+        return time.clock_gettime(_COUNTING_SUSPEND)
+
+    async def sleep_until(self, when: datetime) -> None:
+        """Return when `now()` is at `when` or later."""
+        while (left := (when - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - no event tells
+            # Woken now and then, since the host's clock may be set meanwhile.
+            await asyncio.sleep(min(left, SLEEP_SECONDS_MAX))
+
+
+class ScaledClock:
+    """Market time as the player of a recording lets it run; implements `ports.clock.Clock`."""
+
+    def __init__(self, path: Path) -> None:
+        """Map the file at `path`, waiting up to ten seconds for the player to make it.
+
+        Raises Unavailable when there is no whole mapping by then.
+        """
+        self._data = b""
+        self._mapping = MarketClock(anchor_real_ns=0, anchor_market_us=0, rate_milli=0, limit_us=0)
+        self._last_us = 0
+        self._shared = _open(path)
+        if not self._read():
+            raise Unavailable(f"{path} holds no market time: is the player of the recording up?")
+
+    def now(self) -> datetime:
+        """Market time, aware UTC, never earlier than the answer before."""
+        self._read()
+        self._last_us = max(self._last_us, self._mapping.micros(real_ns()))
+        return datetime_of(self._last_us)
+
+    def monotonic(self) -> float:
+        """Real seconds since boot, counting suspend."""
+        return time.clock_gettime(_COUNTING_SUSPEND)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the recording has been played to its end."""
+        self._read()
+        return bool(self._mapping.ended)
+
+    async def sleep_until(self, when: datetime) -> None:
+        """Return when market time is at `when` or later; waits on while time is held."""
+        while self.now() < when:
+            left = self._mapping.real_seconds_until(when, real_ns())
+            await asyncio.sleep(
+                RECHECK_SECONDS_MAX if left is None else min(left, RECHECK_SECONDS_MAX)
+            )
+
+    def close(self) -> None:
+        """Let go of the shared file; `now()` may not be called any more."""
+        self._shared.close()
+
+    def _read(self) -> bool:
+        """Take over the newest whole mapping; False when none was ever read."""
+        for _ in range(_READS_MAX):
+            data = self._shared[:FILE_BYTES]
+            if data == self._data:
+                break
+            mapping = unpack(data)
+            if mapping is not None:
+                self._data, self._mapping = data, mapping
+                break
+        # A file that stays torn was left by a player killed in mid-write: hold to the last mapping.
+        return bool(self._data)
+
+
+class SystemIds:
+    """New identities: UUIDv7, ordered by creation as far as the clock is."""
+
+    def uuid7(self) -> UUID:
+        """A fresh UUIDv7."""
+        return uuid7()
+
+
+class SystemRandom:
+    """Draws for jitter."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self._random = random.Random(seed)
+
+    def uniform(self) -> float:
+        """A draw from [0, 1)."""
+        return self._random.random()
+
+
+def _open(path: Path) -> mmap.mmap:
+    deadline = time.monotonic() + FILE_TIME_MAX
+    while True:
+        try:
+            with path.open("rb") as file:
+                shared = mmap.mmap(file.fileno(), FILE_BYTES, access=mmap.ACCESS_READ)
+        except (FileNotFoundError, ValueError) as error:  # ValueError: made, but still empty
+            if time.monotonic() > deadline:
+                raise Unavailable(f"{path} does not appear: start `tradesaga paper`") from error
+            time.sleep(0.01)
+            continue
+        if unpack(shared[:FILE_BYTES]) is not None or time.monotonic() > deadline:
+            return shared
+        shared.close()
+        time.sleep(0.01)

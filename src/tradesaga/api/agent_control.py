@@ -1,0 +1,173 @@
+"""The operations on the agent: start, stop, pause, resume, status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from litestar import Request, get, post
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from tradesaga.api.answers import (
+    PausedAnswer,
+    ResumedAnswer,
+    StartedAnswer,
+    StatusAnswer,
+    StoppedAnswer,
+    paused_answer,
+    resumed_answer,
+    started_answer,
+    status_answer,
+    stopped_answer,
+)
+from tradesaga.api.problems import WRONG_STATE, Refusal, failures
+from tradesaga.api.requests import (
+    OptionalBody,
+    PauseRequest,
+    ResumeRequest,
+    StartRequest,
+    StopRequest,
+)
+from tradesaga.domain.agent import Agent, Command, Mode, Pause, Resume, Start, Stop, command
+from tradesaga.domain.errors import IllegalTransition
+from tradesaga.ports.operations import Operations
+
+OperationsPort = NamedDependency[SkipValidation[Operations]]
+Actor = NamedDependency[str]
+
+TAGS: Final = ["agent"]
+AS_IT_STANDS: Final = StartRequest()
+PLAIN_STOP: Final = StopRequest()
+UNTIL_RESUME: Final = PauseRequest()
+PLAIN_RESUME: Final = ResumeRequest()
+ACTIONS: Final[Mapping[str, Command]] = {
+    "start": Start(),
+    "stop": Stop(),
+    "pause": Pause(),
+    "resume": Resume(),
+}
+
+
+def actor_of(request: Request[Any, Any, Any]) -> str:
+    """Who the audit log names for a command that came over the API."""
+    return f"api:{request.client.host}" if request.client else "api"
+
+
+@post(
+    "/agent/start",
+    operation_id="startAgent",
+    summary="Start the agent",
+    operation_class=OptionalBody,
+    responses=failures(400, 413, 415, 503),
+    status_code=200,
+    tags=TAGS,
+)
+async def start(
+    operations: OperationsPort,
+    actor: Actor,
+    data: StartRequest = AS_IT_STANDS,
+) -> StartedAnswer:
+    """Run the agent; one that runs already answers as it stands."""
+    mode = None if data.mode is None else Mode(data.mode)
+    return started_answer(
+        await operations.start(strategies=data.strategies, mode=mode, actor=actor)
+    )
+
+
+@post(
+    "/agent/stop",
+    operation_id="stopAgent",
+    summary="Stop the agent",
+    operation_class=OptionalBody,
+    responses=failures(400, 413, 415, 503),
+    status_code=200,
+    tags=TAGS,
+)
+async def stop(
+    operations: OperationsPort,
+    actor: Actor,
+    data: StopRequest = PLAIN_STOP,
+) -> StoppedAnswer:
+    """Stop the agent; positions stay, open orders only go when `cancelOpenOrders` is true."""
+    stopped = await operations.stop(
+        reason=data.reason or "",
+        cancel_open_orders=data.cancel_open_orders,
+        actor=actor,
+    )
+    return stopped_answer(stopped)
+
+
+@post(
+    "/agent/pause",
+    operation_id="pauseAgent",
+    summary="Pause the agent",
+    operation_class=OptionalBody,
+    responses=failures(400, 409, 413, 415, 503),
+    status_code=200,
+    tags=TAGS,
+)
+async def pause(
+    operations: OperationsPort,
+    actor: Actor,
+    data: PauseRequest = UNTIL_RESUME,
+) -> PausedAnswer:
+    """Enter no positions, for `duration` minutes or until resume; exits go on."""
+    duration = None if data.duration is None else timedelta(minutes=data.duration)
+    try:
+        return paused_answer(await operations.pause(duration=duration, actor=actor))
+    except IllegalTransition as error:
+        raise await _wrong_state(operations, error) from error
+
+
+@post(
+    "/agent/resume",
+    operation_id="resumeAgent",
+    summary="Resume the agent",
+    operation_class=OptionalBody,
+    responses=failures(400, 409, 413, 415, 503),
+    status_code=200,
+    tags=TAGS,
+)
+async def resume(
+    operations: OperationsPort,
+    actor: Actor,
+    data: ResumeRequest = PLAIN_RESUME,
+) -> ResumedAnswer:
+    """End the operator's pause; the agent stays paused while other reasons remain."""
+    try:
+        return resumed_answer(await operations.resume(actor=actor))
+    except IllegalTransition as error:
+        raise await _wrong_state(operations, error) from error
+
+
+@get(
+    "/agent/status",
+    operation_id="getAgentStatus",
+    summary="Get the status of the agent",
+    responses=failures(400, 503),
+    tags=TAGS,
+)
+async def agent_status(operations: OperationsPort) -> StatusAnswer:
+    """The agent, its cycles, its counters and its active strategies as they are now."""
+    return status_answer(await operations.status())
+
+
+async def _wrong_state(operations: Operations, error: IllegalTransition) -> Refusal:
+    agent = (await operations.status()).agent
+    return Refusal(
+        WRONG_STATE,
+        str(error),
+        current_state=agent.status,
+        allowed_actions=[name for name in ACTIONS if _allows(agent, name)],
+    )
+
+
+def _allows(agent: Agent, action: str) -> bool:
+    """Whether the machine has an edge for `action`; it decides, this only asks."""
+    try:
+        command(agent, ACTIONS[action], datetime.max.replace(tzinfo=UTC))
+    except IllegalTransition:
+        return False
+    return True

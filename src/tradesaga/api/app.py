@@ -1,0 +1,99 @@
+"""The REST API as an ASGI application: translates requests into operations, never decides.
+
+    gate (trace id, host, origin) -> routing -> strict doors -> operation -> answer
+                                        any exception -> problem document
+
+The application holds no state and starts nothing: the composition root owns the operations, the
+metrics and their lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from litestar import Litestar, MediaType, Response, Router, get
+from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
+
+from tradesaga.api.agent_control import actor_of, agent_status, pause, resume, start, stop
+from tradesaga.api.gate import Gate
+from tradesaga.api.json_response import JsonResponse
+from tradesaga.api.monitoring import (
+    MetricsText,
+    health,
+    livez,
+    metrics,
+    problem_index,
+    problem_page,
+)
+from tradesaga.api.openapi import openapi_document
+from tradesaga.api.problems import Problems
+from tradesaga.api.records import get_cycle, list_cycles, list_strategies
+from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown_parameters
+from tradesaga.ports.identity import IdSource
+from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.operations import Operations
+
+PREFIX: Final = "/api/v1"
+OPERATIONS: Final = (
+    start, stop, pause, resume, agent_status, list_strategies, list_cycles, get_cycle,
+)  # fmt: skip
+DEPENDENCIES: Final = ("operations", "metrics_text", "actor")
+"""What handlers are given that is no parameter of the request."""
+
+
+def create_app(
+    operations: Operations,
+    metrics_text: MetricsText,
+    *,
+    metrics_port: Metrics,
+    ids: IdSource,
+    hosts: Collection[str] | None = (),
+) -> Litestar:
+    """The application; it answers for loopback and for `hosts`, with None for every host.
+
+    Pass None only when bound to more than loopback: see `api.gate`.
+    """
+    app = Litestar(
+        [*_routes(), _document_route(document())],
+        dependencies={
+            "operations": Provide(lambda: operations, sync_to_thread=False),
+            "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
+            "actor": Provide(actor_of, sync_to_thread=False),
+        },
+        exception_handlers={Exception: Problems(metrics_port)},
+        logging_config=None,
+        openapi_config=None,
+        request_class=StrictRequest,
+        request_max_body_size=BODY_BYTES_MAX,
+        response_class=JsonResponse,
+    )
+    # Around all of Litestar: its own middleware does not see requests for unknown paths.
+    app.asgi_handler = Gate(app.asgi_handler, ids=ids, hosts=hosts)
+    return app
+
+
+def document() -> bytes:
+    """The OpenAPI 3.1 document of the API as JSON."""
+    return openapi_document(_routes(), DEPENDENCIES)
+
+
+def _routes() -> list[ControllerRouterHandler]:
+    return [
+        Router(PREFIX, route_handlers=OPERATIONS, before_request=refuse_unknown_parameters),
+        health,
+        livez,
+        metrics,
+        problem_index,
+        problem_page,
+    ]
+
+
+def _document_route(body: bytes) -> ControllerRouterHandler:
+    @get(f"{PREFIX}/openapi.json", sync_to_thread=False)
+    def openapi() -> Response[bytes]:
+        """The OpenAPI document."""
+        return JsonResponse(body, media_type=MediaType.JSON)
+
+    return openapi

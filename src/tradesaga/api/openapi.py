@@ -1,0 +1,72 @@
+"""The OpenAPI 3.1 document: paths by Litestar, schemas by msgspec.
+
+Litestar knows the routes; msgspec knows what it encodes and decodes: limits, refused extra fields,
+formats. What neither knows is that our Decimals leave as JSON numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from litestar import Litestar
+from litestar.di import Provide
+from litestar.openapi.config import OpenAPIConfig
+from litestar.types import ControllerRouterHandler
+
+from tradesaga import __version__
+from tradesaga.api.answers import (
+    HealthAnswer,
+    PausedAnswer,
+    ResumedAnswer,
+    StartedAnswer,
+    StatusAnswer,
+    StoppedAnswer,
+    StrategiesAnswer,
+)
+from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
+from tradesaga.api.problems import Problem
+from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, StopRequest
+
+BODIES = (
+    StartRequest, StopRequest, PauseRequest, ResumeRequest,
+    StartedAnswer, StoppedAnswer, PausedAnswer, ResumedAnswer, StatusAnswer,
+    StrategiesAnswer, CyclesAnswer, CycleRecordAnswer, HealthAnswer, Problem,
+)  # fmt: skip
+"""Every type that is a whole body; the types within them are found."""
+
+
+def openapi_document(
+    routes: Sequence[ControllerRouterHandler], dependencies: Sequence[str]
+) -> bytes:
+    """The document for `routes` as JSON; `dependencies` are no parameters of theirs."""
+    # An application of its own: Litestar's would put an HTML page on every unknown path below.
+    described = Litestar(
+        routes,
+        dependencies={name: Provide(lambda: None, sync_to_thread=False) for name in dependencies},
+        logging_config=None,
+        openapi_config=OpenAPIConfig(
+            title="Tradesaga",
+            version=__version__,
+            description="The orchestrator of an autonomous trading agent.",
+            use_handler_docstrings=True,
+        ),
+    )
+    document = described.openapi_schema.to_schema()
+    _, schemas = msgspec.json.schema_components(BODIES, ref_template="#/components/schemas/{name}")
+    document["components"]["schemas"] = _with_numbers(schemas)
+    return msgspec.json.encode(document)
+
+
+def _with_numbers(schema: Any) -> Any:
+    """`schema` with numbers where msgspec has Decimals as strings."""
+    match schema:
+        case {"type": "string", "format": "decimal", **rest}:
+            return {**rest, "type": "number"}
+        case dict():
+            return {key: _with_numbers(value) for key, value in schema.items()}
+        case list():
+            return [_with_numbers(value) for value in schema]
+        case _:
+            return schema

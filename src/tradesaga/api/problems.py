@@ -1,0 +1,320 @@
+"""Every error of the API as a problem document (RFC 9457), and the catalogue of their kinds.
+
+A problem says what is wrong (`detail`), what to do (`hint`, `problems`) and how to find the log
+lines about it (`traceId`). It never carries a stack, SQL, or the text of an error that is not
+ours. `type` is the path of a page about the kind, served by this process; `code` is its last part
+and the one member that programs should look at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import UNSET, Struct, UnsetType
+
+from tradesaga.api.json_response import JsonResponse
+from tradesaga.domain.errors import (
+    Conflict,
+    DeadlineExceeded,
+    IllegalTransition,
+    Invalid,
+    NotFound,
+    Refused,
+    Rejected,
+    TradesagaError,
+    Transient,
+)
+from tradesaga.ports.metrics import Metrics
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER: Final = {"Retry-After": "1"}
+VALUE_CHARACTERS_MAX: Final = 60
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of problem; `hint` is what to do about it."""
+
+    code: str
+    status: int
+    title: str
+    hint: str
+
+
+INVALID = Kind(
+    code="invalid-request",
+    status=400,
+    title="The request is not valid",
+    hint="Correct what `problems` names and send the request again; nothing has been done.",
+)
+MALFORMED = Kind(
+    code="malformed-body",
+    status=400,
+    title="The body is not a JSON object",
+    hint="Send one JSON object in UTF-8, or no body at all where every field is optional.",
+)
+CROSS_SITE = Kind(
+    code="cross-site-request",
+    status=403,
+    title="A page of another site may not send commands",
+    hint="Send commands from a page of this address, from the command line or from a program.",
+)
+NO_SUCH_PATH = Kind(
+    code="no-such-path",
+    status=404,
+    title="There is nothing at this path",
+    hint="All paths are listed in /api/v1/openapi.json.",
+)
+NOT_FOUND = Kind(
+    code="not-found",
+    status=404,
+    title="No such thing",
+    hint="Look up the id in the list it belongs to: /api/v1/cycles or /api/v1/strategies.",
+)
+METHOD = Kind(
+    code="method-not-allowed",
+    status=405,
+    title="The path does not know this method",
+    hint="The header Allow lists the methods of this path.",
+)
+WRONG_STATE = Kind(
+    code="wrong-state",
+    status=409,
+    title="The agent cannot do that in its present state",
+    hint="Send one of `allowedActions` first.",
+)
+CONFLICT = Kind(
+    code="conflict",
+    status=409,
+    title="The state has moved on meanwhile",
+    hint="Read the status, then decide again.",
+)
+TOO_LARGE = Kind(
+    code="body-too-large",
+    status=413,
+    title="The body is too large",
+    hint="A body may have 64 KiB; no request of this API needs more.",
+)
+MEDIA = Kind(
+    code="unsupported-media-type",
+    status=415,
+    title="The body is not declared as JSON",
+    hint="Send the header Content-Type: application/json.",
+)
+MISDIRECTED = Kind(
+    code="misdirected-request",
+    status=421,
+    title="This server does not answer for that host",
+    hint="Use http://127.0.0.1 or http://localhost with the port of the API.",
+)
+INTERNAL = Kind(
+    code="internal-error",
+    status=500,
+    title="The server failed",
+    hint="Look for the trace id in the log of the server. Whether a command took effect is shown "
+    "by /api/v1/agent/status.",
+)
+REFUSED = Kind(
+    code="refused-by-service",
+    status=502,
+    title="Another service refused",
+    hint="`detail` has its words; it has not taken effect.",
+)
+UNAVAILABLE = Kind(
+    code="unavailable",
+    status=503,
+    title="The database or the lease cannot be reached",
+    hint="Try again shortly; /health says which part is away. Commands may be repeated safely.",
+)
+TIMED_OUT = Kind(
+    code="deadline-exceeded",
+    status=504,
+    title="The answer did not come in time",
+    hint="It may have taken effect: look at /api/v1/agent/status before you repeat it.",
+)
+
+KINDS: Final = {
+    kind.code: kind
+    for kind in (
+        INVALID, MALFORMED, CROSS_SITE, NO_SUCH_PATH, NOT_FOUND, METHOD, WRONG_STATE, CONFLICT,
+        TOO_LARGE, MEDIA, MISDIRECTED, INTERNAL, REFUSED, UNAVAILABLE, TIMED_OUT,
+    )
+}  # fmt: skip
+
+
+class Problem(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A problem document; members that do not apply are left out."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    hint: str
+    trace_id: str
+    problems: list[str] | UnsetType = UNSET
+    current_state: str | UnsetType = UNSET
+    allowed_actions: list[str] | UnsetType = UNSET
+
+
+class Refusal(Exception):
+    """The request is answered with a problem of this kind."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        problems: Sequence[str] = (),
+        *,
+        current_state: str | None = None,
+        allowed_actions: Sequence[str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.problems = problems
+        self.current_state = current_state
+        self.allowed_actions = allowed_actions
+        self.headers = dict(headers or {})
+
+
+class Problems:
+    """The exception handler of the application: every exception becomes a document."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def __call__(self, request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+        """The answer to `error`; what is not ours is logged, counted and not shown."""
+        refusal = _refusal_of(request, error)
+        if refusal is None:
+            self._metrics.error_occurred("api")
+            _log.error(
+                "request_failed", method=request.method, path=request.url.path, exc_info=error
+            )
+            refusal = Refusal(INTERNAL, "an error that was not foreseen; it has been logged")
+        return document(request, refusal)
+
+
+def document(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
+    """The response that carries `refusal`."""
+    state, actions = refusal.current_state, refusal.allowed_actions
+    problem = Problem(
+        type=f"/problems/{refusal.kind.code}",
+        title=refusal.kind.title,
+        status=refusal.kind.status,
+        detail=refusal.detail,
+        instance=request.url.path,
+        code=refusal.kind.code,
+        hint=refusal.kind.hint,
+        trace_id=request.scope["state"]["trace_id"],
+        problems=list(refusal.problems) or UNSET,
+        current_state=UNSET if state is None else state,
+        allowed_actions=UNSET if actions is None else list(actions),
+    )
+    return JsonResponse(
+        problem,
+        status_code=refusal.kind.status,
+        media_type=MEDIA_TYPE,
+        headers=refusal.headers,
+    )
+
+
+def invalid(problems: Sequence[str]) -> Refusal:
+    """The refusal of a request that is wrong in all these places."""
+    if len(problems) == 1:
+        return Refusal(INVALID, problems[0], problems)
+    return Refusal(INVALID, f"the request is wrong in {len(problems)} places", problems)
+
+
+def shown(value: object) -> str:
+    """`value` as JSON, cut to a readable length."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    if len(text) <= VALUE_CHARACTERS_MAX:
+        return text
+    return f"{text[:VALUE_CHARACTERS_MAX]}…"
+
+
+def failures(*statuses: int) -> dict[int, ResponseSpec]:
+    """How the problem documents of an operation stand in the OpenAPI document."""
+    return {
+        status: ResponseSpec(
+            Problem,
+            generate_examples=False,
+            media_type=MEDIA_TYPE,
+            description=HTTPStatus(status).phrase,
+        )
+        for status in (*statuses, 500)
+    }
+
+
+def _refusal_of(request: Request[Any, Any, Any], error: Exception) -> Refusal | None:
+    """What to answer to `error`; None when it is no answer but a defect."""
+    match error:
+        case Refusal():
+            return error
+        case TradesagaError():
+            return _refusal_of_ours(error)
+        case ValidationException():
+            return invalid(_named(request, error))
+        case HTTPException(status_code=404):
+            return Refusal(NO_SUCH_PATH, f"there is nothing at {request.url.path}")
+        case HTTPException(status_code=405):
+            headers = error.headers or {}
+            detail = f"{request.url.path} does not know {request.method}"
+            return Refusal(METHOD, detail, headers={"Allow": headers.get("allow", "")})
+        case HTTPException(status_code=413):
+            return Refusal(TOO_LARGE, "the body has more than 65536 bytes")
+        case HTTPException(status_code=status) if 400 <= status < 500:
+            return Refusal(INVALID, error.detail)
+        case _:
+            return None
+
+
+def _refusal_of_ours(error: TradesagaError) -> Refusal | None:
+    match error:
+        case Invalid(problems=problems):
+            return invalid(problems)
+        case NotFound():
+            return Refusal(NOT_FOUND, str(error))
+        case IllegalTransition():
+            return Refusal(WRONG_STATE, str(error))
+        case Rejected():
+            return invalid([str(error)])
+        case DeadlineExceeded():
+            return Refusal(TIMED_OUT, str(error), headers=RETRY_AFTER)
+        case Transient():
+            return Refusal(UNAVAILABLE, str(error), headers=RETRY_AFTER)
+        case Conflict():
+            return Refusal(CONFLICT, str(error), headers=RETRY_AFTER)
+        case Refused():
+            return Refusal(REFUSED, str(error))
+        case _:
+            return None
+
+
+def _named(request: Request[Any, Any, Any], error: ValidationException) -> list[str]:
+    """One sentence for each parameter: its name, what came, what was expected."""
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    found = []
+    for item in error.extra or ():
+        name = str(item.get("key", "")) if isinstance(item, dict) else ""
+        if name not in parameters:
+            continue
+        value = request.query_params.get(name, request.path_params.get(name))
+        description = getattr(parameters[name].kwarg_definition, "description", None)
+        remedy = description or "what /api/v1/openapi.json says"
+        found.append(f"{name} is {shown(value)}: it takes {remedy}")
+    return found or [error.detail]

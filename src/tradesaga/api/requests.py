@@ -1,0 +1,192 @@
+"""The doors for requests: bodies and query parameters are taken exactly or not at all.
+
+A body is one JSON object of known fields with the right types; nothing is coerced ("5" is no
+number). All that is wrong is reported at once. An unknown field or parameter is refused: a
+misspelt option that is ignored without a word is a wrong command.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, get_args
+
+import msgspec
+from litestar import Request
+from litestar.openapi.spec import Operation
+from litestar.params import QueryParameter
+from msgspec import Meta, Struct
+from typing_extensions import override
+
+from tradesaga.api.problems import MALFORMED, MEDIA, Refusal, invalid, shown
+
+BODY_BYTES_MAX: Final = 65536
+PAUSE_MINUTES_MAX: Final = 525600
+"""A year."""
+CYCLES_MAX: Final = 1000
+TEXT_CHARACTERS_MAX: Final = 1000
+STRATEGIES_MAX: Final = 1000
+
+StrategyName = Annotated[str, Meta(min_length=1, max_length=200)]
+ModeName = Literal["normal", "conservative", "aggressive"]
+
+
+class StartRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Body of start; every field is optional."""
+
+    strategies: (
+        Annotated[
+            list[StrategyName],
+            Meta(
+                max_length=STRATEGIES_MAX,
+                description="a list of ids or external ids of the strategies to run, at most "
+                "1000; leave it out to keep those that are active",
+            ),
+        ]
+        | None
+    ) = None
+    mode: (
+        Annotated[
+            ModeName,
+            Meta(
+                description="normal, conservative or aggressive; "
+                "leave it out to keep the mode as it is"
+            ),
+        ]
+        | None
+    ) = None
+
+
+class StopRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Body of stop; every field is optional."""
+
+    reason: (
+        Annotated[
+            str,
+            Meta(
+                max_length=TEXT_CHARACTERS_MAX,
+                description="why, for the audit log: text of at most 1000 characters",
+            ),
+        ]
+        | None
+    ) = None
+    cancel_open_orders: Annotated[
+        bool, Meta(description="true to cancel open entry orders; by default they are let be")
+    ] = False
+
+
+class PauseRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Body of pause; without `duration` the pause lasts until resume."""
+
+    duration: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                le=PAUSE_MINUTES_MAX,
+                description="minutes until the agent goes on by itself, a number above 0 and at "
+                "most 525600; leave it out to pause until resume",
+            ),
+        ]
+        | None
+    ) = None
+
+
+class ResumeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Body of resume: there are no fields."""
+
+
+@dataclass
+class OptionalBody(Operation):
+    """An operation whose body may be left out; Litestar declares every body as required."""
+
+    def __post_init__(self) -> None:
+        if self.request_body is not None and not isinstance(self.request_body, dict):
+            self.request_body.required = False  # type: ignore[union-attr]  # never a Reference here
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    """A request that reads its body into the type of the handler's `data`, strictly."""
+
+    @override
+    async def json(self) -> Any:
+        """The body; Litestar calls this only when there is one.
+
+        Raises:
+            Refusal: it is no JSON, not declared as JSON, or not what the operation takes.
+        """
+        media_type, _ = self.content_type
+        if media_type != "application/json":
+            raise Refusal(MEDIA, f"the body is declared as {shown(media_type)}")
+        shape = self.route_handler.parsed_fn_signature.parameters["data"].annotation
+        return read_body(await self.body(), shape)
+
+
+def read_body(body: bytes, shape: type[Struct]) -> Struct:
+    """`body` as a `shape`.
+
+    Raises:
+        Refusal: not a JSON object, or wrong in fields that are all named.
+    """
+    try:
+        raw = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Refusal(MALFORMED, str(error)) from error
+    except RecursionError as error:
+        raise Refusal(MALFORMED, "the body is nested too deeply") from error
+    if not isinstance(raw, dict):
+        raise Refusal(MALFORMED, f"the body is {shown(raw)}, not a JSON object")
+    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+    known = ", ".join(fields) or "none"
+    problems = [
+        f"{name} is not a field of this request; its fields are: {known}"
+        for name in raw
+        if name not in fields
+    ]
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name not in raw:
+            continue
+        try:
+            values[field.name] = msgspec.convert(raw[name], field.type)
+        except msgspec.ValidationError:
+            problems.append(f"{name} is {shown(raw[name])}: {_remedy(field.type)}")
+    if problems:
+        raise invalid(problems)
+    return shape(**values)
+
+
+def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
+    """A hook before every operation: query parameters are known, and given once.
+
+    Raises:
+        Refusal: naming what is not known, and what would be.
+    """
+    parameters = request.route_handler.parsed_fn_signature.parameters
+    known = [
+        name
+        for name, parameter in parameters.items()
+        if isinstance(parameter.kwarg_definition, QueryParameter)
+    ]
+    names = ", ".join(known) or "none"
+    given = list(request.query_params.multi_items())
+    problems = [
+        f"{name} is not a parameter of this request; its parameters are: {names}"
+        for name in dict(given)
+        if name not in known
+    ]
+    problems += [
+        f"{name} is given {count} times: give it once"
+        for name in known
+        if (count := sum(1 for key, _ in given if key == name)) > 1
+    ]
+    if problems:
+        raise invalid(problems)
+
+
+def _remedy(annotation: Any) -> str:
+    """The description of a field, which says what it takes; a union may hold it one level down."""
+    for part in (annotation, *get_args(annotation)):
+        for meta in getattr(part, "__metadata__", ()):
+            if isinstance(meta, Meta) and meta.description:
+                return f"it takes {meta.description}"
+    return "see /api/v1/openapi.json"

@@ -1,0 +1,274 @@
+"""`tradesaga serve`: one orchestrator process, put together and run.
+
+    API ─┐                      ┌─ journal writer
+         ├─ control ── engine ──┼─ bus
+    CLI ─┘                      └─ HTTP clients of the neighbours
+
+Everything lives in one task group: when a part fails for good the process ends, and whoever
+supervises it starts it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from structlog import get_logger
+
+from tradesaga import __version__
+from tradesaga.adapters import logging as log_output
+from tradesaga.adapters.calendar import build_calendar
+from tradesaga.adapters.http.decision_service import HttpDecisionService
+from tradesaga.adapters.http.market_data import HttpMarketData
+from tradesaga.adapters.http.trading_engine import HttpTradingEngine
+from tradesaga.adapters.nats.bus import NatsBus
+from tradesaga.adapters.postgres.journal import PostgresJournal
+from tradesaga.adapters.postgres.lease import PostgresLease
+from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.preflight import ServerReport, check_postgres
+from tradesaga.adapters.postgres.reading import ReaderPool
+from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
+from tradesaga.adapters.prometheus import PrometheusMetrics
+from tradesaga.adapters.system import ScaledClock, SystemClock, SystemIds
+from tradesaga.api.app import create_app
+from tradesaga.api.server import serve as serve_http
+from tradesaga.bootstrap import translation
+from tradesaga.config import Loaded, Settings
+from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.ids import AgentId
+from tradesaga.domain.market import Calendar
+from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.trade_messages import Policy
+from tradesaga.engine.agent_control import AgentControl
+from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.world import World
+from tradesaga.paper.strategies import default_strategies, load_strategies
+from tradesaga.ports.clock import Clock
+
+log = get_logger()
+DATABASE_WAIT_SECONDS_MAX = 30.0
+JOURNAL_CLOSE_TIME_MAX = timedelta(seconds=1)
+CALENDAR_BEFORE = timedelta(days=30)
+CALENDAR_AHEAD = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """What the command line adds to the configuration.
+
+    `market_clock` is the file of a replay's player; without it time is real. `strategies` is a
+    file of definitions, else one of each rule over `default_strategies_for`.
+    """
+
+    market_clock: Path | None = None
+    strategies: Path | None = None
+    default_strategies_for: tuple[str, ...] = ()
+    allow_remote: bool = False
+
+
+async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> None:
+    """Run the orchestrator and its API until `stop` is set.
+
+    Raises:
+        Invalid: configuration, database or strategies cannot be used; every problem named.
+        Unavailable: the database stayed away, or the API's port is taken.
+        ExceptionGroup: a part failed while running.
+    """
+    settings = loaded.settings
+    log_output.configure(level=settings.logging.level.value, form=settings.logging.format.value)
+    dsn = translation.dsn_of(settings)
+    await _database_ready(dsn)
+    clock = SystemClock() if options.market_clock is None else ScaledClock(options.market_clock)
+    metrics = PrometheusMetrics(version=__version__, now=clock.now)
+    journal, bus = PostgresJournal(dsn), _bus(settings, clock)
+    async with AsyncExitStack() as stack:
+        world = await _world(settings, dsn, stack, clock, metrics, journal, bus)
+        orchestrator = _Deferred(
+            world=world,
+            settings=translation.engine_settings(settings),
+            policy=translation.saga_policy(settings, world.venue.capabilities),
+            strategies=_strategies(settings, options, clock.now()),
+        )
+        async with asyncio.TaskGroup() as group:
+            writing = group.create_task(journal.run(), name="journal")
+            carrying = group.create_task(bus.run(), name="bus")
+            running = group.create_task(orchestrator.run(stop), name="orchestrator")
+            control = await orchestrator.control
+            metrics.read_at_scrape(
+                uptime=control.uptime, strategies_active=control.strategies_active
+            )
+            serving = _api(settings, options, control, metrics, stop)
+            group.create_task(serving, name="api")
+            await asyncio.wait([running])
+            await journal.close(JOURNAL_CLOSE_TIME_MAX)
+            await asyncio.wait([writing])
+            carrying.cancel()
+
+
+class _Deferred:
+    """The orchestrator, and its control as soon as that exists."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        settings: EngineSettings,
+        policy: Policy,
+        strategies: Sequence[Strategy],
+    ) -> None:
+        self.control: asyncio.Future[AgentControl] = asyncio.get_running_loop().create_future()
+        self._orchestrator = Orchestrator(
+            world=world,
+            settings=settings,
+            policy=policy,
+            strategies=strategies,
+            on_control=self.control.set_result,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        await self._orchestrator.run(stop)
+
+
+def _bus(settings: Settings, clock: Clock) -> NatsBus:
+    return NatsBus(
+        url=settings.event_bus.url,
+        token=settings.event_bus.token.reveal(),
+        clock=clock,
+        publish_prefix=settings.event_bus.publish_prefix,
+        subscriptions=settings.event_bus.subscriptions,
+    )
+
+
+async def _world(
+    settings: Settings,
+    dsn: str,
+    stack: AsyncExitStack,
+    clock: Clock,
+    metrics: PrometheusMetrics,
+    journal: PostgresJournal,
+    bus: NatsBus,
+) -> World:
+    """Every adapter; `stack` closes what must be closed."""
+    pool, services = ReaderPool(dsn), settings.services
+    lease = PostgresLease(
+        dsn,
+        clock,
+        time_to_live=settings.lease.ttl,
+        send_time_max=settings.sagas.trade_execution.send_timeout,
+    )
+    records, agent_id = PostgresRecords(pool), AgentId(settings.agent.id)
+
+    async def is_ours(venue_order_id: str) -> bool:
+        known = await records.trade_of(
+            agent_id, venue_order_id=venue_order_id, client_order_id=None
+        )
+        return known is not None
+
+    venue = HttpTradingEngine(
+        url=services.trading_engine.url,
+        time_max=services.trading_engine.timeout,
+        capabilities=translation.venue_capabilities(settings),
+        clock=clock,
+        claimed=is_ours,
+    )
+    market_data = HttpMarketData(
+        url=services.market_data.url, time_max=services.market_data.timeout
+    )
+    decisions = HttpDecisionService(
+        url=services.ai_decision.url, time_max=services.ai_decision.timeout
+    )
+    for closes in (pool, lease, venue, market_data, decisions):
+        stack.push_async_callback(closes.close)
+    return World(
+        journal=journal,
+        records=records,
+        outbox=PostgresOutbox(pool),
+        lease=lease,
+        bus=bus,
+        clock=clock,
+        ids=SystemIds(),
+        metrics=metrics,
+        venue=venue,
+        market_data=market_data,
+        decisions=decisions,
+        calendar=_calendar(settings, clock.now()),
+    )
+
+
+async def _api(
+    settings: Settings,
+    options: ServeOptions,
+    control: AgentControl,
+    metrics: PrometheusMetrics,
+    stop: asyncio.Event,
+) -> None:
+    app = create_app(
+        control,
+        metrics.text,
+        metrics_port=metrics,
+        ids=SystemIds(),
+        hosts=None if options.allow_remote else (),
+    )
+    await serve_http(
+        app,
+        settings.server.host,
+        settings.server.port,
+        ready=lambda url: log.info("API listens", url=url),
+        stop=stop,
+        allow_remote=options.allow_remote,
+    )
+
+
+async def _database_ready(dsn: str) -> None:
+    """Wait for the database, bounded; then check it and bring the schema up to date."""
+    report = await _checked(dsn)
+    for problem in report.problems:
+        log.warning("database", problem=problem)
+    applied = await migrate(dsn)
+    if applied:
+        log.info("migrated", versions=list(applied))
+
+
+async def _checked(dsn: str) -> ServerReport:
+    try:
+        async with asyncio.timeout(DATABASE_WAIT_SECONDS_MAX):
+            while True:
+                try:
+                    return await check_postgres(dsn)
+                except Unavailable as error:
+                    log.info("waiting for the database", said=str(error))
+                    await asyncio.sleep(0.1)  # noqa: TID251 -- before there is a clock
+    except TimeoutError as error:
+        raise Unavailable(
+            f"the database did not answer for {DATABASE_WAIT_SECONDS_MAX:.0f} s; "
+            "check orchestrator.database and that the server runs"
+        ) from error
+
+
+def _calendar(settings: Settings, now: datetime) -> Calendar:
+    trading = settings.trading
+    return build_calendar(
+        (now - CALENDAR_BEFORE).date(),
+        (now + CALENDAR_AHEAD).date(),
+        pre_market_start=trading.pre_market_start,
+        regular_start=trading.regular_start,
+        regular_end=trading.regular_end,
+        after_hours_end=trading.after_hours_end,
+        timezone=trading.timezone.key,
+    )
+
+
+def _strategies(settings: Settings, options: ServeOptions, now: datetime) -> tuple[Strategy, ...]:
+    if options.strategies is not None:
+        plain = load_strategies(options.strategies)
+    else:
+        plain = default_strategies(options.default_strategies_for)
+        if not options.default_strategies_for:
+            plain = []
+    engine = translation.engine_settings(settings)
+    return translation.strategies_of(plain, agent_id=engine.agent_id, now=now)

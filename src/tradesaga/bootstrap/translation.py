@@ -1,0 +1,124 @@
+"""From the configuration's values to the engine's: names change, nothing is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from tradesaga.config import ClientOrderIds, RiskProfile, Settings
+from tradesaga.domain.agent import Mode
+from tradesaga.domain.ids import AgentId, StrategyId, derived
+from tradesaga.domain.retry import RetryPolicy
+from tradesaga.domain.risk import Limits
+from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.trade_messages import Policy
+from tradesaga.engine.settings import EngineSettings
+from tradesaga.ports.services import Capabilities
+
+BAR_CADENCE = timedelta(minutes=1)
+"""Quotes of a minute-bar feed are up to a minute old before they are stale."""
+
+
+def dsn_of(settings: Settings) -> str:
+    """How to reach the database; a host that is a directory holds the server's socket."""
+    database = settings.database
+    secret = database.password.reveal()
+    user = quote(database.user, safe="") + (f":{quote(secret, safe='')}" if secret else "")
+    if database.host.startswith("/"):
+        place = f"?host={quote(database.host, safe='')}&port={database.port}"
+        return f"postgresql://{user}@/{quote(database.name)}{place}"
+    host = f"[{database.host}]" if ":" in database.host else database.host
+    return f"postgresql://{user}@{host}:{database.port}/{quote(database.name)}"
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """What one agent's engine is told."""
+    analysis = settings.cycles.analysis
+    profiles = settings.risk.profiles
+    return EngineSettings(
+        agent_id=AgentId(settings.agent.id),
+        agent_name=settings.agent.name,
+        analysis_interval=analysis.interval,
+        analysis_concurrent_max=analysis.max_concurrent,
+        analysis_time_max=analysis.timeout,
+        decision_time_max=min(analysis.decision_timeout, analysis.timeout),
+        heartbeat_interval=settings.cycles.heartbeat.interval,
+        market_hours_only=settings.trading.market_hours_only,
+        limits={
+            Mode.CONSERVATIVE: _limits(settings, profiles.conservative),
+            Mode.NORMAL: _limits(settings, profiles.normal),
+            Mode.AGGRESSIVE: _limits(settings, profiles.aggressive),
+        },
+        quote_cadence=BAR_CADENCE,
+        lease_renew_every=settings.lease.renew,
+    )
+
+
+def saga_policy(settings: Settings, capabilities: Capabilities) -> Policy:
+    """Times of the trade saga, and what the venue can do."""
+    saga = settings.sagas.trade_execution
+    return Policy(
+        saga_time_max=saga.timeout,
+        fill_time_max=min(saga.fill_timeout, saga.timeout),
+        retry=RetryPolicy(retries_max=saga.retries, delay_first=saga.retry_delay),
+        visibility_lag=capabilities.visibility_lag,
+        dedupes=capabilities.dedupes,
+    )
+
+
+def venue_capabilities(settings: Settings) -> Capabilities:
+    """As configured: the platform's engine neither deduplicates nor looks up by client id."""
+    honours = settings.services.trading_engine.client_order_id is ClientOrderIds.HONOURED
+    return Capabilities(
+        dedupes=honours,
+        query_by_client_id=honours,
+        visibility_lag=settings.services.trading_engine.visibility_lag,
+    )
+
+
+def strategies_of(
+    definitions: Iterable[Mapping[str, Any]], *, agent_id: AgentId, now: datetime
+) -> tuple[Strategy, ...]:
+    """Strategies of plain definitions; their ids are functions of agent and name."""
+    return tuple(
+        Strategy(
+            id=StrategyId(derived(agent_id, "strategy", definition["name"])),
+            agent_id=agent_id,
+            external_id=definition["name"],
+            name=definition["name"],
+            type=str(definition["type"]),
+            symbols=tuple(definition["symbols"]),
+            created_at=now,
+            updated_at=now,
+            parameters={k: _exact(v) for k, v in definition.get("parameters", {}).items()},
+        )
+        for definition in definitions
+    )
+
+
+def _limits(settings: Settings, profile: RiskProfile) -> Limits:
+    risk = settings.risk
+    return Limits(
+        order_notional_percent=profile.order_notional_percent,
+        position_percent=profile.position_percent,
+        exposure_percent=profile.exposure_percent,
+        positions_max=profile.positions_max,
+        decision_age_max=profile.decision_max_age,
+        quote_age_max=profile.quote_max_age,
+        price_drift_percent=profile.price_drift_percent,
+        confidence_min=profile.confidence_min,
+        orders_per_minute=risk.orders_per_minute,
+        orders_per_day=risk.orders_per_day,
+        active_orders_max=risk.active_orders_max,
+        allow_short=risk.allow_short,
+        entry_cutoff=risk.entry_cutoff,
+        buying_power_reserve_percent=risk.buying_power_reserve_percent,
+    )
+
+
+def _exact(value: Any) -> Any:
+    """Numbers without binary fractions: the text of the number is what was meant."""
+    return Decimal(str(value)) if isinstance(value, float) else value

@@ -1,0 +1,71 @@
+"""The command `tradesaga`: which commands there are, and how they end.
+
+Commands are registered by name and imported when they run, so `--help` and the commands that only
+ask a running orchestrator start fast. Each returns its exit code; what it raises `exit_codes` tells.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from cyclopts import App, CycloptsError
+
+from tradesaga import __version__
+from tradesaga.cli.exit_codes import TRACEBACK_VARIABLE, ExitCode, told
+
+_COMMANDS: Final = {
+    "up": ("up:up", "Run everything here: databases, the orchestrator, simulated neighbours."),
+    "serve": ("serve:serve", "Run the orchestrator and its API."),
+    "paper": ("paper:paper", "Run the neighbour services, simulated on recorded prices."),
+    "migrate": ("migrate:migrate", "Bring the database's schema up to date, or show where it is."),
+    "config": ("config:settings", "Show or check the configuration."),
+    "status": ("control:status", "Show the agent, its cycles and its active strategies."),
+    "start": ("control:start", "Run the agent."),
+    "stop": ("control:stop", "Stop the agent; it stays stopped until start."),
+    "pause": ("control:pause", "Enter no positions; exits and running trades go on."),
+    "resume": ("control:resume", "End the pause."),
+    "cycles": ("control:cycles", "List, show and watch cycles."),
+}
+
+
+def _application() -> App:
+    app = App(
+        name="tradesaga",
+        help="Orchestrator of an autonomous trading agent: durable trade sagas, exactly-once "
+        "orders.",
+        version=__version__,
+    )
+    for name, (target, text) in _COMMANDS.items():
+        app.command(f"tradesaga.cli.{target}", name=name, help=text)
+    return app
+
+
+def main(tokens: Sequence[str] | None = None) -> None:
+    """Run the command that `tokens` (default: the process's arguments) name, and exit."""
+    sys.exit(run(sys.argv[1:] if tokens is None else tokens))
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run a command; its exit code."""
+    try:
+        return int(
+            _application()(
+                tokens,
+                exit_on_error=False,
+                print_error=True,
+                result_action="return_int_as_exit_code_else_zero",
+            )
+            or 0
+        )
+    except CycloptsError:  # told by cyclopts, with the usage
+        return ExitCode.USAGE
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 -- the edge of the process
+        return told(error, with_traceback=_traceback_wanted())
+
+
+def _traceback_wanted() -> bool:
+    from tradesaga.config import process_environment  # noqa: PLC0415 -- --help starts faster
+
+    return process_environment().get(TRACEBACK_VARIABLE, "") not in ("", "0")

@@ -1,0 +1,146 @@
+"""The client behind the commands: one request, one answer, one exit code.
+
+A failure is told on stderr with its title, its detail and what to do; stdout stays empty. Nothing
+is sent twice: after a deadline it is not known whether a command took effect, and the message
+says where to look.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
+
+import httpx2
+import msgspec
+from cyclopts import Parameter
+
+from tradesaga.cli.exit_codes import ExitCode
+
+PREFIX: Final = "/api/v1"
+PROBLEM: Final = "application/problem+json"
+TIME_MAX_SECONDS: Final = 10.0
+
+
+_EXIT_CODES: Final[Mapping[str, ExitCode]] = {
+    "invalid-request": ExitCode.USAGE,
+    "not-found": ExitCode.NOT_FOUND,
+    "wrong-state": ExitCode.WRONG_STATE,
+    "unavailable": ExitCode.UNREACHABLE,
+    "deadline-exceeded": ExitCode.UNREACHABLE,
+}
+"""By the code of the problem document; every other is a failure."""
+
+_DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where the orchestrator is, and how its answer is shown."""
+
+    url: Annotated[
+        str,
+        Parameter(env_var="TRADESAGA_URL", help="Address of the API; else from TRADESAGA_URL."),
+    ] = "http://127.0.0.1:3005"
+    output: Annotated[
+        Literal["text", "json"],
+        Parameter(name=["--output", "-o"], help="Text for people or JSON for programs."),
+    ] = "text"
+
+
+class CallFailed(Exception):
+    """No usable answer; `lines` is what to tell, the first one the title."""
+
+    def __init__(self, exit_code: ExitCode, *lines: str) -> None:
+        super().__init__(lines[0])
+        self.exit_code = exit_code
+        self.lines = lines
+
+    def tell(self) -> int:
+        """Print it to stderr; the exit code."""
+        first, *rest = self.lines
+        print(f"tradesaga: {first}", *(f"  {line}" for line in rest), sep="\n", file=sys.stderr)
+        return self.exit_code
+
+
+async def call(
+    server: Server,
+    method: Literal["GET", "POST"],
+    path: str,
+    *,
+    query: Mapping[str, str | int] | None = None,
+    fields: Mapping[str, Any] | None = None,
+    time_max: float = TIME_MAX_SECONDS,
+) -> bytes:
+    """The body of the answer, JSON; `fields` that are None are left out of the request.
+
+    Raises:
+        CallFailed: no connection, no answer within `time_max` seconds, or a problem.
+    """
+    body = {name: value for name, value in (fields or {}).items() if value is not None}
+    content = msgspec.json.encode(body) if method == "POST" else None
+    headers = {"Content-Type": "application/json"} if content else {}
+    try:
+        # The library's own limit is per read; the deadline is for the whole exchange.
+        async with (
+            asyncio.timeout(time_max),
+            httpx2.AsyncClient(base_url=server.url, timeout=time_max, trust_env=False) as client,
+        ):
+            response = await client.request(
+                method,
+                f"{PREFIX}{path}",
+                params=dict(query or {}),
+                content=content,
+                headers=headers,
+            )
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        raise CallFailed(
+            ExitCode.USAGE, f"{server.url} is no address", "Give --url http://HOST:PORT."
+        ) from error
+    except httpx2.ConnectError as error:
+        raise CallFailed(
+            ExitCode.UNREACHABLE,
+            f"nothing answers at {server.url}",
+            "Start it with `tradesaga up`, or name another address with --url.",
+        ) from error
+    except (TimeoutError, httpx2.TransportError) as error:
+        raise CallFailed(
+            ExitCode.UNREACHABLE,
+            f"no answer from {server.url} within {time_max:g} seconds",
+            "Whether it took effect is not known: look with `tradesaga status`.",
+        ) from error
+    return _usable(server, response)
+
+
+def decoded(body: bytes) -> Any:
+    """`body` with fractions as Decimal."""
+    return _DECODER.decode(body)
+
+
+def _usable(server: Server, response: httpx2.Response) -> bytes:
+    media_type = response.headers.get("Content-Type", "").partition(";")[0]
+    if media_type == PROBLEM:
+        raise _failure_of(decoded(response.content))
+    if response.is_success and media_type == "application/json":
+        return response.content
+    raise CallFailed(
+        ExitCode.FAILED,
+        f"what answers at {server.url} is not Tradesaga (status {response.status_code})",
+        "Name its address with --url.",
+    )
+
+
+def _failure_of(problem: Mapping[str, Any]) -> CallFailed:
+    exit_code = _EXIT_CODES.get(problem["code"], ExitCode.FAILED)
+    lines = [problem["title"]]
+    lines += problem.get("problems") or [problem["detail"]]
+    if actions := problem.get("allowedActions"):
+        lines.append(f"It is {problem['currentState']}; allowed now: {', '.join(actions)}")
+    lines.append(problem["hint"])
+    if exit_code is ExitCode.FAILED:
+        lines.append(f"trace id {problem['traceId']}")
+    return CallFailed(exit_code, *lines)

@@ -1,0 +1,101 @@
+"""`tradesaga paper`: the neighbour services as a process of their own."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+import uvloop
+from cyclopts import Parameter, validators
+
+from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.cli.signals import run_until_signalled
+from tradesaga.config import process_environment
+from tradesaga.embedded.state import default_state_dir
+from tradesaga.paper.process import run_paper
+from tradesaga.paper.recordings import DEFAULT_DATA
+from tradesaga.paper.settings import Endpoints, PaperSettings
+from tradesaga.paper.venue import VenueRules
+
+Data = Annotated[list[Path] | None, Parameter(consume_multiple=True)]
+"""Files and folders of recorded minutes."""
+Speed = Annotated[float, Parameter(validator=validators.Number(gt=0, lte=1_000_000))]
+Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65_535))]
+
+
+def paper(
+    *,
+    data: Data = None,
+    speed: Speed = 60.0,
+    state_dir: Path | None = None,
+    nats_url: Annotated[str, Parameter(env_var="NATS_URL")] = "nats://127.0.0.1:4222",
+    host: str = "127.0.0.1",
+    trading_engine_port: Port = 3001,
+    ai_decision_port: Port = 3002,
+    market_data_port: Port = 3003,
+    subject_prefix: str = "ai-trader",
+    strategies: Path | None = None,
+    start_cash: Decimal = Decimal(100_000),
+    governor: bool = True,
+    honour_client_order_id: bool = True,
+) -> int:
+    """Run trading engine, AI decisions and market data on recorded prices until SIGTERM or Ctrl-C.
+
+    The token for NATS comes from the environment variable NATS_TOKEN.
+
+    Parameters
+    ----------
+    data
+        CSV files of minute bars and quotes, or folders of them; four SPY sessions without it.
+    speed
+        How many times real time, at most.
+    state_dir
+        Where books and market time are kept; a second start goes on there.
+    nats_url
+        The bus; it may come up later.
+    host
+        Where the three services listen.
+    trading_engine_port
+        Its port; 0 takes a free one, as for the others.
+    ai_decision_port
+        Its port.
+    market_data_port
+        Its port.
+    subject_prefix
+        What stands before the domain word of every subject.
+    strategies
+        A YAML or JSON file of strategies that requests may name.
+    start_cash
+        Dollars in the account of a new run.
+    governor
+        Hold time until the agent has finished its cycle of the minute, a second at most.
+    honour_client_order_id
+        Keep the client's order id and refuse to take it twice.
+    """
+    settings = PaperSettings(
+        state_dir=(state_dir or default_state_dir() / "paper").resolve(),
+        nats_url=nats_url,
+        nats_token=process_environment().get("NATS_TOKEN") or None,
+        data=tuple(data) if data else DEFAULT_DATA,
+        speed=speed,
+        governor=governor,
+        host=host,
+        trading_engine_port=trading_engine_port,
+        ai_decision_port=ai_decision_port,
+        market_data_port=market_data_port,
+        subject_prefix=subject_prefix,
+        strategies=strategies,
+        start_cash=start_cash,
+        rules=VenueRules(honours_client_order_id=honour_client_order_id),
+    )
+    run_until_signalled(
+        lambda stop: run_paper(settings, stop, _tell), loop_factory=uvloop.new_event_loop
+    )
+    return ExitCode.OK
+
+
+def _tell(endpoints: Endpoints) -> None:
+    print(f"trading engine  {endpoints.trading_engine}")
+    print(f"ai decision     {endpoints.ai_decision}")
+    print(f"market data     {endpoints.market_data}", flush=True)

@@ -1,0 +1,59 @@
+"""`tradesaga serve`: the orchestrator as a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import uvloop
+
+from tradesaga.bootstrap.serving import ServeOptions
+from tradesaga.bootstrap.serving import serve as serve_until
+from tradesaga.cli.config import ConfigFile
+from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.cli.signals import run_until_signalled
+from tradesaga.config import load, process_environment
+
+
+def serve(
+    *,
+    config: ConfigFile = None,
+    host: str | None = None,
+    port: int | None = None,
+    market_clock: Path | None = None,
+    strategies: Path | None = None,
+    default_strategies_for: str | None = None,
+    allow_remote: bool = False,
+) -> int:
+    """Run the orchestrator and its API until SIGTERM or Ctrl-C.
+
+    Parameters
+    ----------
+    config
+        The YAML file; without it defaults and environment.
+    host
+        Where the API listens; overrides `server.host`.
+    port
+        Its port; overrides `server.port`.
+    market_clock
+        The file of market time that the player of a recording writes; real time without it.
+    strategies
+        A YAML or JSON file of strategies that are added if they are new.
+    default_strategies_for
+        Symbols, separated by commas: add the built-in strategies over them.
+    allow_remote
+        Listen on an address that other machines reach. The API knows no authentication.
+    """
+    flags = {"server.host": host, "server.port": None if port is None else str(port)}
+    overrides = {path: value for path, value in flags.items() if value is not None}
+    loaded = load(config, process_environment(), overrides)
+    symbols = (default_strategies_for or "").split(",")
+    options = ServeOptions(
+        market_clock=market_clock,
+        strategies=strategies,
+        default_strategies_for=tuple(filter(None, map(str.strip, symbols))),
+        allow_remote=allow_remote,
+    )
+    run_until_signalled(
+        lambda stop: serve_until(loaded, options, stop), loop_factory=uvloop.new_event_loop
+    )
+    return ExitCode.OK

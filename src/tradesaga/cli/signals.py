@@ -1,0 +1,42 @@
+"""Running a server until it is told to end.
+
+The first SIGTERM or SIGINT sets the stop event, and the server ends in good order; the second ends
+the process at once: everything it owns dies with it, and nothing acknowledged is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+_T = TypeVar("_T")
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+
+def run_until_signalled(
+    server: Callable[[asyncio.Event], Awaitable[_T]],
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> _T:
+    """Run `server`, which ends when its event is set; what it returns."""
+
+    async def main() -> _T:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, _signalled, stop, number)
+        return await server(stop)
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(main())
+
+
+def _signalled(stop: asyncio.Event, number: signal.Signals) -> None:
+    if stop.is_set():
+        sys.stdout.flush()
+        os._exit(128 + number)
+    stop.set()

@@ -1,0 +1,306 @@
+"""The tree of settings: every key of the file, with its default as the file would write it.
+
+Attributes are snake_case, keys on the wire are their camelCase form below `orchestrator:`.
+Durations are `timedelta` here and whole milliseconds on the wire. `${DB_HOST}` and its like are
+substituted by `loading` before a value is read. Of two deadlines the outer one wins, so an inner
+default that is longer is no conflict; an inner value that somebody wrote is. Keys that the
+specification does not have are marked as additions in `example.yaml`.
+"""
+
+# ruff: noqa: RUF009 -- `key` and `section` are field specifiers, not shared defaults
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from typing_extensions import override
+
+from tradesaga.config import values
+from tradesaga.config.limits import Risk
+from tradesaga.config.secret import Secret
+from tradesaga.config.section import (
+    CALL_DEADLINE,
+    DEADLINE,
+    DELAY,
+    HOST,
+    HTTP_URL,
+    INTERVAL,
+    MINUTE,
+    NAME,
+    PORT,
+    Section,
+    key,
+    ms,
+    secret_key,
+    section,
+)
+from tradesaga.config.values import Unfit, milliseconds
+
+DEFAULT_AGENT_ID: Final = UUID("01900000-0000-7000-8000-000000000001")
+"""The agent that `/api/v1/agent/...` speaks of when `agent.id` is empty."""
+
+_NATS = r"(?:nats|tls|ws|wss)://[^\s,/]+/?"
+_WORD = r"[^\s.*>]+"
+_SCHEMA = values.matching(
+    r"(?!pg_)[a-z_][a-z0-9_]{0,62}",
+    "a plain schema name",
+    "write lower-case letters, digits and _, not starting with a digit or pg_",
+)
+_NATS_URL = values.matching(
+    rf"{_NATS}(?:,{_NATS})*",
+    "the address of a NATS server",
+    "write nats://host:port, several with commas",
+)
+_PREFIX = values.matching(
+    rf"(?:{_WORD}(?:\.{_WORD})*)?",
+    "a subject to publish below",
+    "write words joined by dots, without wildcards",
+)
+_SUBJECT = values.matching(
+    rf"(?:(?:{_WORD}|\*)\.)*(?:{_WORD}|\*|>)",
+    "a NATS subject",
+    "write words joined by dots; * stands for one word, > for all at the end",
+)
+
+
+class ClientOrderIds(StrEnum):
+    """Whether a trading engine keeps our order id and refuses to take it twice."""
+
+    HONOURED = "honoured"
+    IGNORED = "ignored"
+
+
+class LogLevel(StrEnum):
+    """The least severity that is written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a log line looks."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server(Section):
+    """Where the REST API listens; port 0 is any free port."""
+
+    port: int = key(values.whole(0, 65_535), 3005)
+    host: str = key(HOST, "0.0.0.0")  # noqa: S104 -- the specification's default
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisCycle(Section):
+    """The cycle that asks for decisions and executes them."""
+
+    interval: timedelta = key(INTERVAL, 60_000)
+    max_concurrent: int = key(values.whole(1, 64), 1)
+    timeout: timedelta = key(DEADLINE, 120_000)
+    decision_timeout: timedelta = key(DEADLINE, 30_000)
+
+    @override
+    def conflicts(self) -> Iterator[Unfit]:
+        if self.decision_timeout > self.timeout:
+            what = f"{ms(self.decision_timeout)} is longer than the cycle's timeout"
+            remedy = f"write at most {ms(self.timeout)}, or raise timeout"
+            yield Unfit(what, remedy, "decisionTimeout", yields=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatCycle(Section):
+    """The cycle that looks after health and reconciliation."""
+
+    interval: timedelta = key(INTERVAL, 30_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebalanceCycle(Section):
+    """The cycle that brings positions back to their targets, in `trading.timezone`."""
+
+    schedule: str = key(values.cron, "0 9 * * 1-5")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycles(Section):
+    """The three configured cycles."""
+
+    analysis: AnalysisCycle = section(AnalysisCycle)
+    heartbeat: HeartbeatCycle = section(HeartbeatCycle)
+    rebalance: RebalanceCycle = section(RebalanceCycle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trading(Section):
+    """The sessions of a full trading day, in `timezone`."""
+
+    market_hours_only: bool = key(values.truth, True)
+    pre_market_start: time = key(values.clock_time, "04:00")
+    regular_start: time = key(values.clock_time, "09:30")
+    regular_end: time = key(values.clock_time, "16:00")
+    after_hours_end: time = key(values.clock_time, "20:00")
+    timezone: ZoneInfo = key(values.time_zone, "America/New_York")
+
+    @override
+    def conflicts(self) -> Iterator[Unfit]:
+        if self.pre_market_start > self.regular_start:
+            what = f'"{self.pre_market_start:%H:%M}" is after regularStart'
+            yield Unfit(what, f'write at most "{self.regular_start:%H:%M}"', "preMarketStart")
+        if self.regular_start >= self.regular_end:
+            what = f'"{self.regular_start:%H:%M}" is not before regularEnd'
+            remedy = f'write a time before "{self.regular_end:%H:%M}"'
+            yield Unfit(what, remedy, "regularStart")
+        if self.after_hours_end < self.regular_end:
+            what = f'"{self.after_hours_end:%H:%M}" is before regularEnd'
+            yield Unfit(what, f'write at least "{self.regular_end:%H:%M}"', "afterHoursEnd")
+
+    def regular_length(self) -> timedelta:
+        """How long the regular session of a full day is, by the wall clock."""
+        day = date(2000, 1, 3)
+        return datetime.combine(day, self.regular_end) - datetime.combine(day, self.regular_start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeExecution(Section):
+    """The policy of the trade saga: in all, per attempt, and for the fill."""
+
+    timeout: timedelta = key(DEADLINE, 60_000)
+    retries: int = key(values.whole(0, 100), 3)
+    retry_delay: timedelta = key(DELAY, 1000)
+    fill_timeout: timedelta = key(DEADLINE, 30_000)
+    send_timeout: timedelta = key(CALL_DEADLINE, 10_000)
+
+    @override
+    def conflicts(self) -> Iterator[Unfit]:
+        for name, inner in (("fillTimeout", self.fill_timeout), ("sendTimeout", self.send_timeout)):
+            if inner > self.timeout:
+                what = f"{ms(inner)} is longer than the saga's timeout"
+                remedy = f"write at most {ms(self.timeout)}, or raise timeout"
+                yield Unfit(what, remedy, name, yields=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sagas(Section):
+    """The sagas by kind."""
+
+    trade_execution: TradeExecution = section(TradeExecution)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database(Section):
+    """Postgres: where it is, and as whom we come."""
+
+    host: str = key(HOST, "${DB_HOST}")
+    port: int = key(PORT, "${DB_PORT}")
+    name: str = key(NAME, "ai_trader")
+    schema: str = key(_SCHEMA, "orchestration")
+    user: str = key(NAME, "${DB_USER:-tradesaga}")
+    password: Secret = secret_key("${DB_PASSWORD:-}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventBus(Section):
+    """NATS: where it is, below which prefix we publish, what we listen to."""
+
+    url: str = key(_NATS_URL, "${NATS_URL}")
+    token: Secret = secret_key("${NATS_TOKEN:-}")
+    publish_prefix: str = key(_PREFIX, "ai-trader.orchestrator")
+    subscriptions: tuple[str, ...] = key(
+        values.distinct(_SUBJECT),
+        [
+            "ai-trader.system.heartbeat",
+            "ai-trader.market.session.*",
+            "ai-trader.trade.order.*",
+            "ai-trader.ai.decision.*",
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service(Section):
+    """A neighbour that is called over HTTP; its default address is that of the AI decisions."""
+
+    url: str = key(HTTP_URL, "http://127.0.0.1:3002")
+    timeout: timedelta = key(CALL_DEADLINE, 10_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradingEngine(Section):
+    """The service that takes orders, and what it promises about them."""
+
+    url: str = key(HTTP_URL, "http://127.0.0.1:3001")
+    timeout: timedelta = key(CALL_DEADLINE, 10_000)
+    client_order_id: ClientOrderIds = key(values.choice(ClientOrderIds), "ignored")
+    visibility_lag: timedelta = key(DELAY, 30_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services(Section):
+    """The three neighbours that are called over HTTP."""
+
+    trading_engine: TradingEngine = section(TradingEngine)
+    ai_decision: Service = section(Service)
+    market_data: Service = section(Service, url="http://127.0.0.1:3003")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease(Section):
+    """How long a node owns its agent without renewing, and how often it renews."""
+
+    ttl: timedelta = key(milliseconds(1000, MINUTE), 2000)
+    renew: timedelta = key(milliseconds(50, MINUTE), 500)
+
+    @override
+    def conflicts(self) -> Iterator[Unfit]:
+        if 2 * self.renew > self.ttl:
+            what = f"{ms(self.renew)} leaves no second try within ttl"
+            yield Unfit(what, f"write at most {ms(self.ttl) // 2}", "renew")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent(Section):
+    """The default agent: which it is, and what it is called."""
+
+    id: UUID = key(values.identity(DEFAULT_AGENT_ID), "")
+    name: str = key(NAME, "default")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logging(Section):
+    """What is logged, and how a line looks."""
+
+    level: LogLevel = key(values.choice(LogLevel), "info")
+    format: LogFormat = key(values.choice(LogFormat), "json")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings(Section):
+    """Everything below `orchestrator:`."""
+
+    server: Server = section(Server)
+    cycles: Cycles = section(Cycles)
+    trading: Trading = section(Trading)
+    sagas: Sagas = section(Sagas)
+    database: Database = section(Database)
+    event_bus: EventBus = section(EventBus)
+    services: Services = section(Services)
+    lease: Lease = section(Lease)
+    risk: Risk = section(Risk)
+    agent: Agent = section(Agent)
+    logging: Logging = section(Logging)
+
+    @override
+    def conflicts(self) -> Iterator[Unfit]:
+        length = self.trading.regular_length()
+        if self.risk.entry_cutoff >= length:
+            what = f"{ms(self.risk.entry_cutoff)} leaves no time for entries in a regular session"
+            yield Unfit(what, f"write less than {ms(length)}", "risk.entryCutoff")

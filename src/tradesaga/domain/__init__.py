@@ -1,0 +1,1 @@
+"""Pure and synchronous: values, machines, arithmetic. Imports nothing of the world."""

@@ -1,0 +1,93 @@
+"""A decision: what a decision maker proposes for one symbol, and what we made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from tradesaga.domain.ids import AgentId, CycleId, DecisionId, StrategyId
+from tradesaga.domain.money import ZERO, is_usable
+
+
+class Action(StrEnum):
+    """What is proposed."""
+
+    BUY = "buy"
+    SELL = "sell"
+    HOLD = "hold"
+
+
+class Verdict(StrEnum):
+    """What the risk rules said; HELD is a HOLD, which never makes an order."""
+
+    HELD = "held"
+    ALLOWED = "allowed"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A decision as received: nothing in it is trusted but its being there."""
+
+    external_id: str
+    symbol: str
+    action: str
+    confidence: Decimal | None
+    reasoning: str
+    received_at: datetime
+    request_id: str | None = None
+    strategy_id: str | None = None
+    suggested_quantity: Decimal | None = None
+    suggested_price: Decimal | None = None
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """One rule that said no: its code, what it saw, what it would have let pass."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A validated proposal: `quantity` is what would be ordered, zero for a HOLD."""
+
+    id: DecisionId
+    external_id: str
+    agent_id: AgentId
+    cycle_id: CycleId | None
+    strategy_id: StrategyId | None
+    symbol: str
+    action: Action
+    confidence: Decimal
+    quantity: Decimal
+    reference_price: Decimal
+    reasoning: str
+    model: str
+    as_of: datetime
+    expires_at: datetime
+    created_at: datetime
+    verdict: Verdict = Verdict.HELD
+    opening: bool = False
+    denials: tuple[Denial, ...] = ()
+
+
+def read_action(word: str) -> Action | None:
+    """The action in any letter case; None when it is no action at all."""
+    try:
+        return Action(word.strip().lower())
+    except ValueError:
+        return None
+
+
+def is_executable(proposal: Proposal) -> bool:
+    """Whether the proposal could make an order at all: a known action and a sane quantity."""
+    action = read_action(proposal.action)
+    if action is None or action is Action.HOLD:
+        return False
+    quantity = proposal.suggested_quantity
+    return quantity is None or (is_usable(quantity) and quantity > ZERO)

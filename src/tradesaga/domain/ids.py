@@ -1,0 +1,48 @@
+"""Identities, and the ids that must come out the same when a crash makes us ask again.
+
+Ids of things that happen once and are recorded at once (agents, cycles) are UUIDv7 from a port.
+Ids that a repeat must find again are functions of their inputs: the saga of a decision, its
+order, its reservation, a fill.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import NewType
+from uuid import UUID
+
+AgentId = NewType("AgentId", UUID)
+StrategyId = NewType("StrategyId", UUID)
+CycleId = NewType("CycleId", UUID)
+DecisionId = NewType("DecisionId", UUID)
+SagaId = NewType("SagaId", UUID)
+OrderId = NewType("OrderId", UUID)
+ReservationId = NewType("ReservationId", UUID)
+FillId = NewType("FillId", UUID)
+TradeId = NewType("TradeId", UUID)
+
+DEFAULT_AGENT = AgentId(UUID("00000000-0000-7000-8000-000000000001"))
+CLIENT_ORDER_ID_PREFIX = "ts-"
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+
+
+def derived(*parts: object) -> UUID:
+    """A UUID (version 8, RFC 9562) that is a function of `parts`, compared by their text."""
+    digest = bytearray(_digest(parts)[:16])
+    digest[6] = digest[6] & 0x0F | 0x80
+    digest[8] = digest[8] & 0x3F | 0x80
+    return UUID(bytes=bytes(digest))
+
+
+def client_order_id(saga_id: SagaId, leg: int, purpose: str) -> str:
+    """The id under which the venue knows an order: 29 characters, the same on every repeat."""
+    number = int.from_bytes(_digest((saga_id, leg, purpose)), "big")
+    letters = []
+    for _ in range(26):
+        number, index = divmod(number, 32)
+        letters.append(_BASE32[index])
+    return CLIENT_ORDER_ID_PREFIX + "".join(letters)
+
+
+def _digest(parts: tuple[object, ...]) -> bytes:
+    return sha256("\x1f".join(str(part) for part in parts).encode()).digest()

@@ -1,0 +1,82 @@
+"""What a strategy has earned, from its own trades.
+
+A round trip goes from flat to flat in one symbol; a trade that turns a position over closes one
+and opens the next. Profit is realised first in, first out when a lot is closed; a fee counts when
+it is paid. A voided trade and its correction count for nothing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from decimal import Decimal
+
+from tradesaga.domain.ids import OrderId
+from tradesaga.domain.money import ZERO
+from tradesaga.domain.orders import Side, Trade
+from tradesaga.domain.strategies import Performance
+
+RATE_STEP = Decimal("0.0001")
+
+
+def performance(trades: Iterable[Trade]) -> Performance:
+    """The figures of the trades of one strategy, given in the order of their execution."""
+    books = defaultdict[str, _Book](_Book)
+    for trade in _standing(trades):
+        books[trade.symbol].take(trade)
+    closed = [profit for book in books.values() for profit in book.closed]
+    won = sum(1 for profit in closed if profit > ZERO)
+    return Performance(
+        pnl=sum((book.realised for book in books.values()), ZERO),
+        trades=len(closed),
+        win_rate=(Decimal(won) / len(closed)).quantize(RATE_STEP) if closed else ZERO,
+    )
+
+
+class _Book:
+    """The open lots of one symbol, the oldest first; quantities are signed."""
+
+    def __init__(self) -> None:
+        self.realised = ZERO
+        self.closed: list[Decimal] = []
+        self._lots = deque[tuple[Decimal, Decimal]]()
+        self._at_open = ZERO
+
+    def take(self, trade: Trade) -> None:
+        if not self._lots:
+            self._at_open = self.realised
+        self.realised -= trade.fee
+        left = trade.quantity if trade.side is Side.BUY else -trade.quantity
+        while left and self._lots and (self._lots[0][0] > ZERO) != (left > ZERO):
+            left = self._close_oldest(left, trade.price)
+        if left:
+            self._lots.append((left, trade.price))
+
+    def _close_oldest(self, left: Decimal, price: Decimal) -> Decimal:
+        """Close as much of the oldest lot as `left` covers; return what remains of `left`."""
+        held, paid = self._lots.popleft()
+        part = held if abs(held) <= abs(left) else -left
+        self.realised += part * (price - paid)
+        if part != held:
+            self._lots.appendleft((held - part, paid))
+        elif not self._lots:
+            self.closed.append(self.realised - self._at_open)
+            self._at_open = self.realised
+        return left + part
+
+
+def _standing(trades: Iterable[Trade]) -> list[Trade]:
+    """The trades without those that the venue took back, and without the corrections."""
+    given = list(trades)
+    voids = defaultdict[tuple[OrderId, Decimal, Decimal], int](int)
+    for trade in given:
+        if trade.quantity < ZERO:
+            voids[trade.order_id, -trade.quantity, trade.price] += 1
+    standing = []
+    for trade in given:
+        key = trade.order_id, trade.quantity, trade.price
+        if trade.quantity > ZERO and not voids[key]:
+            standing.append(trade)
+        elif trade.quantity > ZERO:
+            voids[key] -= 1
+    return standing

@@ -1,0 +1,235 @@
+"""The saga machine: which step comes next, and what is undone when one fails.
+
+    PENDING --begin--> RUNNING --done(last step)--> COMPLETED, COMPLETED_PARTIAL
+                         |  ^
+          failed before  |  |  pivoted: the world was faster
+          the pivot      v  |
+                     COMPENSATING --done(first step)--> COMPENSATED
+
+    RUNNING past the pivot --failed--+
+    COMPENSATING ---failed-----------+--> MANUAL_REQUIRED --resume--> the way it was going
+
+    status \\ input    begin    done      done_partly  failed        pivoted        resume
+    PENDING           RUNNING  -         -            -             -              -
+    RUNNING           -        next/end  next/end     COMP/MANUAL   at the pivot   -
+    COMPENSATING      -        back/end  -            MANUAL        RUNNING        -
+    MANUAL_REQUIRED   -        -         -            -             stays, forward RUNNING/COMP
+    an end            -        -         -            -             -              -
+
+Every saga transition lives in this file; nothing else assigns a status. The machine knows no
+trade, no clock and no store. Once the pivot has taken effect the saga only goes forward.
+Source: Garcia-Molina & Salem, "Sagas", SIGMOD 1987 (backward and forward recovery).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+
+from tradesaga.domain.errors import IllegalTransition
+from tradesaga.domain.ids import AgentId, CycleId, DecisionId, SagaId, StrategyId
+
+
+class SagaStatus(StrEnum):
+    """Where a saga stands; the values are those of the database and the API."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPENSATING = "compensating"
+    COMPLETED = "completed"
+    COMPLETED_PARTIAL = "completed_partial"
+    COMPENSATED = "compensated"
+    MANUAL_REQUIRED = "manual_required"
+
+
+ENDS = frozenset({SagaStatus.COMPLETED, SagaStatus.COMPLETED_PARTIAL, SagaStatus.COMPENSATED})
+"""A saga in one of these never moves again."""
+
+
+class Input(StrEnum):
+    """What can happen to a saga."""
+
+    BEGIN = "begin"
+    DONE = "done"
+    DONE_PARTLY = "done_partly"
+    FAILED = "failed"  # it has not taken effect and never will
+    PIVOTED = "pivoted"  # the pivot took effect, wherever the saga stood
+    RESUME = "resume"  # a person removed the obstacle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """An action, and the compensation that takes it back."""
+
+    action: str
+    compensation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One kind of saga: `pivot` is the index of the step that cannot be taken back."""
+
+    type: str
+    steps: tuple[Step, ...]
+    pivot: int
+
+    def __post_init__(self) -> None:
+        assert 0 <= self.pivot < len(self.steps), self.pivot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saga:
+    """`cursor` is the step being done (RUNNING) or undone (COMPENSATING), counted from 0.
+
+    `attempt` counts the tries at what that step asks of the world, `due` is when the next is
+    allowed. `version` counts transitions and other commits of the saga, without gaps.
+    """
+
+    id: SagaId
+    agent_id: AgentId
+    type: str
+    decision_id: DecisionId
+    strategy_id: StrategyId | None
+    cycle_id: CycleId | None
+    symbol: str
+    created_at: datetime
+    updated_at: datetime
+    deadline_at: datetime
+    status: SagaStatus = SagaStatus.PENDING
+    cursor: int = 0
+    attempt: int = 0
+    due: datetime | None = None
+    pivoted: bool = False
+    partial: bool = False
+    reason: str = ""
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One step of the machine, for the audit log and the event stream."""
+
+    before: SagaStatus
+    after: SagaStatus
+    input: Input
+    name: str
+    reason: str
+    at: datetime
+
+
+def name_of(saga: Saga, plan: Plan) -> str:
+    """The action or the compensation that the saga stands at."""
+    step = plan.steps[saga.cursor]
+    return step.compensation if saga.status is SagaStatus.COMPENSATING else step.action
+
+
+def advance(
+    saga: Saga, plan: Plan, happened: Input, now: datetime, reason: str = ""
+) -> tuple[Saga, Transition]:
+    """The saga after `happened`; its version is left to whoever commits it.
+
+    Raises:
+        IllegalTransition: the machine has no such edge.
+    """
+    after = _after(saga, plan, happened)
+    after = replace(after, updated_at=now, reason=reason or saga.reason)
+    transition = Transition(
+        before=saga.status,
+        after=after.status,
+        input=happened,
+        name=name_of(saga, plan),
+        reason=reason,
+        at=now,
+    )
+    return after, transition
+
+
+def _after(saga: Saga, plan: Plan, happened: Input) -> Saga:
+    match saga.status:
+        case SagaStatus.PENDING:
+            if happened is Input.BEGIN:
+                return replace(saga, status=SagaStatus.RUNNING)
+        case SagaStatus.RUNNING:
+            return _from_running(saga, plan, happened)
+        case SagaStatus.COMPENSATING:
+            return _from_compensating(saga, plan, happened)
+        case SagaStatus.MANUAL_REQUIRED:
+            return _from_manual_required(saga, plan, happened)
+        case SagaStatus.COMPLETED | SagaStatus.COMPLETED_PARTIAL | SagaStatus.COMPENSATED:
+            pass
+        case _:
+            assert_never(saga.status)
+    raise _refusal(saga, happened)
+
+
+def _from_running(saga: Saga, plan: Plan, happened: Input) -> Saga:
+    match happened:
+        case Input.DONE:
+            return _forward(saga, plan)
+        case Input.DONE_PARTLY:
+            return _forward(replace(saga, partial=True), plan)
+        case Input.FAILED if saga.pivoted:
+            return _at(saga, SagaStatus.MANUAL_REQUIRED, saga.cursor)
+        case Input.FAILED:
+            return _at(saga, SagaStatus.COMPENSATING, saga.cursor)
+        case Input.PIVOTED:
+            return _past_pivot(saga, plan, SagaStatus.RUNNING)
+        case Input.BEGIN | Input.RESUME:
+            raise _refusal(saga, happened)
+        case _:
+            assert_never(happened)
+
+
+def _from_compensating(saga: Saga, plan: Plan, happened: Input) -> Saga:
+    match happened:
+        case Input.DONE if saga.cursor == 0:
+            return _at(saga, SagaStatus.COMPENSATED, 0)
+        case Input.DONE:
+            return _at(saga, SagaStatus.COMPENSATING, saga.cursor - 1)
+        case Input.FAILED:
+            return _at(saga, SagaStatus.MANUAL_REQUIRED, saga.cursor)
+        case Input.PIVOTED:  # the cancel lost the race to a fill
+            return _past_pivot(saga, plan, SagaStatus.RUNNING)
+        case Input.BEGIN | Input.DONE_PARTLY | Input.RESUME:
+            raise _refusal(saga, happened)
+        case _:
+            assert_never(happened)
+
+
+def _from_manual_required(saga: Saga, plan: Plan, happened: Input) -> Saga:
+    match happened:
+        case Input.RESUME if saga.pivoted:
+            return _at(saga, SagaStatus.RUNNING, saga.cursor)
+        case Input.RESUME:
+            return _at(saga, SagaStatus.COMPENSATING, saga.cursor)
+        case Input.PIVOTED:  # the world does not wait for the person
+            return _past_pivot(saga, plan, SagaStatus.MANUAL_REQUIRED)
+        case Input.BEGIN | Input.DONE | Input.DONE_PARTLY | Input.FAILED:
+            raise _refusal(saga, happened)
+        case _:
+            assert_never(happened)
+
+
+def _forward(saga: Saga, plan: Plan) -> Saga:
+    saga = replace(saga, pivoted=saga.pivoted or saga.cursor == plan.pivot)
+    if saga.cursor == len(plan.steps) - 1:
+        end = SagaStatus.COMPLETED_PARTIAL if saga.partial else SagaStatus.COMPLETED
+        return _at(saga, end, saga.cursor)
+    return _at(saga, SagaStatus.RUNNING, saga.cursor + 1)
+
+
+def _past_pivot(saga: Saga, plan: Plan, status: SagaStatus) -> Saga:
+    """Forward from the pivot: whatever stands before it has evidently been done."""
+    if saga.pivoted:
+        return saga
+    return replace(_at(saga, status, max(saga.cursor, plan.pivot)), pivoted=True)
+
+
+def _at(saga: Saga, status: SagaStatus, cursor: int) -> Saga:
+    return replace(saga, status=status, cursor=cursor, attempt=0, due=None)
+
+
+def _refusal(saga: Saga, happened: Input) -> IllegalTransition:
+    return IllegalTransition(f"saga {saga.id} is {saga.status}, it cannot take {happened}")

@@ -1,0 +1,158 @@
+"""What the trade saga asks of the world, and what can happen to it: the words of `trade_saga`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tradesaga.domain.orders import Fill, Order, Reservation, Trade, VenueReport
+from tradesaga.domain.retry import RetryPolicy
+from tradesaga.domain.saga import Saga, Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Times and capabilities the saga decides by.
+
+    `visibility_lag`: how long the venue may hide an accepted order. `dedupes`: it refuses a
+    client order id that it has seen. Only then is the same id ever sent again.
+    """
+
+    saga_time_max: timedelta
+    fill_time_max: timedelta
+    retry: RetryPolicy
+    visibility_lag: timedelta
+    dedupes: bool
+    poll_every: timedelta = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TradeState:
+    """All that one trade saga owns."""
+
+    saga: Saga
+    order: Order
+    reservation: Reservation
+
+
+# ---- what to ask of the world -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """Send the order under its client order id."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Find out what the venue knows of the order, at `at` or later."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Follow:
+    """Wait for news of the order; poll at `poll_at`; tell `TimeUp` at `until`."""
+
+    poll_at: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RequestCancel:
+    """Ask the venue to cancel, at `at` or later; the verdict comes as a report."""
+
+    at: datetime
+
+
+Command = Submit | LookUp | Follow | RequestCancel
+
+
+# ---- what can happen ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """The venue said something about the order."""
+
+    report: VenueReport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitRefused:
+    """The venue refused the submission in so many words; `evidence` is kept."""
+
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAnswer:
+    """A request was sent and nobody knows what came of it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotFound:
+    """A look-up did not find the order: no proof of absence by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ambiguous:
+    """A look-up found several orders that could be ours: a person must decide."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAsked:
+    """The cancel request was taken, or refused because nothing is left to cancel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeUp:
+    """The wait that `Follow` named is over."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """A new process took the saga over: an intent may have been sent by the old one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelWanted:
+    """An operator or the stop command wants the order gone."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Busted:
+    """The venue took a booked fill back: the correction is a negative fill and trade."""
+
+    fill: Fill
+    reason: str
+
+
+Happening = (
+    Reported
+    | SubmitRefused
+    | NoAnswer
+    | NotFound
+    | Ambiguous
+    | CancelAsked
+    | TimeUp
+    | Recovered
+    | CancelWanted
+    | Busted
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The new state, and the rows and transitions that are committed with it."""
+
+    state: TradeState
+    transitions: tuple[Transition, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    trades: tuple[Trade, ...] = ()

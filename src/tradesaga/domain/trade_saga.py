@@ -1,0 +1,381 @@
+"""The trade-execution saga: one decision, one order, every outcome decided here.
+
+    step                    action                        compensation
+    0 reserve_buying_power  set the cost aside            release_buying_power
+    1 submit_order          send under a derived id       cancel_order: request, then the verdict
+    2 wait_for_fill (pivot) follow to an end              handle_partial_fill: cancel the rest
+    3 update_position       position = sum of fills       rollback_position: reasoned adjustment
+    4 record_trade          one trade a fill              void_trade: a correcting row
+
+`command` says what to ask of the world, derived from the state, so that a crash cannot lose it;
+`advance` takes what happened and returns the new state with all that must be committed with it.
+Steps that ask nothing of the world (0, 3, 4, compensations with nothing live) are taken in the
+same commit as the fact that allows them: a fill, its position and its trade are one commit.
+No answer is UNKNOWN, never failed. A repeat carries the same client order id. Nothing is
+released while the order may live. The first fill is the pivot; the fill wait only decides when
+the rest is cancelled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from tradesaga.domain import saga as machine
+from tradesaga.domain.ids import FillId, derived
+from tradesaga.domain.money import ZERO
+from tradesaga.domain.orders import (
+    ENDED,
+    LIVE,
+    Fill,
+    Order,
+    OrderStatus,
+    ReservationState,
+    Side,
+    Trade,
+    VenueReport,
+    new_fills,
+    trade_of,
+    with_report,
+)
+from tradesaga.domain.saga import ENDS, Input, Plan, SagaStatus, Step, Transition
+from tradesaga.domain.trade_messages import (
+    Ambiguous,
+    Busted,
+    CancelAsked,
+    CancelWanted,
+    Command,
+    Follow,
+    Happening,
+    LookUp,
+    NoAnswer,
+    NotFound,
+    Outcome,
+    Policy,
+    Recovered,
+    Reported,
+    RequestCancel,
+    Submit,
+    SubmitRefused,
+    TimeUp,
+    TradeState,
+)
+
+RESERVE, SUBMIT, WAIT, UPDATE, RECORD = range(5)
+PLAN = Plan(
+    type="trade_execution",
+    steps=(
+        Step(action="reserve_buying_power", compensation="release_buying_power"),
+        Step(action="submit_order", compensation="cancel_order"),
+        Step(action="wait_for_fill", compensation="handle_partial_fill"),
+        Step(action="update_position", compensation="rollback_position"),
+        Step(action="record_trade", compensation="void_trade"),
+    ),
+    pivot=WAIT,
+)
+LOOKUP_DELAYS = tuple(timedelta(seconds=s) for s in (0.5, 1, 2, 4, 8))
+"""Waits before the look-ups of an unknown order; afterwards every five seconds."""
+LOOKUP_DELAY_LAST = timedelta(seconds=5)
+ABSENT_READS_MIN = 2
+
+
+def begin(state: TradeState, now: datetime) -> Outcome:
+    """Start: the reservation and the order's intent are local facts, so step 0 is done at once."""
+    work = _Work(state, now)
+    work.feed(Input.BEGIN)
+    work.feed(Input.DONE)
+    return work.outcome(bump=False)
+
+
+def command(state: TradeState, now: datetime, policy: Policy) -> Command | None:
+    """What must be asked of the world now; None when the saga rests or has ended."""
+    saga, order = state.saga, state.order
+    if saga.status not in (SagaStatus.RUNNING, SagaStatus.COMPENSATING):
+        return None
+    if order.status is OrderStatus.INTENT:
+        too_late = now >= min(order.expires_at, saga.deadline_at)
+        return Follow(poll_at=now, until=now) if too_late else Submit()
+    if order.status is OrderStatus.UNKNOWN:
+        return LookUp(at=saga.due or now)
+    assert order.status in LIVE, (saga, order)
+    if order.cancel_wanted_at is not None and order.cancel_requested_at is None:
+        return RequestCancel(at=saga.due or now)
+    return Follow(poll_at=saga.due or now + policy.poll_every, until=_until(state, policy))
+
+
+def advance(  # noqa: C901 -- one flat match over all that can happen
+    state: TradeState, happened: Happening, now: datetime, policy: Policy
+) -> Outcome:
+    """The state after `happened`, settled as far as no answer of the world is needed."""
+    work = _Work(state, now)
+    match happened:
+        case Reported(report=report):
+            work.report(report)
+        case SubmitRefused(evidence=evidence):
+            work.end_order(OrderStatus.REJECTED, evidence)
+        case NoAnswer(reason=reason):
+            work.no_answer(reason, policy)
+        case NotFound():
+            work.not_found(policy)
+        case Ambiguous(reason=reason):
+            work.park(reason)
+        case CancelAsked():
+            work.set_order(cancel_requested_at=now)
+            work.set_saga(due=None)
+        case TimeUp():
+            work.time_up(policy)
+        case Recovered():
+            work.recovered()
+        case CancelWanted(reason=reason):
+            work.want_cancel(reason)
+        case Busted(fill=fill, reason=reason):
+            work.void(fill, reason)
+        case _:
+            assert_never(happened)
+    work.settle()
+    return work.outcome(bump=True)
+
+
+def _until(state: TradeState, policy: Policy) -> datetime:
+    order = state.order
+    if order.cancel_requested_at is not None:
+        return order.cancel_requested_at + policy.fill_time_max
+    fill_end = (order.acked_at or state.saga.created_at) + policy.fill_time_max
+    return fill_end if state.saga.pivoted else min(fill_end, state.saga.deadline_at)
+
+
+class _Work:
+    """One call of `advance` in progress: collects the changes that make up its outcome."""
+
+    def __init__(self, state: TradeState, now: datetime) -> None:
+        self.before = state
+        self.saga, self.order, self.reservation = state.saga, state.order, state.reservation
+        self.now = now
+        self.transitions: list[Transition] = []
+        self.fills: list[Fill] = []
+        self.trades: list[Trade] = []
+
+    # -- small moves --
+
+    def feed(self, happened: Input, reason: str = "") -> None:
+        self.saga, transition = machine.advance(self.saga, PLAN, happened, self.now, reason)
+        self.transitions.append(transition)
+
+    def set_order(self, **changes: object) -> None:
+        self.order = replace(self.order, **changes)  # type: ignore[arg-type]  # checked at run time
+
+    def set_saga(self, **changes: object) -> None:
+        self.saga = replace(self.saga, **changes)  # type: ignore[arg-type]  # checked at run time
+
+    def end_order(self, status: OrderStatus, evidence: str) -> None:
+        self.set_order(
+            status=status,
+            evidence=evidence,
+            ended_at=self.now,
+            unknown_since=None,
+            submitted_at=self.order.submitted_at
+            or (self.now if status is OrderStatus.REJECTED else None),
+            sends=self.order.sends + (1 if status is OrderStatus.REJECTED else 0),
+        )
+
+    # -- what happened --
+
+    def report(self, report: VenueReport) -> None:
+        fills = new_fills(self.order, report, self.now)
+        sent = self.order.status in (OrderStatus.INTENT, OrderStatus.UNKNOWN)
+        self.order = with_report(self.order, report, fills)
+        if sent and not self.order.sends:
+            self.set_order(sends=1)
+        self.book(fills)
+        if self.saga.status not in ENDS:
+            self.set_saga(attempt=0, due=None)
+
+    def book(self, fills: tuple[Fill, ...], reason: str | None = None) -> None:
+        for fill in fills:
+            self.fills.append(fill)
+            self.trades.append(trade_of(self.order, fill, correction_reason=reason))
+            if fill.side is Side.BUY:
+                spent = fill.quantity * fill.price + fill.fee
+                self.reservation = replace(
+                    self.reservation, consumed=self.reservation.consumed + spent
+                )
+
+    def no_answer(self, reason: str, policy: Policy) -> None:
+        order = self.order
+        if order.status is OrderStatus.INTENT:
+            self.set_order(
+                status=OrderStatus.UNKNOWN,
+                unknown_since=self.now,
+                submitted_at=order.submitted_at or self.now,
+                sends=order.sends + 1,
+                lookups=0,
+            )
+            self.set_saga(attempt=0, due=self.now + LOOKUP_DELAYS[0], reason=reason)
+        elif order.cancel_wanted_at is not None and order.cancel_requested_at is None:
+            self.set_order(
+                cancel_requested_at=self.now
+            )  # it may have been taken: the verdict tells
+            self.set_saga(due=None, reason=reason)
+        elif self.saga.status not in ENDS:
+            attempt = self.saga.attempt + 1
+            self.set_saga(attempt=attempt, due=self.now + _lookup_delay(attempt), reason=reason)
+
+    def not_found(self, policy: Policy) -> None:
+        order = self.order
+        if order.status is not OrderStatus.UNKNOWN:
+            attempt = self.saga.attempt + 1
+            self.set_saga(attempt=attempt, due=self.now + _lookup_delay(attempt))
+            if attempt > policy.retry.retries_max:
+                self.park(f"the venue no longer knows order {order.venue_order_id}")
+            return
+        lookups = order.lookups + 1
+        self.set_order(lookups=lookups)
+        since = order.unknown_since or self.now
+        if lookups < ABSENT_READS_MIN or self.now - since < policy.visibility_lag:
+            self.set_saga(due=self.now + _lookup_delay(lookups))
+        elif self.may_resend(policy):
+            self.set_order(status=OrderStatus.INTENT, unknown_since=None, lookups=0)
+            self.set_saga(due=None, attempt=0)
+        else:
+            proof = f"absent in {lookups} reads since {since.isoformat()}"
+            self.end_order(OrderStatus.NOT_PLACED, proof)
+
+    def may_resend(self, policy: Policy) -> bool:
+        in_time = self.now < min(self.order.expires_at, self.saga.deadline_at)
+        wanted = self.saga.status is SagaStatus.RUNNING and self.order.cancel_wanted_at is None
+        return (
+            policy.dedupes and in_time and wanted and self.order.sends <= policy.retry.retries_max
+        )
+
+    def time_up(self, policy: Policy) -> None:
+        order = self.order
+        if order.status is OrderStatus.INTENT:
+            self.end_order(OrderStatus.NOT_PLACED, "not sent: the decision has expired")
+        elif order.status is OrderStatus.UNKNOWN or order.status in ENDED:
+            return  # a look-up or the end is on its way; time alone decides nothing
+        elif order.cancel_requested_at is None:
+            self.want_cancel("fill wait is over")
+        elif self.saga.attempt < policy.retry.retries_max:
+            attempt = self.saga.attempt + 1
+            self.set_order(cancel_requested_at=None)  # ask again
+            self.set_saga(attempt=attempt, due=self.now + policy.retry.delay(attempt))
+        else:
+            self.park("no verdict on the cancel request")
+
+    def recovered(self) -> None:
+        if self.order.status is OrderStatus.INTENT:
+            self.set_order(status=OrderStatus.UNKNOWN, unknown_since=self.now, lookups=0)
+        if self.saga.status not in ENDS:
+            self.set_saga(due=self.now, reason=self.saga.reason)
+
+    def want_cancel(self, reason: str) -> None:
+        if self.order.status is OrderStatus.INTENT:
+            self.end_order(OrderStatus.NOT_PLACED, f"not sent: {reason}")
+            return
+        self.set_order(cancel_wanted_at=self.order.cancel_wanted_at or self.now)
+        if self.saga.status is SagaStatus.RUNNING and not self.saga.pivoted:
+            self.feed(Input.FAILED, reason)
+
+    def park(self, reason: str) -> None:
+        while self.saga.status in (SagaStatus.RUNNING, SagaStatus.COMPENSATING):
+            self.feed(Input.FAILED, reason)
+
+    def void(self, fill: Fill, reason: str) -> None:
+        """`rollback_position` and `void_trade`: rows with the opposite sign, nothing deleted."""
+        void = replace(
+            fill,
+            id=FillId(derived(fill.id, "void")),
+            venue_fill_id=f"{fill.venue_fill_id}:void",
+            quantity=-fill.quantity,
+            fee=-fill.fee,
+            recorded_at=self.now,
+        )
+        self.set_order(
+            filled_quantity=self.order.filled_quantity - fill.quantity,
+            filled_value=self.order.filled_value - fill.quantity * fill.price,
+            fees=self.order.fees - fill.fee,
+        )
+        self.book((void,), reason)
+
+    # -- local steps --
+
+    def settle(self) -> None:
+        """Take every step that needs no answer of the world."""
+        if self.order.filled_quantity > ZERO and not self.saga.pivoted:
+            if self.saga.status is SagaStatus.RUNNING and self.saga.cursor == SUBMIT:
+                self.feed(Input.DONE)
+            if self.saga.status not in ENDS:
+                self.feed(Input.PIVOTED, "first fill")
+        while (happened := self._local()) is not None:
+            self.feed(happened, self.order.evidence or "" if happened is Input.FAILED else "")
+        waiting_to_cancel = (
+            self.saga.status is SagaStatus.COMPENSATING and self.order.status in LIVE
+        )
+        if waiting_to_cancel and self.order.cancel_wanted_at is None:
+            self.set_order(cancel_wanted_at=self.now)
+        if self.saga.status in ENDS and self.reservation.state is ReservationState.OPEN:
+            self._release()
+
+    def _local(self) -> Input | None:
+        if self.saga.status is SagaStatus.RUNNING:
+            return self._local_forward()
+        if self.saga.status is SagaStatus.COMPENSATING:
+            return self._local_backward()
+        return None
+
+    def _local_forward(self) -> Input | None:
+        order = self.order
+        if self.saga.cursor in (RESERVE, UPDATE, RECORD):
+            return Input.DONE
+        if order.status in (OrderStatus.INTENT, OrderStatus.UNKNOWN):
+            return None
+        if self.saga.cursor == SUBMIT:
+            return Input.FAILED if _ended_empty(order) else Input.DONE
+        if order.status not in ENDED:
+            return None
+        if _ended_empty(order):
+            return Input.FAILED
+        return Input.DONE if order.status is OrderStatus.FILLED else Input.DONE_PARTLY
+
+    def _local_backward(self) -> Input | None:
+        if self.saga.cursor == RESERVE or self.order.status in ENDED:
+            return Input.DONE
+        if self.order.status is OrderStatus.INTENT:
+            self.end_order(OrderStatus.NOT_PLACED, "not sent: the saga turned back")
+            return Input.DONE
+        return None
+
+    def _release(self) -> None:
+        held = self.reservation
+        self.reservation = replace(
+            held,
+            state=ReservationState.CLOSED,
+            released=max(ZERO, held.amount - held.consumed),
+            closed_at=self.now,
+        )
+
+    def outcome(self, *, bump: bool) -> Outcome:
+        """Versions move by one for everything that changed, whatever happened to it."""
+        saga, order, held = self.saga, self.order, self.reservation
+        if bump:
+            if saga != self.before.saga:
+                saga = replace(saga, version=saga.version + 1, updated_at=self.now)
+            if order != self.before.order:
+                order = replace(order, version=order.version + 1)
+            if held != self.before.reservation:
+                held = replace(held, version=held.version + 1)
+        return Outcome(
+            state=TradeState(saga=saga, order=order, reservation=held),
+            transitions=tuple(self.transitions),
+            fills=tuple(self.fills),
+            trades=tuple(self.trades),
+        )
+
+
+def _lookup_delay(lookups: int) -> timedelta:
+    return LOOKUP_DELAYS[lookups] if lookups < len(LOOKUP_DELAYS) else LOOKUP_DELAY_LAST
+
+
+def _ended_empty(order: Order) -> bool:
+    return order.status in ENDED and order.filled_quantity == ZERO

@@ -1,0 +1,68 @@
+"""The trade that an allowed decision makes: saga, reservation and intent, all ids derived.
+
+One decision makes one saga, whoever executes it and however often: the ids are functions of the
+decision's id, so a second attempt meets the first one's rows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from tradesaga.domain.decisions import Action, Decision
+from tradesaga.domain.ids import OrderId, ReservationId, SagaId, client_order_id, derived
+from tradesaga.domain.orders import Order, OrderType, Reservation, Side
+from tradesaga.domain.saga import Saga
+from tradesaga.domain.trade_messages import Policy, TradeState
+from tradesaga.domain.trade_saga import PLAN
+
+FIRST_LEG = 0
+
+
+def trade_for(decision: Decision, *, reserve: Decimal, now: datetime, policy: Policy) -> TradeState:
+    """A pending trade over `decision.quantity` at the market, with `reserve` set aside."""
+    assert decision.action is not Action.HOLD, decision
+    saga_id = SagaId(derived(decision.id, PLAN.type))
+    purpose = "entry" if decision.opening else "exit"
+    saga = Saga(
+        id=saga_id,
+        agent_id=decision.agent_id,
+        type=PLAN.type,
+        decision_id=decision.id,
+        strategy_id=decision.strategy_id,
+        cycle_id=decision.cycle_id,
+        symbol=decision.symbol,
+        created_at=now,
+        updated_at=now,
+        deadline_at=now + policy.saga_time_max,
+    )
+    order = Order(
+        id=OrderId(derived(saga_id, FIRST_LEG, purpose)),
+        agent_id=decision.agent_id,
+        saga_id=saga_id,
+        decision_id=decision.id,
+        strategy_id=decision.strategy_id,
+        cycle_id=decision.cycle_id,
+        leg=FIRST_LEG,
+        purpose=purpose,
+        client_order_id=client_order_id(saga_id, FIRST_LEG, purpose),
+        symbol=decision.symbol,
+        side=Side.BUY if decision.action is Action.BUY else Side.SELL,
+        quantity=decision.quantity,
+        type=OrderType.MARKET,
+        limit_price=None,
+        time_in_force="day",
+        opening=decision.opening,
+        reference_price=decision.reference_price,
+        expires_at=decision.expires_at,
+        created_at=now,
+    )
+    reservation = Reservation(
+        id=ReservationId(derived(saga_id, "reservation")),
+        agent_id=decision.agent_id,
+        saga_id=saga_id,
+        symbol=decision.symbol,
+        amount=reserve,
+        created_at=now,
+    )
+    return TradeState(saga=saga, order=order, reservation=reservation)

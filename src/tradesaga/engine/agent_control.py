@@ -1,0 +1,207 @@
+"""What an operator asks, done: the implementation of `ports.operations`.
+
+Stop fences first: the status and the new epoch are in place before anything else, so that no
+intent decided before can be committed after. A broker call in flight is never interrupted; sagas
+are driven on, and what has not ended when the answer is due is counted as pending.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from tradesaga.domain.agent import Agent, AgentStatus, Mode, Pause, Resume, Start, Stop
+from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
+from tradesaga.domain.errors import Fenced, NotFound, Unavailable
+from tradesaga.domain.ids import CycleId
+from tradesaga.domain.money import ZERO
+from tradesaga.domain.trade_messages import CancelWanted
+from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.health import HealthBoard
+from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.scheduler import Scheduler
+from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.strategy_book import StrategyBook
+from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.ports.bus import Bus
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.operations import HealthReport, Started, Status, Stopped
+from tradesaga.ports.records import CycleRecord, Records, StrategyRecord
+
+
+class AgentControl:
+    """Commands and views of one agent on the node that holds its lease."""
+
+    def __init__(
+        self,
+        *,
+        settings: EngineSettings,
+        clock: Clock,
+        records: Records,
+        bus: Bus,
+        leadership: Leadership,
+        state: AgentState,
+        book: StrategyBook,
+        desk: TradeDesk,
+        scheduler: Scheduler,
+        runner: CycleRunner,
+        board: HealthBoard,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._records = records
+        self._bus = bus
+        self._leadership = leadership
+        self._state = state
+        self._book = book
+        self._desk = desk
+        self._scheduler = scheduler
+        self._runner = runner
+        self._board = board
+        self._turn = asyncio.Lock()
+        self.ready = asyncio.Event()
+
+    async def start(
+        self, *, strategies: Sequence[str] | None, mode: Mode | None, actor: str
+    ) -> Started:
+        """See `ports.operations`."""
+        self._must_lead()
+        async with self._turn:
+            if strategies is not None:
+                await self._book.select(strategies, actor=actor)
+            agent = await self._ordered(Start(mode=mode), actor, "agent.started")
+        active = [r for r in await self.strategies() if r.strategy.status == "active"]
+        return Started(agent=agent, strategies=active)
+
+    async def stop(self, *, reason: str, cancel_open_orders: bool, actor: str) -> Stopped:
+        """See `ports.operations`."""
+        self._must_lead()
+        async with self._turn:
+            before = self._state.agent
+            agent = await self._ordered(Stop(reason=reason), actor, "agent.stopped", reason)
+            if agent is not before:
+                await self._fence()
+                await self._scheduler.cancel_all()
+            await self._bring_in(cancel_open_orders, actor)
+        positions = sum(1 for q in self._desk.holdings.positions.values() if q != ZERO)
+        pending = self._desk.trades.active_orders()
+        return Stopped(agent=agent, open_positions=positions, pending_orders=pending)
+
+    async def pause(self, *, duration: timedelta | None, actor: str) -> Agent:
+        """See `ports.operations`."""
+        self._must_lead()
+        until = None if duration is None else self._clock.now() + duration
+        return await self._ordered(Pause(resume_at=until), actor, "agent.paused")
+
+    async def resume(self, *, actor: str) -> Agent:
+        """See `ports.operations`."""
+        self._must_lead()
+        return await self._ordered(Resume(), actor, "agent.resumed")
+
+    async def status(self) -> Status:
+        """See `ports.operations`."""
+        self._must_lead()
+        agent_id, agent = self._settings.agent_id, self._state.agent
+        done = await self._records.cycles(agent_id, limit=1, status=CycleStatus.COMPLETED)
+        records = await self.strategies()
+        current = self._current()
+        return Status(
+            agent=agent,
+            detail="" if self.ready.is_set() else "starting",
+            uptime=self._uptime(),
+            counts=await self._records.counts(agent_id),
+            current_cycle=current,
+            last_cycle=done[0] if done else None,
+            strategies=[r for r in records if r.strategy.status == "active"],
+            next_cycle_at=self._scheduler.next_analysis_at(),
+        )
+
+    async def strategies(self) -> Sequence[StrategyRecord]:
+        """See `ports.operations`."""
+        return await self._records.strategies(self._settings.agent_id)
+
+    async def cycles(self, *, limit: int, status: CycleStatus | None) -> Sequence[Cycle]:
+        """See `ports.operations`."""
+        return await self._records.cycles(self._settings.agent_id, limit=limit, status=status)
+
+    async def cycle(self, cycle_id: CycleId) -> CycleRecord:
+        """See `ports.operations`."""
+        record = await self._records.cycle(self._settings.agent_id, cycle_id)
+        if record is None:
+            raise NotFound(f"there is no cycle {cycle_id}; `GET /api/v1/cycles` lists them")
+        return record
+
+    async def health(self) -> HealthReport:
+        """See `ports.operations`."""
+        try:
+            await self._records.counts(self._settings.agent_id)
+            database = True
+        except Unavailable:
+            database = False
+        current = self._current()
+        return HealthReport(
+            database=database,
+            event_bus=self._bus.is_connected(),
+            services=self._board.services,
+            agent=self._state.agent if self._state.is_loaded else None,
+            uptime=self._uptime(),
+            current_cycle=None if current is None else str(current.type),
+        )
+
+    def strategies_active(self) -> int:
+        """How many strategies are active, for the gauge of that name."""
+        return len(self._book.active())
+
+    def uptime(self) -> timedelta:
+        """How long the agent has run, for the gauge of that name."""
+        return self._uptime()
+
+    async def _ordered(
+        self, command: Start | Stop | Pause | Resume, actor: str, kind: str, reason: str = ""
+    ) -> Agent:
+        try:
+            return await self._state.order(command, actor=actor, kind=kind, reason=reason)
+        except Fenced as error:
+            raise Unavailable("another node has taken over the agent; ask again") from error
+
+    async def _fence(self) -> None:
+        try:
+            await self._leadership.raise_epoch()
+        except Fenced as error:
+            raise Unavailable("another node has taken over the agent; ask again") from error
+
+    async def _bring_in(self, cancel_open_orders: bool, actor: str) -> None:
+        """Give open sagas time to end; entries are cancelled first if that is wished."""
+        trades = tuple(self._desk.trades)
+        if cancel_open_orders:
+            for trade in trades:
+                if trade.state.order.opening:
+                    await self._desk.book(
+                        trade, CancelWanted(reason="stop with cancelOpenOrders"), actor=actor
+                    )
+        try:
+            async with asyncio.timeout(self._settings.stop_time_max.total_seconds()):
+                for trade in trades:
+                    await trade.ended.wait()
+        except TimeoutError:
+            return  # the answer counts them as pending; they are driven on
+
+    def _must_lead(self) -> None:
+        if not self._state.is_loaded:
+            raise Unavailable("the orchestrator is starting, or another node holds the agent")
+
+    def _current(self) -> Cycle | None:
+        running = list(self._runner.current.values())
+        trading = [c for c in running if c.type is not CycleType.HEARTBEAT]
+        return next(iter(trading or running), None)
+
+    def _uptime(self) -> timedelta:
+        if not self._state.is_loaded:
+            return timedelta()
+        agent = self._state.agent
+        up = agent.status in (AgentStatus.RUNNING, AgentStatus.PAUSED)
+        if not up or agent.started_at is None:
+            return timedelta()
+        return max(timedelta(), self._clock.now() - agent.started_at)

@@ -1,0 +1,324 @@
+"""The analysis cycle, step by step. Read this first.
+
+    fetch_market_data    quotes of every symbol that an active strategy watches
+    evaluate_positions   account and positions at the venue, compared with our own books
+    generate_decisions   each strategy is asked about each of its symbols, all at once
+    validate_decisions   every answer meets every risk rule; verdicts are committed
+    execute_orders       what was allowed becomes a saga: first what reduces risk, then entries
+    update_state         profit and loss, outcomes, counters
+
+A strategy without an answer is recorded in `errors`; the others go on. A saga that outlives the
+cycle goes on by itself. HOLD never makes an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from structlog import get_logger
+
+from tradesaga.domain import risk
+from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
+from tradesaga.domain.decisions import Decision, Verdict
+from tradesaga.domain.errors import Conflict, Fenced
+from tradesaga.domain.events import ANALYSIS_REQUESTED, Event
+from tradesaga.domain.ids import derived
+from tradesaga.domain.money import ZERO, to_cents
+from tradesaga.domain.saga import SagaStatus
+from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.trade_start import trade_for
+from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
+from tradesaga.engine.decision_requests import (
+    Answer,
+    DecisionRequests,
+    Question,
+    decision_key,
+)
+from tradesaga.engine.open_trades import OpenTrade
+from tradesaga.engine.risk_gate import Batch, MarketView, RiskGate
+from tradesaga.engine.saga_crew import SagaCrew
+from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.engine.waiting import news_or_moment
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.journal import Entry, InboxEntry, Insert
+from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.services import MarketData, TradingEngine
+
+log = get_logger()
+
+
+@dataclass(slots=True)
+class AnalysisWork(CycleWork):
+    """What one analysis cycle finds out."""
+
+    watching: tuple[Strategy, ...] = ()
+    view: MarketView | None = None
+    questions: list[Question] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    trades: list[OpenTrade] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnalysisCycle:
+    """Makes analysis cycles; the six steps are its methods of the same names."""
+
+    settings: EngineSettings
+    clock: Clock
+    runner: CycleRunner
+    venue: TradingEngine
+    market_data: MarketData
+    requests: DecisionRequests
+    gate: RiskGate
+    desk: TradeDesk
+    crew: SagaCrew
+    metrics: Metrics
+
+    async def run(
+        self,
+        strategies: Sequence[Strategy],
+        triggered_by: TriggeredBy,
+        scheduled_at: datetime,
+        unsolicited: Sequence[Question] = (),
+    ) -> Cycle:
+        """One cycle over `strategies`; with `unsolicited` answers nobody is asked.
+
+        Raises:
+            Fenced, Unavailable: as the runner.
+        """
+        cycle = self.runner.new(CycleType.ANALYSIS, triggered_by, scheduled_at)
+        work = AnalysisWork(
+            cycle=cycle,
+            watching=tuple(strategies),
+            strategies=tuple(s.external_id for s in strategies),
+            symbols=tuple(sorted({symbol for s in strategies for symbol in s.symbols})),
+            questions=list(unsolicited),
+        )
+        plan = Plan(
+            work=work,
+            steps={
+                "fetch_market_data": lambda: self.fetch_market_data(work),
+                "evaluate_positions": lambda: self.evaluate_positions(work),
+                "generate_decisions": lambda: self.generate_decisions(work),
+                "validate_decisions": lambda: self.validate_decisions(work),
+                "execute_orders": lambda: self.execute_orders(work),
+                "update_state": lambda: self.update_state(work),
+            },
+            commit_after=frozenset({"validate_decisions"}),
+        )
+        return await self.runner.run(plan, time_max=self.settings.analysis_time_max)
+
+    async def fetch_market_data(self, work: AnalysisWork) -> None:
+        """Quotes of all symbols; a symbol without one fails its strategies, not the cycle."""
+        account = await self.venue.account()
+        quotes = await self.market_data.quotes(work.symbols)
+        work.view = MarketView(quotes=quotes, account=account, tradable=frozenset(work.symbols))
+        now = self.clock.now()
+        for strategy in work.watching:
+            for symbol in strategy.symbols:
+                if symbol not in quotes:
+                    work.fail(strategy.external_id, f"no quote of {symbol}", now)
+        said = {s: str(q.middle) for s, q in quotes.items()}
+        work.note("info", "fetched market data", now, quotes=said)
+
+    async def evaluate_positions(self, work: AnalysisWork) -> None:
+        """Our books against the venue's: a difference is reported, never copied."""
+        theirs = {p.symbol: p.quantity for p in await self.venue.positions()}
+        ours = {s: q for s, q in self.desk.holdings.positions.items() if q != ZERO}
+        now = self.clock.now()
+        moving = self.desk.trades.working()
+        for symbol in sorted({*theirs, *ours}):
+            held, there = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
+            if held != there and symbol not in moving:
+                self.metrics.error_occurred("position_drift")
+                work.note(
+                    "warning", f"position drift in {symbol}", now, ours=str(held), venue=str(there)
+                )
+        said = {s: str(q) for s, q in ours.items()}
+        work.note("info", "evaluated positions", now, positions=said)
+
+    async def generate_decisions(self, work: AnalysisWork) -> None:
+        """Ask for all decisions at once and wait until the last answer or the deadline."""
+        work.figures["strategies_processed"] = len(work.watching)
+        if work.questions:
+            return  # the answers came by themselves
+        view, now = _seen(work), self.clock.now()
+        work.questions = [
+            Question(
+                request_id=str(derived(work.cycle.id, strategy.id, symbol)),
+                strategy=strategy,
+                symbol=symbol,
+                asked_at=now,
+            )
+            for strategy in work.watching
+            for symbol in strategy.symbols
+            if symbol in view.quotes
+        ]
+        work.entries.extend(self._question_entry(work, asked) for asked in work.questions)
+        asked = self.requests.ask(work.questions)
+        try:
+            if work.questions:
+                await self.runner.commit_now(work, "analysis.requested")
+            deadline = now + self.settings.decision_time_max
+            await news_or_moment(self.clock, asked.complete, deadline)
+        finally:
+            self.requests.end(asked)
+        for question in work.questions:
+            if question.answer is None:
+                why = f"no decision about {question.symbol} in time"
+                work.fail(question.name, why, self.clock.now())
+
+    async def validate_decisions(self, work: AnalysisWork) -> None:
+        """Every answer against every rule; decisions and their inbox rows are one commit."""
+        view, now, batch = _seen(work), self.clock.now(), Batch()
+        for question in work.questions:
+            if question.answer is None:
+                continue
+            decision = self.gate.judge(
+                question.answer.proposal,
+                question.strategy,
+                view,
+                as_of=question.asked_at,
+                now=now,
+                cycle_id=work.cycle.id,
+                batch=batch,
+            )
+            work.decisions.append(decision)
+            work.rows += [Insert(decision), *_taken(question.answer, now)]
+            work.entries.append(_judged(decision))
+            self.metrics.decision_made(decision.action, decision.verdict)
+            why = ", ".join(denial.code for denial in decision.denials)
+            work.note(
+                "info", f"{decision.action} {decision.symbol} {decision.verdict}", now,
+                strategyId=question.name, quantity=str(decision.quantity), denials=why,
+            )  # fmt: skip
+        work.figures["decisions_generated"] = len(work.decisions)
+
+    async def execute_orders(self, work: AnalysisWork) -> None:
+        """Begin a saga for each allowed decision, exits first; wait for them, but not for ever."""
+        for question in work.questions:
+            if question.answer is not None:  # what came of it is committed
+                await question.answer.delivery.acknowledge()
+        allowed = [d for d in work.decisions if d.verdict is Verdict.ALLOWED]
+        for decision in sorted(allowed, key=lambda d: d.opening):
+            trade = await self._begin(work, decision)
+            if trade is not None:
+                work.trades.append(trade)
+                self.crew.take(trade)
+        deadline = self.clock.now() + self.desk.policy.fill_time_max
+        for trade in work.trades:
+            await news_or_moment(self.clock, trade.ended, deadline)
+        work.figures["orders_submitted"] = len(work.trades)
+        work.figures["orders_filled"] = sum(
+            1 for trade in work.trades if trade.state.order.filled_quantity > ZERO
+        )
+
+    async def update_state(self, work: AnalysisWork) -> None:
+        """What the cycle leaves behind for people: equity, profit, positions, outcomes."""
+        view = _seen(work)
+        profit = self.desk.holdings.profit(view.prices)
+        outcomes = ", ".join(_outcome(trade) for trade in work.trades)
+        held = {s: q for s, q in self.desk.holdings.positions.items() if q != ZERO}
+        work.figures["metadata"] = {
+            "equity": view.account.equity,
+            "profit": to_cents(profit),
+            "positions": ", ".join(f"{symbol} {held[symbol]:f}" for symbol in sorted(held)),
+            "sagas": outcomes,
+            "marketTime": work.cycle.scheduled_at.isoformat(),
+        }
+        work.note("info", "cycle done", self.clock.now(), profit=str(profit), sagas=outcomes)
+
+    async def _begin(self, work: AnalysisWork, decision: Decision) -> OpenTrade | None:
+        now = self.clock.now()
+        situation = self.gate.situation_of(decision, _seen(work), now)
+        denials = risk.denials(situation)
+        if denials:
+            why = ", ".join(f"{d.code}: {d.message}" for d in denials)
+            work.note("warning", f"denied at execution: {why}", now, decisionId=str(decision.id))
+            return None
+        state = trade_for(
+            decision, reserve=risk.cost_to_reserve(situation), now=now, policy=self.desk.policy
+        )
+        try:
+            return await self.desk.begin(state, epoch=work.cycle.epoch)
+        except Fenced:
+            if self.desk.epoch == work.cycle.epoch:
+                raise
+            work.note("warning", "not begun: the agent was stopped", now)
+            return None
+        except Conflict:
+            work.note("warning", "the decision has its saga already", now, id=str(decision.id))
+            return None
+
+    def _question_entry(self, work: AnalysisWork, question: Question) -> Entry:
+        strategy, view = question.strategy, _seen(work)
+        assert strategy is not None, "only a strategy asks"
+        held = self.desk.holdings.of_strategy(strategy.id, question.symbol)
+        payload = {
+            "requestId": question.request_id,
+            "cycleId": work.cycle.id,
+            "strategyId": strategy.external_id,
+            "symbol": question.symbol,
+            "symbols": [question.symbol],
+            "analysisType": "full",
+            "priority": "normal",
+            "requestedAt": question.asked_at,
+            "context": {
+                "strategy": {"type": strategy.type, "parameters": dict(strategy.parameters)},
+                "position": {"quantity": held},
+                "equity": view.account.equity,
+            },
+        }
+        event = Event(type=ANALYSIS_REQUESTED, payload=payload, correlation_id=question.request_id)
+        body: dict[str, str | Decimal] = {"symbol": question.symbol, "held": held}
+        return Entry(
+            kind="analysis.requested",
+            subject=str(work.cycle.id),
+            actor="engine",
+            body={"strategyId": strategy.external_id, **body},
+            event=event,
+        )
+
+
+def _seen(work: AnalysisWork) -> MarketView:
+    assert work.view is not None, "fetch_market_data comes first"
+    return work.view
+
+
+def _taken(answer: Answer, now: datetime) -> list[Insert]:
+    """Inbox rows: the event, and the decision under its own id, never have an effect again."""
+    incoming = answer.delivery.incoming
+    assert incoming is not None, "an unreadable message is no answer"
+    return [
+        Insert(
+            InboxEntry(
+                event_id=key, event_type=incoming.type, source=incoming.source, received_at=now
+            )
+        )
+        for key in (incoming.event_id, decision_key(answer.proposal))
+    ]
+
+
+def _judged(decision: Decision) -> Entry:
+    body = {
+        "externalId": decision.external_id,
+        "symbol": decision.symbol,
+        "action": decision.action,
+        "quantity": decision.quantity,
+        "confidence": decision.confidence,
+        "referencePrice": decision.reference_price,
+        "verdict": decision.verdict,
+        "denials": [{"code": d.code, "message": d.message} for d in decision.denials],
+    }
+    return Entry(kind="decision.judged", subject=str(decision.id), actor="engine", body=body)
+
+
+def _outcome(trade: OpenTrade) -> str:
+    order, saga = trade.state.order, trade.state.saga
+    word = "running" if saga.status is SagaStatus.RUNNING else str(saga.status)
+    price = order.average_price
+    at = f" @ {to_cents(price)}" if price is not None else ""
+    return f"{order.side} {order.filled_quantity:f}/{order.quantity:f} {order.symbol}{at} {word}"

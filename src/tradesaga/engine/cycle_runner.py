@@ -1,0 +1,279 @@
+"""Runs one cycle: record it, take its steps in order, commit what each says, record the end.
+
+The steps themselves are a `CycleWork`: what happens inside them is theirs, what is written about
+the cycle is here. A step's rows and log lines are committed together with the step. An error of
+ours ends the cycle as failed; being cancelled (stop) ends it as cancelled, between its commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from structlog import get_logger
+from structlog.contextvars import bind_contextvars
+
+from tradesaga.domain import cycle as machine
+from tradesaga.domain.agent import AgentCounts
+from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
+from tradesaga.domain.errors import Fenced, TradesagaError
+from tradesaga.domain.events import CYCLE_COMPLETED, CYCLE_STARTED, ERROR_OCCURRED, Event
+from tradesaga.domain.ids import AgentId, CycleId
+from tradesaga.engine.scribe import Scribe
+from tradesaga.engine.shutdown import finish
+from tradesaga.engine.waiting import within
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.identity import IdSource
+from tradesaga.ports.journal import Add, CycleLog, Entry, Insert, Row, Update
+from tradesaga.ports.metrics import Metrics
+
+log = get_logger()
+
+
+@dataclass(slots=True)
+class CycleWork:
+    """What the steps of one cycle gather; a cycle type extends it with its own findings.
+
+    `figures` are fields of Cycle; `rows`, `entries` and `logs` wait for the next commit.
+    """
+
+    cycle: Cycle
+    strategies: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    figures: dict[str, Any] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    logs: list[CycleLog] = field(default_factory=list)
+    errors: list[CycleError] = field(default_factory=list)
+
+    def note(self, level: str, message: str, now: datetime, **context: object) -> None:
+        """A line for `cycle_logs`, committed with the step."""
+        self.logs.append(
+            CycleLog(
+                cycle_id=self.cycle.id, level=level, message=message, context=context, timestamp=now
+            )
+        )
+
+    def fail(self, strategy_id: str, error: str, now: datetime) -> None:
+        """One strategy failed; the others go on."""
+        self.errors.append(CycleError(strategy_id=strategy_id, error=error))
+        self.note("error", error, now, strategyId=strategy_id)
+
+
+Step = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A cycle that can be run: its work, and a function for each of its steps."""
+
+    work: CycleWork
+    steps: Mapping[str, Step]
+    commit_after: frozenset[str]
+    """Steps whose findings must be durable before the next one begins; the last always is."""
+
+
+class CycleRunner:
+    """Runs cycles of any type for one agent."""
+
+    def __init__(
+        self,
+        *,
+        scribe: Scribe,
+        clock: Clock,
+        ids: IdSource,
+        metrics: Metrics,
+        agent_id: AgentId,
+    ) -> None:
+        self._scribe = scribe
+        self._clock = clock
+        self._ids = ids
+        self._metrics = metrics
+        self._agent_id = agent_id
+        self.current: dict[CycleId, Cycle] = {}
+
+    def new(self, kind: CycleType, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
+        """A cycle that begins now."""
+        return Cycle(
+            id=CycleId(self._ids.uuid7()),
+            agent_id=self._agent_id,
+            type=kind,
+            triggered_by=triggered_by,
+            scheduled_at=scheduled_at,
+            started_at=self._clock.now(),
+            epoch=self._scribe.epoch,
+        )
+
+    async def run(self, plan: Plan, *, time_max: timedelta) -> Cycle:
+        """Run the cycle to its end and return its record.
+
+        Raises:
+            Fenced: the lease has passed on.
+            Unavailable: the journal takes no more.
+        """
+        work = plan.work
+        bind_contextvars(cycle_id=str(work.cycle.id), cycle_type=work.cycle.type)
+        self.current[work.cycle.id] = work.cycle
+        try:
+            await self._commit(work, Insert(work.cycle), "cycle.started", _started(work))
+            await self._take_steps(plan, work.cycle.started_at + time_max)
+        except asyncio.CancelledError:
+            await finish(self._end(work, CycleStatus.CANCELLED, "stopped"))
+            raise
+        except Fenced:
+            raise
+        except TradesagaError as error:
+            await self._end(work, CycleStatus.FAILED, str(error))
+        finally:
+            self.current.pop(work.cycle.id, None)
+        cycle = work.cycle
+        self._metrics.cycle_ended(cycle.type, cycle.outcome, cycle.duration or timedelta())
+        log.info(
+            "cycle ended", status=cycle.outcome, decisions=cycle.decisions_generated,
+            orders=cycle.orders_submitted, errors=len(cycle.errors),
+        )  # fmt: skip
+        return cycle
+
+    async def interrupt(self, cycle: Cycle) -> None:
+        """End a cycle that a former process left unfinished."""
+        work = CycleWork(cycle=cycle)
+        await self._end(work, CycleStatus.CANCELLED, "interrupted by a restart")
+
+    async def commit_now(self, work: CycleWork, kind: str) -> None:
+        """Commit what waits in the middle of a step: questions must be durable to be sent."""
+        work.cycle = machine.with_version(work.cycle, work.cycle.version + 1)
+        self.current[work.cycle.id] = work.cycle
+        await self._commit(work, Update(work.cycle), kind, None, {"step": work.cycle.step})
+
+    async def _take_steps(self, plan: Plan, until: datetime) -> None:
+        work = plan.work
+        for name in work.cycle.steps:
+            await within(self._clock, until, _awaited(plan.steps[name]))
+            after = machine.step_done(
+                work.cycle, self._clock.now(), errors=tuple(work.errors), **work.figures
+            )
+            work.figures.clear()
+            self.current[after.id] = after
+            if after.status is CycleStatus.COMPLETED:
+                await self._complete(work, after)
+            elif name in plan.commit_after:
+                await self._step(work, after, name)
+            else:
+                work.cycle = machine.with_version(after, work.cycle.version)
+
+    async def _step(self, work: CycleWork, after: Cycle, name: str) -> None:
+        work.cycle = after
+        body = {"step": name, "progress": after.progress}
+        await self._commit(work, Update(after), "cycle.step", None, body)
+
+    async def _complete(self, work: CycleWork, after: Cycle) -> None:
+        work.cycle = after
+        work.rows.append(
+            Add(
+                AgentCounts(
+                    cycles_completed=1,
+                    decisions_generated=after.decisions_generated,
+                    errors_count=len(after.errors),
+                )
+            )
+        )
+        await self._commit(work, Update(after), "cycle.completed", _completed(work))
+
+    async def _end(self, work: CycleWork, status: CycleStatus, why: str) -> None:
+        end = machine.failed if status is CycleStatus.FAILED else machine.cancelled
+        work.cycle = end(work.cycle, why, self._clock.now())
+        if status is CycleStatus.FAILED:
+            self._metrics.error_occurred("cycle_failed")
+            work.rows.append(Add(AgentCounts(errors_count=1)))
+            work.entries.append(self._error_entry(work, why))
+        work.note("error" if status is CycleStatus.FAILED else "warning", why, self._clock.now())
+        kind = f"cycle.{status}"
+        await self._commit(work, Update(work.cycle), kind, _completed(work), {"reason": why})
+
+    def _error_entry(self, work: CycleWork, why: str) -> Entry:
+        now = self._clock.now()
+        payload = {
+            "service": "orchestrator",
+            "errorCode": "CYCLE_FAILED",
+            "message": why,
+            "severity": "error",
+            "context": {"cycleType": work.cycle.type},
+            "recoverable": True,
+            "alertSent": False,
+            "cycleId": work.cycle.id,
+            "occurredAt": now,
+        }
+        event = Event(type=ERROR_OCCURRED, payload=payload, correlation_id=str(work.cycle.id))
+        body = {"error": why}
+        return Entry(
+            kind="error", subject=str(work.cycle.id), actor="engine", body=body, event=event
+        )
+
+    async def _commit(
+        self,
+        work: CycleWork,
+        row: Row,
+        kind: str,
+        event: Event | None,
+        body: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Commit `row` with all that waits; what waits is given up only once it is durable."""
+        said = Entry(
+            kind=kind,
+            subject=str(work.cycle.id),
+            actor="engine",
+            body=body or {"type": work.cycle.type, "status": work.cycle.status},
+            event=event,
+        )
+        rows = (row, *work.rows, *(Insert(line) for line in work.logs))
+        await self._scribe.fact(rows, (said, *work.entries))
+        work.rows.clear()
+        work.entries.clear()
+        work.logs.clear()
+
+
+async def _awaited(step: Step) -> None:
+    await step()
+
+
+def _started(work: CycleWork) -> Event:
+    cycle = work.cycle
+    payload = {
+        "cycleId": cycle.id,
+        "type": cycle.type,
+        "cycleType": cycle.type,
+        "strategies": list(work.strategies),
+        "symbols": list(work.symbols),
+        "scheduledAt": cycle.scheduled_at,
+        "startedAt": cycle.started_at,
+        "triggeredBy": cycle.triggered_by,
+    }
+    return Event(type=CYCLE_STARTED, payload=payload, correlation_id=str(cycle.id))
+
+
+def _completed(work: CycleWork) -> Event:
+    cycle = work.cycle
+    milliseconds = int((cycle.duration or timedelta()) / timedelta(milliseconds=1))
+    payload: dict[str, Any] = {
+        "cycleId": cycle.id,
+        "type": cycle.type,
+        "cycleType": cycle.type,
+        "status": cycle.outcome,
+        "scheduledAt": cycle.scheduled_at,
+        "decisions": cycle.decisions_generated,
+        "decisionsGenerated": cycle.decisions_generated,
+        "decisionsCount": cycle.decisions_generated,
+        "orders": cycle.orders_submitted,
+        "ordersSubmitted": cycle.orders_submitted,
+        "tradesCount": cycle.orders_filled,
+        "durationMs": milliseconds,
+        "duration": milliseconds,
+        "errors": [{"strategyId": e.strategy_id or "", "error": e.error} for e in cycle.errors],
+        "completedAt": cycle.completed_at,
+    }
+    if cycle.status is not CycleStatus.COMPLETED and cycle.errors:
+        payload["error"] = cycle.errors[-1].error
+    return Event(type=CYCLE_COMPLETED, payload=payload, correlation_id=str(cycle.id))

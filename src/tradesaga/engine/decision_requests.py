@@ -1,0 +1,99 @@
+"""Questions to the decision makers that wait for their answer.
+
+An answer is matched by the request id that the service echoes, else by its symbol when exactly
+one question about that symbol is open. An answer that matches nothing is unsolicited. The bus
+delivery stays unacknowledged until the decision that came of it is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tradesaga.domain.decisions import Proposal
+from tradesaga.domain.strategies import Strategy
+from tradesaga.ports.bus import Delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A proposal and the delivery that brought it."""
+
+    proposal: Proposal
+    delivery: Delivery
+
+
+@dataclass(slots=True, eq=False)
+class Question:
+    """One strategy asked about one symbol; no strategy: an answer that nobody asked for."""
+
+    request_id: str
+    strategy: Strategy | None
+    symbol: str
+    asked_at: datetime
+    answer: Answer | None = None
+
+    @property
+    def name(self) -> str:
+        """The strategy's external id, for people."""
+        return self.strategy.external_id if self.strategy is not None else "unsolicited"
+
+
+@dataclass(slots=True, eq=False)
+class Round:
+    """The questions of one cycle; `complete` is set with the last answer."""
+
+    questions: Sequence[Question]
+    complete: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class DecisionRequests:
+    """All rounds that are open."""
+
+    def __init__(self) -> None:
+        self._open: list[Round] = []
+
+    def ask(self, questions: Sequence[Question]) -> Round:
+        """Open a round; close it with `end`."""
+        asked = Round(questions)
+        if not questions:
+            asked.complete.set()
+        self._open.append(asked)
+        return asked
+
+    def end(self, asked: Round) -> None:
+        """Answers that come from now on are unsolicited."""
+        self._open.remove(asked)
+
+    def answer(self, proposal: Proposal, delivery: Delivery) -> bool:
+        """Whether the proposal answers an open question that has no answer yet."""
+        for asked in self._open:
+            question = _matching(asked, proposal)
+            if question is None:
+                continue
+            question.answer = Answer(proposal, delivery)
+            if all(q.answer is not None for q in asked.questions):
+                asked.complete.set()
+            return True
+        return False
+
+
+def _matching(asked: Round, proposal: Proposal) -> Question | None:
+    unanswered = [q for q in asked.questions if q.answer is None]
+    if proposal.request_id is not None:
+        return next((q for q in unanswered if q.request_id == proposal.request_id), None)
+    candidates = [
+        q
+        for q in unanswered
+        if q.symbol == proposal.symbol
+        and q.strategy is not None
+        and proposal.strategy_id in (None, q.strategy.external_id, str(q.strategy.id))
+    ]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def decision_key(proposal: Proposal) -> str:
+    """The inbox key of a decision: a re-published one has a new event id, but the same of these."""
+    return f"decision:{proposal.external_id}"

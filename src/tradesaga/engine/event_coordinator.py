@@ -1,0 +1,197 @@
+"""What the neighbours tell us, and what it does here.
+
+    ai.decision.generated      answers an open question, else triggers an analysis of its own
+    trade.order.*              booked on its trade, open or ended
+    market.session.*           may close the market for us, never open it
+    system.heartbeat           service health
+    system.error.occurred      logged and counted
+    anything unreadable        kept as a dead letter
+
+A message is acknowledged after its effect is durable. Its id goes into the inbox in the commit of
+that effect, so that it never has a second one. Order events need no order among themselves: what
+they say is cumulative. At most `IN_FLIGHT_MAX` are handled at a time; the rest waits on the bus.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from structlog import get_logger
+
+from tradesaga.domain.decisions import Proposal
+from tradesaga.domain.errors import Conflict, Fenced, Unavailable
+from tradesaga.domain.events import (
+    DecisionGenerated,
+    ErrorOccurred,
+    HeartbeatSeen,
+    Incoming,
+    OrderReported,
+    SessionChanged,
+    Unhandled,
+)
+from tradesaga.domain.ids import AgentId
+from tradesaga.domain.orders import VenueReport
+from tradesaga.domain.trade_messages import Reported
+from tradesaga.engine.decision_requests import Answer, DecisionRequests, decision_key
+from tradesaga.engine.health import HealthBoard
+from tradesaga.engine.market_gate import MarketGate
+from tradesaga.engine.open_trades import OpenTrade
+from tradesaga.engine.scribe import Scribe
+from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.ports.bus import Bus, Delivery
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.journal import DeadLetter, Entry, InboxEntry, Insert, Row
+from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.records import Records
+
+log = get_logger()
+IN_FLIGHT_MAX = 64
+
+Unsolicited = Callable[[Answer], Awaitable[bool]]
+"""Analyses an answer that nobody asked for; False when the agent does not run."""
+
+
+class EventCoordinator:
+    """Takes deliveries for ever and gives each its effect."""
+
+    def __init__(
+        self,
+        *,
+        bus: Bus,
+        scribe: Scribe,
+        records: Records,
+        clock: Clock,
+        desk: TradeDesk,
+        requests: DecisionRequests,
+        market: MarketGate,
+        board: HealthBoard,
+        metrics: Metrics,
+        agent_id: AgentId,
+        unsolicited: Unsolicited,
+    ) -> None:
+        self._bus = bus
+        self._scribe = scribe
+        self._records = records
+        self._clock = clock
+        self._desk = desk
+        self._requests = requests
+        self._market = market
+        self._board = board
+        self._metrics = metrics
+        self._agent_id = agent_id
+        self._unsolicited = unsolicited
+
+    async def run(self) -> None:
+        """Handle deliveries for ever. Raises Fenced when the lease has passed on."""
+        room = asyncio.Semaphore(IN_FLIGHT_MAX)
+        async with asyncio.TaskGroup() as group:
+            async for delivery in self._bus.deliveries():
+                await room.acquire()
+                group.create_task(self._handle_one(delivery, room))
+
+    async def _handle_one(self, delivery: Delivery, room: asyncio.Semaphore) -> None:
+        try:
+            await self.handle(delivery)
+        except Unavailable as error:
+            log.warning("event handled later", subject=delivery.subject, error=str(error))
+            await delivery.retry_later()
+        finally:
+            room.release()
+
+    async def handle(self, delivery: Delivery) -> None:
+        """Give one delivery its effect and settle it with the bus. Raises Unavailable, Fenced."""
+        incoming = delivery.incoming
+        if incoming is None:
+            await self._bury(delivery)
+            return
+        match incoming.content:
+            case DecisionGenerated(proposal=proposal):
+                await self._decision(delivery, incoming, proposal)
+                return
+            case OrderReported(report=report):
+                await self._order(delivery, incoming, report)
+                return
+            case SessionChanged() as changed:
+                self._market.heard(changed)
+            case HeartbeatSeen() as seen:
+                self._board.heard(seen)
+            case ErrorOccurred(service=service, severity=severity, code=code, message=message):
+                self._metrics.error_occurred("neighbour")
+                log.warning(
+                    "neighbour error", service=service, severity=severity, code=code, said=message
+                )
+            case Unhandled(type=event_type):
+                log.debug("event without effect", event_type=event_type)
+        await delivery.acknowledge()
+
+    async def _decision(self, delivery: Delivery, incoming: Incoming, said: Proposal) -> None:
+        if self._requests.answer(said, delivery):
+            return  # the cycle acknowledges it once the decision is committed
+        for key in (incoming.event_id, decision_key(said)):
+            if await self._records.was_received(self._agent_id, key):
+                await delivery.acknowledge()
+                return
+        if not await self._unsolicited(Answer(said, delivery)):
+            await self._note(incoming, "decision.ignored", {"decisionId": said.external_id})
+            await delivery.acknowledge()
+
+    async def _order(self, delivery: Delivery, incoming: Incoming, report: VenueReport) -> None:
+        trade = self._desk.trades.find(report.venue_order_id, report.client_order_id)
+        if trade is None:
+            stored = await self._records.trade_of(
+                self._agent_id,
+                venue_order_id=report.venue_order_id,
+                client_order_id=report.client_order_id,
+            )
+            trade = OpenTrade(stored) if stored is not None else None
+        if trade is None and self._desk.trades.expects_id_for(report.symbol):
+            await delivery.retry_later()  # the reply that names our order may be on its way
+            return
+        if await self._records.was_received(self._agent_id, incoming.event_id):
+            await delivery.acknowledge()
+            return
+        if trade is None:
+            log.warning("order of somebody else", venue_order_id=report.venue_order_id)
+            await self._note(incoming, "order.external", {"venueOrderId": report.venue_order_id})
+        else:
+            actor = f"neighbour:{incoming.source}"
+            await self._desk.book(
+                trade, Reported(report=report), actor=actor, inbox=(self._inbox(incoming),)
+            )
+        await delivery.acknowledge()
+
+    async def _bury(self, delivery: Delivery) -> None:
+        self._metrics.error_occurred("dead_letter")
+        log.error("unreadable message", subject=delivery.subject, problem=delivery.problem)
+        letter = DeadLetter(
+            subject=delivery.subject,
+            reason=delivery.problem,
+            body=delivery.body,
+            received_at=self._clock.now(),
+        )
+        body = {"subject": delivery.subject, "problem": delivery.problem}
+        await self._commit((Insert(letter),), "message.dead", delivery.subject, body)
+        await delivery.discard()
+
+    async def _note(self, incoming: Incoming, kind: str, body: dict[str, str]) -> None:
+        try:
+            await self._commit((Insert(self._inbox(incoming)),), kind, incoming.event_id, body)
+        except Fenced:
+            raise
+        except Conflict:
+            return  # noted before
+
+    async def _commit(
+        self, rows: tuple[Row, ...], kind: str, subject: str, body: dict[str, str]
+    ) -> None:
+        entry = Entry(kind=kind, subject=subject, actor="engine", body=body)
+        await self._scribe.fact(rows, (entry,))
+
+    def _inbox(self, incoming: Incoming) -> InboxEntry:
+        return InboxEntry(
+            event_id=incoming.event_id,
+            event_type=incoming.type,
+            source=incoming.source,
+            received_at=self._clock.now(),
+        )

@@ -1,0 +1,87 @@
+"""The heartbeat cycle: are the neighbours well, do the books agree, is a pause over.
+
+check_service_health   poll the three services
+sync_positions         our positions against the venue's; drift is reported, never copied
+update_status          a timed pause ends here
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tradesaga.domain import agent as agent_machine
+from tradesaga.domain.agent import Resume
+from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
+from tradesaga.domain.errors import Transient
+from tradesaga.domain.money import ZERO
+from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
+from tradesaga.engine.health import HealthBoard
+from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.services import Health, TradingEngine
+
+TIME_MAX = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatCycle:
+    """Makes heartbeat cycles; the three steps are its methods of the same names."""
+
+    clock: Clock
+    runner: CycleRunner
+    board: HealthBoard
+    venue: TradingEngine
+    desk: TradeDesk
+    state: AgentState
+    metrics: Metrics
+
+    async def run(self, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
+        """One heartbeat. Raises Fenced, Unavailable."""
+        cycle = self.runner.new(CycleType.HEARTBEAT, triggered_by, scheduled_at)
+        work = CycleWork(cycle=cycle)
+        plan = Plan(
+            work=work,
+            steps={
+                "check_service_health": lambda: self.check_service_health(work),
+                "sync_positions": lambda: self.sync_positions(work),
+                "update_status": lambda: self.update_status(work),
+            },
+            commit_after=frozenset(),
+        )
+        return await self.runner.run(plan, time_max=TIME_MAX)
+
+    async def check_service_health(self, work: CycleWork) -> None:
+        """Poll; what is not healthy gets a line in the log."""
+        for name, health in (await self.board.poll()).items():
+            if health is not Health.HEALTHY:
+                work.note("warning", f"{name} is {health}", self.clock.now())
+
+    async def sync_positions(self, work: CycleWork) -> None:
+        """Compare; a venue that gives no answer is not a venue without positions."""
+        moving = self.desk.trades.working()
+        try:
+            theirs = {p.symbol: p.quantity for p in await self.venue.positions()}
+        except Transient as error:
+            work.note("warning", f"positions unknown: {error}", self.clock.now())
+            return
+        moving = {**moving, **self.desk.trades.working()}
+        ours = self.desk.holdings.positions
+        for symbol in sorted({*theirs, *ours} - set(moving)):
+            held, there = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
+            if held != there:
+                self.metrics.error_occurred("position_drift")
+                work.note(
+                    "warning", f"position drift in {symbol}", self.clock.now(),
+                    ours=str(held), venue=str(there),
+                )  # fmt: skip
+
+    async def update_status(self, work: CycleWork) -> None:
+        """End a timed pause that has run out."""
+        if agent_machine.is_due_to_resume(self.state.agent, self.clock.now()):
+            await self.state.order(
+                Resume(), actor="engine", kind="agent.resumed", reason="the pause has run out"
+            )
+            work.note("info", "the pause has run out", self.clock.now())

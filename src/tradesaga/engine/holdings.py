@@ -1,0 +1,71 @@
+"""What the agent holds and how often it ordered, in memory, moved by the same fills as the store.
+
+The risk gate reads it without waiting: positions and working orders change together, in the same
+turn of the event loop, so that no judgement sees a fill in neither.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from tradesaga.domain.ids import AgentId, StrategyId
+from tradesaga.domain.money import ZERO
+from tradesaga.domain.orders import Side
+from tradesaga.domain.trade_messages import Outcome
+from tradesaga.ports.records import PositionSums, Records
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+
+
+class Holdings:
+    """Signed quantities by symbol and by strategy; realised cash flow; times of orders."""
+
+    def __init__(self) -> None:
+        self.positions: dict[str, Decimal] = {}
+        self.cash_flow = ZERO
+        self._by_strategy: dict[tuple[StrategyId | None, str], Decimal] = {}
+        self._ordered: deque[datetime] = deque(maxlen=100_000)
+
+    async def load(self, records: Records, agent_id: AgentId, now: datetime) -> None:
+        """Begin with what is stored."""
+        sums = await records.positions(agent_id)
+        attributed = await records.attributed(agent_id)
+        ordered = await records.submissions_since(agent_id, now - DAY)
+        self.positions = {position.symbol: position.quantity for position in sums}
+        self.cash_flow = sum((_cash_flow(position) for position in sums), ZERO)
+        self._by_strategy = dict(attributed)
+        self._ordered = deque(ordered, maxlen=100_000)
+
+    def booked(self, outcome: Outcome) -> None:
+        """Fills have been committed."""
+        strategy = outcome.state.order.strategy_id
+        for fill in outcome.fills:
+            signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
+            self.positions[fill.symbol] = self.positions.get(fill.symbol, ZERO) + signed
+            key = (strategy, fill.symbol)
+            self._by_strategy[key] = self._by_strategy.get(key, ZERO) + signed
+            self.cash_flow -= signed * fill.price + fill.fee
+
+    def ordered(self, at: datetime) -> None:
+        """An intent has been committed."""
+        self._ordered.append(at)
+
+    def of_strategy(self, strategy_id: StrategyId | None, symbol: str) -> Decimal:
+        """The signed quantity that the strategy's own trades hold."""
+        return self._by_strategy.get((strategy_id, symbol), ZERO)
+
+    def orders_since(self, when: datetime) -> int:
+        """How many orders were made after `when`."""
+        return sum(1 for at in self._ordered if at > when)
+
+    def profit(self, prices: dict[str, Decimal]) -> Decimal:
+        """Realised and unrealised, fees included; a position without a price counts nothing."""
+        value = sum((q * prices[s] for s, q in self.positions.items() if s in prices), ZERO)
+        return self.cash_flow + value
+
+
+def _cash_flow(position: PositionSums) -> Decimal:
+    return position.sold_value - position.bought_value - position.fees

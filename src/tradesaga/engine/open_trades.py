@@ -1,0 +1,116 @@
+"""The trades whose sagas have not ended, in memory: one handle each, shared by all who act on it.
+
+Only the lease holder has this; the journal's conditions catch everybody else. A handle's `state`
+is what was last committed. `lock` is held from reading `state` to the end of the commit that
+replaces it, so that the saga's runner and an event about its order never race.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from decimal import Decimal
+
+from tradesaga.domain.ids import SagaId
+from tradesaga.domain.money import ZERO
+from tradesaga.domain.orders import LIVE, OrderStatus, Side
+from tradesaga.domain.saga import ENDS, SagaStatus
+from tradesaga.domain.trade_messages import TradeState
+
+ACTIVE = LIVE | {OrderStatus.INTENT}
+
+
+class OpenTrade:
+    """One saga, its order and its reservation; `news` is set by every commit of the state."""
+
+    def __init__(self, state: TradeState) -> None:
+        self.state = state
+        self.lock = asyncio.Lock()
+        self.news = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    def became(self, state: TradeState) -> None:
+        """The state as just committed."""
+        self.state = state
+        self.news.set()
+        if state.saga.status in ENDS or state.saga.status is SagaStatus.MANUAL_REQUIRED:
+            self.ended.set()
+
+
+class OpenTrades:
+    """All open trades of one agent, found by saga, venue order id or client order id."""
+
+    def __init__(self) -> None:
+        self._by_saga: dict[SagaId, OpenTrade] = {}
+
+    def add(self, state: TradeState) -> OpenTrade:
+        """A handle for a trade that begins or is recovered."""
+        assert state.saga.id not in self._by_saga, state.saga.id
+        trade = self._by_saga[state.saga.id] = OpenTrade(state)
+        return trade
+
+    def drop(self, trade: OpenTrade) -> None:
+        """The saga has ended."""
+        self._by_saga.pop(trade.state.saga.id, None)
+
+    def __iter__(self) -> Iterator[OpenTrade]:
+        return iter(tuple(self._by_saga.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_saga)
+
+    def __contains__(self, saga_id: object) -> bool:
+        return saga_id in self._by_saga
+
+    def find(self, venue_order_id: str | None, client_order_id: str | None) -> OpenTrade | None:
+        """The trade whose order the venue means."""
+        for trade in self._by_saga.values():
+            order = trade.state.order
+            if client_order_id is not None and order.client_order_id == client_order_id:
+                return trade
+            if venue_order_id is not None and order.venue_order_id == venue_order_id:
+                return trade
+        return None
+
+    def expects_id_for(self, symbol: str) -> bool:
+        """Whether an order on `symbol` is out whose venue id is not known yet."""
+        return any(
+            trade.state.order.symbol == symbol and trade.state.order.venue_order_id is None
+            for trade in self._by_saga.values()
+        )
+
+    # ---- what the risk gate asks ----
+
+    def reserved(self) -> Decimal:
+        """Buying power that open reservations hold."""
+        return sum((t.state.reservation.outstanding for t in self._by_saga.values()), ZERO)
+
+    def working(self) -> dict[str, Decimal]:
+        """Signed quantity that open orders may still fill, by symbol."""
+        sums: dict[str, Decimal] = {}
+        for order in (t.state.order for t in self._by_saga.values()):
+            if order.status in ACTIVE:
+                signed = order.remaining if order.side is Side.BUY else -order.remaining
+                sums[order.symbol] = sums.get(order.symbol, ZERO) + signed
+        return sums
+
+    def active_orders(self) -> int:
+        """How many orders may still fill."""
+        return sum(1 for t in self._by_saga.values() if t.state.order.status in ACTIVE)
+
+    def opening_symbols(self) -> frozenset[str]:
+        """Symbols with an entry under way."""
+        return frozenset(
+            t.state.order.symbol
+            for t in self._by_saga.values()
+            if t.state.order.opening and t.state.order.status in ACTIVE
+        )
+
+    def locked_symbols(self) -> frozenset[str]:
+        """Symbols on which nothing may open: an unknown outcome, or a saga that needs a person."""
+        return frozenset(
+            t.state.order.symbol
+            for t in self._by_saga.values()
+            if t.state.order.status is OrderStatus.UNKNOWN
+            or t.state.saga.status is SagaStatus.MANUAL_REQUIRED
+        )

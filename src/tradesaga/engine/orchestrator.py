@@ -1,0 +1,86 @@
+"""The orchestrator of one agent: owns every task, in the order in which they may begin.
+
+    lease                  nobody acts before it is held
+    relay, coordinator     events out and in: a fill may be waiting there
+    recovery               what was open is settled before anything new begins
+    scheduler              cycles, last
+
+A loop that ends or fails ends all: the supervisor of the process starts it again, and recovery is
+the same path as start. Stopping is the reverse: no new cycles, sagas get time to end, then the
+lease is handed over. The agent's status is not touched: it runs on in the next process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from structlog import get_logger
+
+from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.trade_messages import Policy
+from tradesaga.engine.agent_control import AgentControl
+from tradesaga.engine.assembly import Parts, assemble
+from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.world import World
+
+log = get_logger()
+DRAIN_SECONDS_MAX = 1.0
+"""Real time that open sagas are given when the process is asked to end."""
+
+
+class Orchestrator:
+    """Runs one agent on one node while that node holds its lease."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        settings: EngineSettings,
+        policy: Policy,
+        strategies: Sequence[Strategy],
+        on_control: Callable[[AgentControl], None],
+    ) -> None:
+        self._world = world
+        self._settings = settings
+        self._policy = policy
+        self._configured = strategies
+        self._on_control = on_control
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until `stop` is set.
+
+        Raises:
+            ExceptionGroup: a loop failed; with Fenced in it when the lease has passed on.
+        """
+        async with asyncio.TaskGroup() as group:
+            parts = assemble(self._world, self._settings, self._policy, group)
+            self._on_control(parts.control)
+            serving = group.create_task(self._serve(parts), name="orchestrator")
+            stopping = group.create_task(stop.wait(), name="stop")
+            await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+            await self._wind_down(parts)
+            serving.cancel()
+            stopping.cancel()
+        await parts.leadership.release()
+        log.info("handed over")
+
+    async def _serve(self, parts: Parts) -> None:
+        epoch = await parts.leadership.take()
+        log.info("lease taken", epoch=epoch)
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(parts.leadership.hold(), name="lease")
+            loops.create_task(parts.relay.run(), name="relay")
+            await parts.recovery.run()
+            loops.create_task(parts.coordinator.run(), name="coordinator")
+            await parts.recovery.settle()
+            await parts.book.load(self._configured)
+            await parts.board.poll()
+            loops.create_task(parts.scheduler.run_heartbeats(), name="heartbeats")
+            loops.create_task(parts.scheduler.run_analyses(), name="analyses")
+            parts.control.ready.set()
+            log.info("ready", market_time=self._world.clock.now().isoformat())
+
+    async def _wind_down(self, parts: Parts) -> None:
+        await parts.scheduler.cancel_all()
+        await parts.crew.drain(DRAIN_SECONDS_MAX)

@@ -1,0 +1,99 @@
+"""Publishes what was committed: the outbox is the truth, the bus carries it, at least once.
+
+Rows leave in the order of the log. Rows about different things (correlation ids) are published
+side by side, those about one thing one after the other. A row counts as sent only after the bus's
+acknowledgement; without one it is sent again under the same message id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+
+from structlog import get_logger
+
+from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.ids import AgentId
+from tradesaga.ports.bus import Bus
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.records import Outbox, OutboxRow
+
+log = get_logger()
+BATCH_MAX = 256
+IDLE_SECONDS = 0.5
+"""Real time between looks when nothing wakes the relay."""
+RETRY_SECONDS = 0.2
+
+
+class OutboxRelay:
+    """One agent's relay; `wake` is set by the scribe when it has written an event."""
+
+    def __init__(
+        self, *, outbox: Outbox, bus: Bus, clock: Clock, agent_id: AgentId, wake: asyncio.Event
+    ) -> None:
+        self._outbox = outbox
+        self._bus = bus
+        self._clock = clock
+        self._agent_id = agent_id
+        self._wake = wake
+
+    async def run(self) -> None:
+        """Publish for ever."""
+        while True:
+            self._wake.clear()
+            try:
+                published = await self.run_once()
+            except Unavailable as error:
+                log.warning("outbox waits", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)  # noqa: TID251 -- real time, not market time
+                continue
+            if published == 0:
+                await self._idle()
+
+    async def run_once(self) -> int:
+        """Publish one batch; how many rows the bus has taken. Raises Unavailable."""
+        rows = await self._outbox.pending(self._agent_id, limit=BATCH_MAX)
+        if not rows:
+            return 0
+        by_thing: defaultdict[str, list[OutboxRow]] = defaultdict(list)
+        for row in rows:
+            by_thing[row.correlation_id or row.type].append(row)
+        sent: dict[int, int] = {}
+        async with asyncio.TaskGroup() as group:
+            for thing in by_thing.values():
+                group.create_task(self._publish(thing, sent))
+        done = self._whole_prefix(rows, sent)
+        if done:
+            last = rows[done - 1]
+            await self._outbox.mark_published(
+                self._agent_id,
+                sequence=last.sequence,
+                stream_sequence=max(sent[row.sequence] for row in rows[:done]),
+                at=self._clock.now(),
+            )
+        if done < len(rows):
+            raise Unavailable(f"the bus took {done} of {len(rows)} events")
+        return done
+
+    async def _publish(self, rows: Sequence[OutboxRow], sent: dict[int, int]) -> None:
+        for row in rows:
+            try:
+                published = await self._bus.publish(row)
+            except Unavailable as error:
+                log.warning("event not acknowledged", event_type=row.type, error=str(error))
+                return  # what follows about the same thing must not overtake it
+            sent[row.sequence] = published.stream_sequence
+
+    def _whole_prefix(self, rows: Sequence[OutboxRow], sent: dict[int, int]) -> int:
+        for number, row in enumerate(rows):
+            if row.sequence not in sent:
+                return number
+        return len(rows)
+
+    async def _idle(self) -> None:
+        try:
+            async with asyncio.timeout(IDLE_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            return

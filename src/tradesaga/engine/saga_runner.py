@@ -1,0 +1,42 @@
+"""Drives one trade saga until it rests: ask the machine, ask the world, book the answer, repeat.
+
+Starting, running on and recovering after a crash are this same loop: the command is derived from
+the committed state. The loop has no bound of its own; every wait in it has, and the machine ends
+it or parks it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tradesaga.domain import trade_saga
+from tradesaga.domain.saga import Saga
+from tradesaga.engine.open_trades import OpenTrade
+from tradesaga.engine.trade_actions import TradeActions
+from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SagaRunner:
+    """One process's runner; a second one on the same saga is stopped by the journal."""
+
+    desk: TradeDesk
+    actions: TradeActions
+    clock: Clock
+
+    async def run(self, trade: OpenTrade) -> Saga:
+        """Run or resume the saga until it ends or needs a person.
+
+        Raises:
+            Fenced: the lease has passed on.
+            Unavailable: the journal takes no more; run it again later.
+        """
+        while True:
+            trade.news.clear()
+            command = trade_saga.command(trade.state, self.clock.now(), self.desk.policy)
+            if command is None:
+                return trade.state.saga
+            happened = await self.actions.perform(command, trade)
+            if happened is not None:
+                await self.desk.book(trade, happened)

@@ -1,0 +1,66 @@
+"""Hands Changes to the journal under the epoch that this process holds.
+
+A fact (a fill, the end of a cycle) is true under any epoch of ours: when a stop has raised the
+epoch between the making of the Change and its commit, it is committed under the new one. An intent
+is not: whoever commits one names the epoch under which it was decided, and it fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from tradesaga.domain.errors import Fenced
+from tradesaga.domain.ids import AgentId
+from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.shutdown import finish
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.journal import Change, Entry, Journal, Row
+
+
+class Scribe:
+    """One agent's way to the journal; `events_written` is set by every commit with an event."""
+
+    def __init__(
+        self, *, journal: Journal, clock: Clock, leadership: Leadership, agent_id: AgentId
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._leadership = leadership
+        self._agent_id = agent_id
+        self.events_written = asyncio.Event()
+
+    @property
+    def epoch(self) -> int:
+        """The epoch held now. Raises Fenced without the lease."""
+        return self._leadership.epoch
+
+    async def fact(self, rows: Sequence[Row], entries: Sequence[Entry]) -> None:
+        """Commit what is so, under whichever epoch is ours.
+
+        Raises:
+            Conflict, Unavailable: as the journal.
+            Fenced: the lease has passed on.
+        """
+        while True:
+            epoch = self.epoch
+            try:
+                await self.intent(rows, entries, epoch=epoch)
+            except Fenced:
+                if self.epoch == epoch:
+                    raise
+            else:
+                return
+
+    async def intent(self, rows: Sequence[Row], entries: Sequence[Entry], *, epoch: int) -> None:
+        """Commit what was decided under `epoch`, or not at all. Raises as the journal."""
+        change = Change(
+            agent_id=self._agent_id,
+            epoch=epoch,
+            at=self._clock.now(),
+            rows=tuple(rows),
+            entries=tuple(entries),
+        )
+        await finish(self._journal.commit(change))
+        if any(entry.event is not None for entry in entries):
+            self.events_written.set()

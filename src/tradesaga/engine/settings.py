@@ -1,0 +1,30 @@
+"""What the composition root tells the engine; durations are in the clock port's time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tradesaga.domain.agent import Mode
+from tradesaga.domain.ids import AgentId
+from tradesaga.domain.risk import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """One agent's settings."""
+
+    agent_id: AgentId
+    agent_name: str
+    analysis_interval: timedelta
+    analysis_concurrent_max: int
+    analysis_time_max: timedelta
+    decision_time_max: timedelta
+    heartbeat_interval: timedelta
+    market_hours_only: bool
+    limits: Mapping[Mode, Limits]
+    quote_cadence: timedelta
+    lease_renew_every: timedelta
+    stop_time_max: timedelta = timedelta(seconds=20)
+    """Real time that a stop may take; the gateway gives up after 30 s."""

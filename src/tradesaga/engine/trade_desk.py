@@ -1,0 +1,206 @@
+"""Where trades begin and what happens to them is booked: decide in the domain, commit, remember.
+
+Everything that becomes known about an order of ours comes through `book`: the reply to the
+submission, polls, events, cancels, time. Each is one commit with all its rows. When another hand
+was first, the stored state is read and the happening is decided anew; booking is idempotent, so
+that hearing a thing twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from structlog import get_logger
+
+from tradesaga.domain import trade_saga
+from tradesaga.domain.agent import AgentCounts
+from tradesaga.domain.errors import Conflict, Fenced, Unavailable
+from tradesaga.domain.ids import AgentId
+from tradesaga.domain.saga import ENDS, SagaStatus
+from tradesaga.domain.trade_messages import (
+    Ambiguous,
+    Busted,
+    CancelAsked,
+    CancelWanted,
+    Happening,
+    NoAnswer,
+    NotFound,
+    Outcome,
+    Policy,
+    Recovered,
+    Reported,
+    SubmitRefused,
+    TimeUp,
+    TradeState,
+)
+from tradesaga.engine import trade_rows
+from tradesaga.engine.holdings import Holdings
+from tradesaga.engine.open_trades import OpenTrade, OpenTrades
+from tradesaga.engine.scribe import Scribe
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.journal import Add, InboxEntry, Insert, Row
+from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.records import Records
+
+log = get_logger()
+CONFLICTS_MAX = 10
+"""A Change that conflicts this often in a row is a defect, not a race."""
+
+
+class TradeDesk:
+    """Commits trades under the lease's epoch and keeps the open ones in memory."""
+
+    def __init__(
+        self,
+        *,
+        scribe: Scribe,
+        records: Records,
+        clock: Clock,
+        metrics: Metrics,
+        policy: Policy,
+        agent_id: AgentId,
+    ) -> None:
+        self.trades = OpenTrades()
+        self.holdings = Holdings()
+        self.policy = policy
+        self._scribe = scribe
+        self._records = records
+        self._clock = clock
+        self._metrics = metrics
+        self._agent_id = agent_id
+
+    @property
+    def epoch(self) -> int:
+        """The epoch under which facts are booked now. Raises Fenced without the lease."""
+        return self._scribe.epoch
+
+    async def begin(self, state: TradeState, *, epoch: int) -> OpenTrade:
+        """Commit reservation, saga and intent of a trade whose saga is pending.
+
+        Raises:
+            Conflict: the decision has its saga already.
+            Fenced: `epoch`, under which the decision was made, is over (stop, or a new leader).
+        """
+        outcome = trade_saga.begin(state, self._clock.now())
+        trade = self.trades.add(outcome.state)  # before the commit: the next judgement counts it
+        try:
+            await self._scribe.intent(
+                trade_rows.first_rows(outcome.state),
+                trade_rows.entries(state, outcome, actor="engine", what="begin"),
+                epoch=epoch,
+            )
+        except BaseException:
+            self.trades.drop(trade)
+            raise
+        self.holdings.ordered(outcome.state.order.created_at)
+        return trade
+
+    async def book(
+        self,
+        trade: OpenTrade,
+        happened: Happening,
+        *,
+        actor: str = "engine",
+        inbox: Sequence[InboxEntry] = (),
+    ) -> None:
+        """Commit what `happened` makes of the trade; nothing to commit is fine.
+
+        Raises:
+            Fenced: the lease has passed on.
+            Unavailable: the journal takes no more; nothing was written.
+        """
+        async with trade.lock:
+            for _ in range(CONFLICTS_MAX):
+                outcome = trade_saga.advance(trade.state, happened, self._clock.now(), self.policy)
+                if outcome.state == trade.state and not inbox:
+                    return
+                if await self._commit(trade, outcome, _word(happened), actor, inbox):
+                    self._took(trade, outcome)
+                    return
+                inbox = await self._reload(trade, inbox)
+        raise Unavailable(f"saga {trade.state.saga.id} conflicts again and again")
+
+    async def _commit(
+        self,
+        trade: OpenTrade,
+        outcome: Outcome,
+        what: str,
+        actor: str,
+        inbox: Sequence[InboxEntry],
+    ) -> bool:
+        rows: tuple[Row, ...] = trade_rows.changed_rows(trade.state, outcome)
+        rows += tuple(Insert(entry) for entry in inbox)
+        if _executed_now(trade.state, outcome.state):
+            rows += (Add(AgentCounts(orders_executed=1)),)
+        said = trade_rows.entries(trade.state, outcome, actor=actor, what=what)
+        try:
+            await self._scribe.fact(rows, said)
+        except Fenced:
+            raise
+        except Conflict:
+            return False
+        return True
+
+    async def _reload(
+        self, trade: OpenTrade, inbox: Sequence[InboxEntry]
+    ) -> tuple[InboxEntry, ...]:
+        """Another hand was first: take its state, and leave out the events that it has taken."""
+        order = trade.state.order
+        stored = await self._records.trade_of(
+            self._agent_id,
+            venue_order_id=None,
+            client_order_id=order.client_order_id,
+        )
+        assert stored is not None, f"saga {trade.state.saga.id} has vanished"
+        trade.became(stored)
+        await self.holdings.load(self._records, self._agent_id, self._clock.now())
+        return tuple(
+            [e for e in inbox if not await self._records.was_received(self._agent_id, e.event_id)]
+        )
+
+    def _took(self, trade: OpenTrade, outcome: Outcome) -> None:
+        self.holdings.booked(outcome)
+        ended_now = trade.state.saga.status not in ENDS and outcome.state.saga.status in ENDS
+        trade.became(outcome.state)
+        saga, order = outcome.state.saga, outcome.state.order
+        if ended_now:
+            self.trades.drop(trade)
+            self._metrics.order_ended(order.status)
+            log.info(
+                "saga ended", saga_id=str(saga.id), symbol=saga.symbol, status=saga.status,
+                order_status=order.status, filled=str(order.filled_quantity),
+            )  # fmt: skip
+        elif saga.status is SagaStatus.MANUAL_REQUIRED and outcome.transitions:
+            self._metrics.error_occurred("saga_manual_required")
+            log.error(
+                "saga needs a person", saga_id=str(saga.id), symbol=saga.symbol, reason=saga.reason
+            )
+
+
+def _executed_now(before: TradeState, after: TradeState) -> bool:
+    """Whether the saga has just ended with something filled: one more executed order."""
+    ended_now = before.saga.status not in ENDS and after.saga.status in ENDS
+    return ended_now and after.saga.status is not SagaStatus.COMPENSATED
+
+
+def _word(happened: Happening) -> str:
+    match happened:
+        case Reported(report=report):
+            return f"{report.source}: {report.status}"
+        case SubmitRefused(evidence=evidence):
+            return f"refused: {evidence}"
+        case NoAnswer(reason=reason):
+            return f"no answer: {reason}"
+        case Ambiguous(reason=reason) | CancelWanted(reason=reason) | Busted(reason=reason):
+            return reason
+        case NotFound():
+            return "looked up: not found"
+        case CancelAsked():
+            return "cancel requested"
+        case TimeUp():
+            return "time is up"
+        case Recovered():
+            return "taken over by a new process"
+        case _:
+            assert_never(happened)

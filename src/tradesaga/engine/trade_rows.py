@@ -1,0 +1,160 @@
+"""What is committed for one outcome of a trade saga: rows and log entries, as one Change."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tradesaga.domain import saga as machine
+from tradesaga.domain.events import SAGA_COMPLETED, SAGA_STARTED, Event
+from tradesaga.domain.money import ZERO
+from tradesaga.domain.orders import Fill, Side
+from tradesaga.domain.saga import ENDS, Saga, SagaStatus, Transition
+from tradesaga.domain.trade_messages import Outcome, TradeState
+from tradesaga.domain.trade_saga import PLAN
+from tradesaga.ports.journal import Add, Entry, Insert, PositionDelta, Row, Update
+
+RESULTS = {
+    SagaStatus.COMPLETED: "success",
+    SagaStatus.COMPLETED_PARTIAL: "success",
+    SagaStatus.COMPENSATED: "compensated",
+    SagaStatus.MANUAL_REQUIRED: "failed",
+}
+"""The words of the saga events for the ends of a saga."""
+
+
+def first_rows(state: TradeState) -> tuple[Row, ...]:
+    """The rows of a saga that begins: itself, its reservation and the intent of its order."""
+    return Insert(state.saga), Insert(state.reservation), Insert(state.order)
+
+
+def changed_rows(before: TradeState, outcome: Outcome) -> tuple[Row, ...]:
+    """The rows that differ after `outcome`; a fill brings its trade and its position along."""
+    after = outcome.state
+    rows: list[Row] = []
+    if after.saga != before.saga:
+        rows.append(Update(after.saga))
+    if after.order != before.order:
+        rows.append(Update(after.order))
+    if after.reservation != before.reservation:
+        rows.append(Update(after.reservation))
+    for fill in outcome.fills:
+        rows += [Insert(fill), Add(position_delta(fill))]
+    rows += [Insert(trade) for trade in outcome.trades]
+    return tuple(rows)
+
+
+def position_delta(fill: Fill) -> PositionDelta:
+    """What a fill adds to the sums of its position; a void fill takes away."""
+    bought = fill.quantity if fill.side is Side.BUY else ZERO
+    sold = fill.quantity if fill.side is Side.SELL else ZERO
+    return PositionDelta(
+        symbol=fill.symbol,
+        quantity=bought - sold,
+        bought_quantity=bought,
+        bought_value=bought * fill.price,
+        sold_quantity=sold,
+        sold_value=sold * fill.price,
+        fees=fill.fee,
+        at=fill.filled_at,
+    )
+
+
+def entries(before: TradeState, outcome: Outcome, *, actor: str, what: str) -> tuple[Entry, ...]:
+    """The log: one entry a transition, or one for the fact when nothing moved."""
+    after = outcome.state
+    steps = [_step(after, step, actor) for step in outcome.transitions]
+    steps.extend(_fill(after, fill, actor) for fill in outcome.fills)
+    if not steps:
+        body = {"fact": what, **_order_state(after)}
+        steps.append(Entry(kind="saga.fact", subject=str(after.saga.id), actor=actor, body=body))
+    if after.saga.status is SagaStatus.MANUAL_REQUIRED != before.saga.status:
+        steps.append(_alert(after, actor))
+    return tuple(steps)
+
+
+def _step(state: TradeState, step: Transition, actor: str) -> Entry:
+    body = {
+        "from": step.before,
+        "to": step.after,
+        "step": step.name,
+        "input": step.input,
+        "reason": step.reason,
+        "sagaVersion": state.saga.version,
+        **_order_state(state),
+    }
+    event = _event(state, step)
+    return Entry(kind="saga.step", subject=str(state.saga.id), actor=actor, body=body, event=event)
+
+
+def _fill(state: TradeState, fill: Fill, actor: str) -> Entry:
+    body = {
+        "orderId": fill.order_id,
+        "venueFillId": fill.venue_fill_id,
+        "symbol": fill.symbol,
+        "side": fill.side,
+        "quantity": fill.quantity,
+        "price": fill.price,
+        "fee": fill.fee,
+        "filledAt": fill.filled_at,
+    }
+    kind = "fill.voided" if fill.quantity < ZERO else "fill.booked"
+    return Entry(kind=kind, subject=str(state.saga.id), actor=actor, body=body)
+
+
+def _alert(state: TradeState, actor: str) -> Entry:
+    body = {
+        "alert": "saga needs a person",
+        "symbol": state.saga.symbol,
+        "step": machine.name_of(state.saga, PLAN),
+        "reason": state.saga.reason,
+        **_order_state(state),
+    }
+    return Entry(kind="alert", subject=str(state.saga.id), actor=actor, body=body)
+
+
+def _order_state(state: TradeState) -> dict[str, object]:
+    order = state.order
+    return {
+        "orderStatus": order.status,
+        "clientOrderId": order.client_order_id,
+        "venueOrderId": order.venue_order_id,
+        "filledQuantity": order.filled_quantity,
+        "evidence": order.evidence,
+    }
+
+
+def _event(state: TradeState, step: Transition) -> Event | None:
+    saga = state.saga
+    if step.before is SagaStatus.PENDING:
+        payload = {
+            "sagaId": saga.id,
+            "sagaType": saga.type,
+            "initialData": {
+                "decisionId": saga.decision_id,
+                "symbol": saga.symbol,
+                "side": state.order.side,
+                "quantity": state.order.quantity,
+            },
+            "startedAt": saga.created_at,
+        }
+        return _saga_event(SAGA_STARTED, saga, payload)
+    ended = step.after in ENDS or step.after is SagaStatus.MANUAL_REQUIRED
+    if not ended or step.after is step.before:
+        return None
+    payload = {
+        "sagaId": saga.id,
+        "sagaType": saga.type,
+        "result": RESULTS[step.after],
+        "status": step.after,
+        "duration": _milliseconds(saga.created_at, step.at),
+        "completedAt": step.at,
+    }
+    return _saga_event(SAGA_COMPLETED, saga, payload)
+
+
+def _saga_event(event_type: str, saga: Saga, payload: dict[str, object]) -> Event:
+    return Event(type=event_type, payload=payload, correlation_id=str(saga.decision_id))
+
+
+def _milliseconds(start: datetime, end: datetime) -> int:
+    return int((end - start).total_seconds() * 1000)

@@ -1,0 +1,43 @@
+"""Every port that the engine needs, as one value for the composition root to fill."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from tradesaga.domain.ids import AgentId
+from tradesaga.domain.market import Calendar
+from tradesaga.ports.bus import Bus
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.identity import IdSource
+from tradesaga.ports.journal import Journal
+from tradesaga.ports.lease import Lease
+from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.records import Outbox, Records
+from tradesaga.ports.services import DecisionService, MarketData, TradingEngine
+
+
+class OpenableJournal(Journal, Protocol):
+    """A journal that must be told the epoch under which it writes for an agent."""
+
+    async def open(self, agent_id: AgentId, epoch: int) -> object:
+        """Read where the agent's log ends; from now on it writes under `epoch`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """The adapters of one process."""
+
+    journal: OpenableJournal
+    records: Records
+    outbox: Outbox
+    lease: Lease
+    bus: Bus
+    clock: Clock
+    ids: IdSource
+    metrics: Metrics
+    venue: TradingEngine
+    market_data: MarketData
+    decisions: DecisionService
+    calendar: Calendar

@@ -1,0 +1,1 @@
+"""The neighbour services, simulated on recorded prices."""

@@ -1,0 +1,38 @@
+"""The figures that the engine reports; their names are the specification's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Protocol
+
+
+class Metrics(Protocol):
+    """Counters and gauges; never raises, never waits. Labels are enums, never ids."""
+
+    def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None:
+        """`orchestrator_cycles_total`, `orchestrator_cycle_duration_ms`."""
+        ...
+
+    def cycle_skipped(self, cycle_type: str, reason: str) -> None:
+        """A tick that did not become a cycle."""
+        ...
+
+    def decision_made(self, action: str, verdict: str) -> None:
+        """`orchestrator_decisions_total`."""
+        ...
+
+    def order_ended(self, status: str) -> None:
+        """`orchestrator_orders_total`."""
+        ...
+
+    def error_occurred(self, error_type: str) -> None:
+        """`orchestrator_errors_total`."""
+        ...
+
+    def agent_up(self, uptime: timedelta) -> None:
+        """`orchestrator_agent_uptime`."""
+        ...
+
+    def strategies_active(self, number: int) -> None:
+        """`orchestrator_strategies_active`."""
+        ...

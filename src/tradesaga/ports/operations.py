@@ -1,0 +1,109 @@
+"""What an operator can ask of a running orchestrator: the driving port behind API and CLI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from tradesaga.domain.agent import Agent, AgentCounts, Mode
+from tradesaga.domain.cycle import Cycle, CycleStatus
+from tradesaga.domain.ids import CycleId
+from tradesaga.ports.records import CycleRecord, StrategyRecord
+from tradesaga.ports.services import Health
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The answer to start: the strategies that run."""
+
+    agent: Agent
+    strategies: Sequence[StrategyRecord]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """The answer to stop; the counts are those of the stored state after it."""
+
+    agent: Agent
+    open_positions: int
+    pending_orders: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The agent as it is now. `uptime` is zero unless it runs or is paused."""
+
+    agent: Agent
+    detail: str
+    uptime: timedelta
+    counts: AgentCounts
+    current_cycle: Cycle | None
+    last_cycle: Cycle | None
+    strategies: Sequence[StrategyRecord]
+    next_cycle_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthReport:
+    """Whether the parts answer; `services` by their names in the specification."""
+
+    database: bool
+    event_bus: bool
+    services: Mapping[str, Health]
+    agent: Agent | None
+    uptime: timedelta
+    current_cycle: str | None
+
+
+class Operations(Protocol):
+    """Every command is idempotent, durable and audited under `actor` before the call returns."""
+
+    async def start(
+        self, *, strategies: Sequence[str] | None, mode: Mode | None, actor: str
+    ) -> Started:
+        """Run the agent; `strategies` (ids or external ids) makes just these active.
+
+        Raises:
+            Invalid: an unknown strategy, all of them named.
+            Unavailable: the database is away, or another node holds the agent.
+        """
+        ...
+
+    async def stop(self, *, reason: str, cancel_open_orders: bool, actor: str) -> Stopped:
+        """Stop: after the answer nothing new is sent but cancels. Raises Unavailable."""
+        ...
+
+    async def pause(self, *, duration: timedelta | None, actor: str) -> Agent:
+        """No entries, for `duration` or until resume.
+
+        Raises:
+            IllegalTransition: the agent does not run.
+            Unavailable: as start.
+        """
+        ...
+
+    async def resume(self, *, actor: str) -> Agent:
+        """Clear the operator's pause; reasons that remain are in the agent. Raises as pause."""
+        ...
+
+    async def status(self) -> Status:
+        """The agent as it is now. Raises Unavailable."""
+        ...
+
+    async def strategies(self) -> Sequence[StrategyRecord]:
+        """All strategies by name. Raises Unavailable."""
+        ...
+
+    async def cycles(self, *, limit: int, status: CycleStatus | None) -> Sequence[Cycle]:
+        """The latest cycles, latest first. Raises Unavailable."""
+        ...
+
+    async def cycle(self, cycle_id: CycleId) -> CycleRecord:
+        """One cycle with decisions, orders and logs. Raises NotFound, Unavailable."""
+        ...
+
+    async def health(self) -> HealthReport:
+        """Never raises: what does not answer is reported as such."""
+        ...

@@ -1,0 +1,152 @@
+"""Reading what the journal wrote. Every answer is a snapshot of committed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.cycle import Cycle, CycleStatus
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.ids import AgentId, CycleId, StrategyId
+from tradesaga.domain.orders import Order
+from tradesaga.domain.strategies import Performance, Strategy
+from tradesaga.domain.trade_messages import TradeState
+from tradesaga.ports.journal import CycleLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionSums:
+    """The running sums of one symbol; `quantity` is signed."""
+
+    symbol: str
+    quantity: Decimal
+    bought_quantity: Decimal
+    bought_value: Decimal
+    sold_quantity: Decimal
+    sold_value: Decimal
+    fees: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyRecord:
+    """A strategy with its figures."""
+
+    strategy: Strategy
+    performance: Performance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleRecord:
+    """A cycle with all that belongs to it, in order of creation."""
+
+    cycle: Cycle
+    decisions: Sequence[Decision]
+    orders: Sequence[Order]
+    logs: Sequence[CycleLog]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invariant:
+    """The answer of one invariant check: `violations` rows broke it, `sample` names some."""
+
+    name: str
+    description: str
+    violations: int
+    sample: Sequence[Mapping[str, Any]]
+
+
+class Records(Protocol):
+    """Readers for recovery and the API. All raise Unavailable when the database gives no answer."""
+
+    async def agent(self, agent_id: AgentId) -> Agent | None:
+        """The agent as last committed."""
+        ...
+
+    async def counts(self, agent_id: AgentId) -> AgentCounts:
+        """Its counters; zeros for an unknown agent."""
+        ...
+
+    async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:
+        """Every trade saga that has not ended, oldest first; one round trip."""
+        ...
+
+    async def trade_of(
+        self, agent_id: AgentId, *, venue_order_id: str | None, client_order_id: str | None
+    ) -> TradeState | None:
+        """The trade whose order has that id, ended or not."""
+        ...
+
+    async def unfinished_cycles(self, agent_id: AgentId) -> Sequence[Cycle]:
+        """Cycles that are still `started`."""
+        ...
+
+    async def strategies(self, agent_id: AgentId) -> Sequence[StrategyRecord]:
+        """All strategies by name."""
+        ...
+
+    async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:
+        """All symbols ever traded."""
+        ...
+
+    async def attributed(
+        self, agent_id: AgentId
+    ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
+        """Signed quantity by (strategy, symbol) over all trades; zeros may be left out."""
+        ...
+
+    async def cycles(
+        self, agent_id: AgentId, *, limit: int, status: CycleStatus | None = None
+    ) -> Sequence[Cycle]:
+        """The latest cycles, latest first; 1 <= limit <= 1000."""
+        ...
+
+    async def cycle(self, agent_id: AgentId, cycle_id: CycleId) -> CycleRecord | None:
+        """One cycle, whole."""
+        ...
+
+    async def was_received(self, agent_id: AgentId, event_id: str) -> bool:
+        """Whether the inbox has the event."""
+        ...
+
+    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[datetime]:
+        """When orders were created since then, ascending; for the order rate rules."""
+        ...
+
+    async def invariants(self, agent_id: AgentId) -> Sequence[Invariant]:
+        """Every invariant that the database alone can answer."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRow:
+    """One event that waits to be published; `sequence` is its place in the log."""
+
+    sequence: int
+    event_id: str
+    type: str
+    payload: bytes
+    correlation_id: str | None
+    causation_id: str | None
+    at: datetime
+
+
+class Outbox(Protocol):
+    """What has been committed and must reach the bus, in the order of the log."""
+
+    async def pending(self, agent_id: AgentId, *, limit: int) -> Sequence[OutboxRow]:
+        """The next rows after the published ones; empty when all is out."""
+        ...
+
+    async def mark_published(
+        self, agent_id: AgentId, *, sequence: int, stream_sequence: int, at: datetime
+    ) -> None:
+        """All rows up to `sequence` have been acknowledged by the bus; never goes back."""
+        ...
+
+    async def backlog(self, agent_id: AgentId) -> int:
+        """How many rows wait."""
+        ...

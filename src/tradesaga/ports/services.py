@@ -1,0 +1,124 @@
+"""The neighbour services as the engine needs them. Every call is bounded in time by its adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+from tradesaga.domain.market import Quote
+from tradesaga.domain.orders import Order, VenueReport
+
+
+class Health(StrEnum):
+    """What a service says of itself; UNREACHABLE is our word."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The venue's account; all amounts in dollars."""
+
+    account_id: str
+    equity: Decimal
+    cash: Decimal
+    buying_power: Decimal
+    blocked: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenuePosition:
+    """A position as the venue has it; `quantity` is signed."""
+
+    symbol: str
+    quantity: Decimal
+    average_entry_price: Decimal
+    current_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a venue has been shown to do (contract test), from which the saga chooses its path."""
+
+    dedupes: bool
+    query_by_client_id: bool
+    visibility_lag: timedelta
+
+
+class AmbiguousMatch(Exception):
+    """A look-up found several orders that could be ours; the message names them."""
+
+
+class TradingEngine(Protocol):
+    """The venue. A timeout, a lost connection, a 5xx and a 429 raise Transient: outcome unknown."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Fixed for the life of the adapter."""
+        ...
+
+    async def submit(self, order: Order) -> VenueReport:
+        """Send the order under its client order id.
+
+        Raises:
+            Refused: refused in so many words; it was not placed.
+            Transient: nobody knows (a duplicate client order id too: look it up).
+        """
+        ...
+
+    async def look_up(self, order: Order) -> VenueReport | None:
+        """What the venue knows of the order, by venue id, else client id, else by its traits.
+
+        Raises:
+            AmbiguousMatch: several orders could be it.
+            Transient: no usable answer; says nothing about the order.
+        """
+        ...
+
+    async def cancel(self, venue_order_id: str) -> None:
+        """Ask for a cancel; also returns when the venue says that nothing is left to cancel.
+
+        Raises:
+            Transient: nobody knows.
+        """
+        ...
+
+    async def account(self) -> Account:
+        """Equity, cash, buying power. Raises Transient."""
+        ...
+
+    async def positions(self) -> Sequence[VenuePosition]:
+        """All open positions. Raises Transient; a failed read is never "flat"."""
+        ...
+
+    async def health(self) -> Health:
+        """UNREACHABLE instead of raising."""
+        ...
+
+
+class MarketData(Protocol):
+    """Prices."""
+
+    async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """The last known quote of each symbol, missing where there is none. Raises Transient."""
+        ...
+
+    async def health(self) -> Health:
+        """UNREACHABLE instead of raising."""
+        ...
+
+
+class DecisionService(Protocol):
+    """The ai-decision service beside the bus: decisions are asked for by event."""
+
+    async def health(self) -> Health:
+        """UNREACHABLE instead of raising."""
+        ...

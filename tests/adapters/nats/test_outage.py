@@ -1,0 +1,105 @@
+"""The bus when its server dies: nothing is lost, nobody has to help it back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from tests.adapters.nats.conftest import World, connected, make_bus, nested, row, running
+from tradesaga.domain.errors import Unavailable
+from tradesaga.embedded.nats import EmbeddedNats
+
+HEALTH = {"service": "x", "status": "healthy"}
+
+
+async def test_kill_and_restart(durable_nats: EmbeddedNats) -> None:
+    bus = make_bus(
+        durable_nats.url, durable_nats.token, "t", publish_time_max=timedelta(seconds=10)
+    )
+    async with running(bus):
+        async with connected(durable_nats.url, durable_nats.token) as client:
+            world = World(bus, client, "t")
+            await world.publish("system.heartbeat", nested("system.heartbeat", "before", **HEALTH))
+            [unanswered] = await world.take(acknowledge=False)
+        await bus.publish(row("out-1"))
+
+        await _kill(durable_nats)
+        await _until(lambda: not bus.is_connected())
+        async with asyncio.TaskGroup() as group:
+            publishing = group.create_task(bus.publish(row("out-2")))  # waits for the server
+            await durable_nats.start()
+        assert not publishing.result().duplicate
+        await unanswered.acknowledge()  # over the new connection
+
+        again = await bus.publish(row("out-1"))
+        assert again.duplicate  # what was acknowledged before the kill is still there
+        async with connected(durable_nats.url, durable_nats.token) as client:
+            world = World(bus, client, "t")
+            await world.publish("system.heartbeat", nested("system.heartbeat", "after", **HEALTH))
+            [delivery] = await world.take()
+            assert delivery.incoming is not None
+            assert delivery.incoming.event_id == "after"
+            for consumer in await client.jetstream().consumers_info("T_SYSTEM"):
+                assert consumer.num_ack_pending == 0  # the late answer counted too
+
+
+async def test_publish_during_an_outage_is_unavailable_in_time(durable_nats: EmbeddedNats) -> None:
+    bus = make_bus(
+        durable_nats.url, durable_nats.token, "t", publish_time_max=timedelta(milliseconds=100)
+    )
+    async with running(bus):
+        await _kill(durable_nats)
+        refused = 0
+        for number in range(3):
+            try:
+                await bus.publish(row(f"e-{number}"))
+            except Unavailable:
+                refused += 1
+        assert refused == 3
+        await durable_nats.start()
+        async with asyncio.timeout(10):
+            await bus.until_connected()
+        await bus.publish(row("e-0"))
+
+
+async def test_an_emptied_store_is_set_up_again(durable_nats: EmbeddedNats) -> None:
+    bus = make_bus(durable_nats.url, durable_nats.token, "t")
+    async with running(bus), connected(durable_nats.url, durable_nats.token) as client:
+        js = client.jetstream()
+        for domain in ("MARKET", "TRADE", "AI", "ANALYTICS", "ORCHESTRATOR", "SYSTEM"):
+            await js.delete_stream(f"T_{domain}")
+        await _until(lambda: not bus.is_connected())
+        async with asyncio.timeout(10):
+            await bus.until_connected()
+        await bus.publish(row("e-1"))
+        world = World(bus, client, "t")
+        await world.publish("system.heartbeat", nested("system.heartbeat", "e-2", **HEALTH))
+        await world.take()
+
+
+async def test_a_message_on_its_way_to_a_killed_bus_comes_to_the_next(
+    durable_nats: EmbeddedNats,
+) -> None:
+    async with connected(durable_nats.url, durable_nats.token) as client:
+        first = make_bus(durable_nats.url, durable_nats.token, "t")
+        async with running(first):
+            world = World(first, client, "t")
+            await world.publish("system.heartbeat", nested("system.heartbeat", "e-1", **HEALTH))
+            [delivery] = await world.take(acknowledge=False)
+            await delivery.retry_later()  # as the server does by itself after its ack wait
+        second = make_bus(durable_nats.url, durable_nats.token, "t")
+        async with running(second):
+            [again] = await World(second, client, "t").take()
+        assert again.incoming == delivery.incoming
+
+
+async def _kill(nats: EmbeddedNats) -> None:
+    nats.child.kill()
+    await nats.child.exited()
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)

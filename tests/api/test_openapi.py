@@ -1,0 +1,128 @@
+"""The OpenAPI document: what it lists is what there is, and it says the truth about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.fakes import CYCLE_ID, Api
+
+OPERATIONS = {
+    ("POST", "/api/v1/agent/start"): "startAgent",
+    ("POST", "/api/v1/agent/stop"): "stopAgent",
+    ("POST", "/api/v1/agent/pause"): "pauseAgent",
+    ("POST", "/api/v1/agent/resume"): "resumeAgent",
+    ("GET", "/api/v1/agent/status"): "getAgentStatus",
+    ("GET", "/api/v1/strategies"): "listStrategies",
+    ("GET", "/api/v1/cycles"): "listCycles",
+    ("GET", "/api/v1/cycles/{cycleId}"): "getCycle",
+    ("GET", "/health"): "getHealth",
+    ("GET", "/livez"): "getLiveness",
+    ("GET", "/metrics"): "getMetrics",
+}
+TYPES = {
+    "object": (dict,), "array": (list,), "string": (str,), "integer": (int,),
+    "number": (int, float), "boolean": (bool,),
+}  # fmt: skip
+
+
+@pytest.fixture
+async def document(api: Api) -> dict[str, Any]:
+    response = await api.client.get("/api/v1/openapi.json")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "application/json"
+    document: dict[str, Any] = response.json()
+    return document
+
+
+def test_it_lists_every_operation_by_its_id(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1.")
+    found = {
+        (method.upper(), path): operation["operationId"]
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    }
+    assert found == OPERATIONS
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(_references(document))
+    assert references
+    for reference in references:
+        name = reference.removeprefix("#/components/schemas/")
+        assert name in document["components"]["schemas"], reference
+
+
+def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                if status.startswith(("4", "5")) and path != "/health":
+                    assert list(response["content"]) == ["application/problem+json"]
+
+
+def test_commands_need_no_body_and_refuse_further_fields(document: dict[str, Any]) -> None:
+    for action in ("start", "stop", "pause", "resume"):
+        body = document["paths"][f"/api/v1/agent/{action}"]["post"]["requestBody"]
+        assert body["required"] is False
+        reference = body["content"]["application/json"]["schema"]["$ref"]
+        schema = document["components"]["schemas"][reference.rpartition("/")[2]]
+        assert schema["additionalProperties"] is False
+
+
+def test_limits_and_numbers_are_told(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    [minutes, _] = schemas["PauseRequest"]["properties"]["duration"]["anyOf"]
+    assert (minutes["exclusiveMinimum"], minutes["maximum"]) == (0, 525600)
+    assert schemas["Performance"]["properties"]["pnl"] == {"type": "number"}
+    assert schemas["StartedAnswer"]["properties"]["startedAt"]["format"] == "date-time"
+    parameters = document["paths"]["/api/v1/cycles"]["get"]["parameters"]
+    assert [parameter["name"] for parameter in parameters] == ["limit", "status"]
+    assert parameters[0]["schema"]["default"] == 20
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+async def test_answers_have_exactly_the_described_fields(
+    api: Api, document: dict[str, Any], method: str, path: str
+) -> None:
+    response = await api.client.request(method, path.replace("{cycleId}", str(CYCLE_ID)))
+    content = document["paths"][path][method.lower()]["responses"]["200"]["content"]
+    schema = content.get("application/json", {}).get("schema")
+    if schema is not None:
+        _matches(response.json(), schema, document["components"]["schemas"], path)
+
+
+def _matches(value: Any, schema: dict[str, Any], schemas: dict[str, Any], where: str) -> None:
+    """As much of JSON Schema as our document uses; fields that it does not know are refused."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema:
+        [schema, _] = schema["anyOf"]
+        if value is not None:
+            _matches(value, schema, schemas, where)
+        return
+    if "enum" in schema:
+        assert value in schema["enum"], where
+        return
+    kind = schema["type"]
+    assert type(value) in TYPES[kind], where
+    if "properties" in schema:
+        properties = schema["properties"]
+        assert set(schema["required"]) <= set(value) <= set(properties), where
+        for name, item in value.items():
+            _matches(item, properties[name], schemas, f"{where}.{name}")
+    elif kind == "array":
+        for item in value:
+            _matches(item, schema["items"], schemas, f"{where}[]")
+
+
+def _references(node: Any) -> Any:
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"]
+        for value in node.values():
+            yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)

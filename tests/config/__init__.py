@@ -1,0 +1,1 @@
+"""The configuration: files, precedence, defaults, what is shown."""

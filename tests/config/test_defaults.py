@@ -1,0 +1,144 @@
+"""Every default, against tables typed from the specification and the design."""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from decimal import Decimal
+from operator import attrgetter
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+import tradesaga.config
+from tradesaga.config import DEFAULT_AGENT_ID, ClientOrderIds, LogFormat, LogLevel, example, load
+from tradesaga.config.keys import KEYS
+
+SERVERS = {"DB_HOST": "db.example", "DB_PORT": "6543", "NATS_URL": "nats://bus.example:4222"}
+
+SPECIFIED = {
+    "server.port": 3005,
+    "server.host": "0.0.0.0",
+    "cycles.analysis.interval": timedelta(minutes=1),
+    "cycles.analysis.max_concurrent": 1,
+    "cycles.analysis.timeout": timedelta(minutes=2),
+    "cycles.heartbeat.interval": timedelta(seconds=30),
+    "cycles.rebalance.schedule": "0 9 * * 1-5",
+    "trading.market_hours_only": True,
+    "trading.pre_market_start": time(4),
+    "trading.regular_start": time(9, 30),
+    "trading.regular_end": time(16),
+    "trading.after_hours_end": time(20),
+    "trading.timezone": ZoneInfo("America/New_York"),
+    "sagas.trade_execution.timeout": timedelta(minutes=1),
+    "sagas.trade_execution.retries": 3,
+    "sagas.trade_execution.retry_delay": timedelta(seconds=1),
+    "database.host": "db.example",
+    "database.port": 6543,
+    "database.name": "ai_trader",
+    "database.schema": "orchestration",
+    "event_bus.url": "nats://bus.example:4222",
+    "event_bus.publish_prefix": "ai-trader.orchestrator",
+    "event_bus.subscriptions": (
+        "ai-trader.system.heartbeat",
+        "ai-trader.market.session.*",
+        "ai-trader.trade.order.*",
+        "ai-trader.ai.decision.*",
+    ),
+}
+
+ADDED = {
+    "cycles.analysis.decision_timeout": timedelta(seconds=30),
+    "sagas.trade_execution.fill_timeout": timedelta(seconds=30),
+    "sagas.trade_execution.send_timeout": timedelta(seconds=10),
+    "database.user": "tradesaga",
+    "services.trading_engine.url": "http://127.0.0.1:3001",
+    "services.trading_engine.timeout": timedelta(seconds=10),
+    "services.trading_engine.client_order_id": ClientOrderIds.IGNORED,
+    "services.trading_engine.visibility_lag": timedelta(seconds=30),
+    "services.ai_decision.url": "http://127.0.0.1:3002",
+    "services.ai_decision.timeout": timedelta(seconds=10),
+    "services.market_data.url": "http://127.0.0.1:3003",
+    "services.market_data.timeout": timedelta(seconds=10),
+    "lease.ttl": timedelta(seconds=2),
+    "lease.renew": timedelta(milliseconds=500),
+    "risk.orders_per_minute": 30,
+    "risk.orders_per_day": 200,
+    "risk.active_orders_max": 50,
+    "risk.allow_short": False,
+    "risk.entry_cutoff": timedelta(minutes=10),
+    "risk.buying_power_reserve_percent": Decimal(1),
+    "agent.id": DEFAULT_AGENT_ID,
+    "agent.name": "default",
+    "logging.level": LogLevel.INFO,
+    "logging.format": LogFormat.JSON,
+}
+
+PROFILES = {  # conservative, normal, aggressive
+    "order_notional_percent": (Decimal(2), Decimal(5), Decimal(10)),
+    "position_percent": (Decimal(5), Decimal(10), Decimal(20)),
+    "exposure_percent": (Decimal(50), Decimal(80), Decimal(100)),
+    "positions_max": (10, 50, 100),
+    "decision_max_age": (timedelta(seconds=30), timedelta(seconds=60), timedelta(seconds=120)),
+    "quote_max_age": (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60)),
+    "price_drift_percent": (Decimal("0.5"), Decimal(1), Decimal(2)),
+    "confidence_min": (Decimal("0.7"), Decimal("0.7"), Decimal("0.7")),
+}
+
+
+@pytest.mark.parametrize(("attribute", "value"), [*SPECIFIED.items(), *ADDED.items()])
+def test_default(attribute: str, value: object) -> None:
+    found = attrgetter(attribute)(load(None, SERVERS).settings)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(("limit", "values"), PROFILES.items())
+def test_default_of_the_profiles(limit: str, values: tuple[object, ...]) -> None:
+    profiles = load(None, SERVERS).settings.risk.profiles
+    modes = (profiles.conservative, profiles.normal, profiles.aggressive)
+    assert tuple(getattr(mode, limit) for mode in modes) == values
+
+
+def test_the_tables_name_every_key_but_the_secrets() -> None:
+    keys = load(None, SERVERS).origins
+    assert len(keys) == len(SPECIFIED) + len(ADDED) + 3 * len(PROFILES) + 2
+    assert not load(None, SERVERS).settings.database.password
+    assert not load(None, SERVERS).settings.event_bus.token
+
+
+def test_the_example_holds_every_key_at_its_default() -> None:
+    path = Path(tradesaga.config.__file__).with_name("example.yaml")
+    written, default = load(path, SERVERS), load(None, SERVERS)
+    assert written.settings == default.settings
+    assert written.hash == default.hash
+    from_variables = {"database.host", "database.port", "eventBus.url"}
+    for key, origin in written.origins.items():
+        source = "environment " if key in from_variables else f"file {path}:"
+        assert origin.startswith(source), key
+
+
+def test_the_example_is_the_packaged_file() -> None:
+    assert example().splitlines()[0].startswith("# Settings of the orchestrator")
+
+
+def test_the_reference_names_every_key_with_its_default() -> None:
+    reference = Path(__file__).parents[2] / "docs" / "reference" / "configuration.md"
+    rows = set()
+    keys = reference.read_text(encoding="utf-8").partition("\n## Keys\n")[2]
+    for line in keys.splitlines():
+        cells = [cell.strip(" `") for cell in line.strip("|").split(" | ")]
+        if line.startswith("| `") and len(cells) == 5:
+            modes = zip(("conservative", "normal", "aggressive"), cells[1:4], strict=True)
+            rows |= {(f"risk.profiles.{mode}.{cells[0]}", value) for mode, value in modes}
+        elif line.startswith("| `"):
+            rows.add((cells[0], cells[1]))
+    assert rows == {(key.path, _written(key.default)) for key in KEYS.values()}
+
+
+def _written(default: object) -> str:
+    if isinstance(default, list):
+        return ", ".join(default)
+    if isinstance(default, bool):
+        return "true" if default else "false"
+    return str(default) or '""'
