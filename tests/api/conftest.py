@@ -9,8 +9,13 @@ import pytest
 from tests.api.fakes import Api
 
 
+@pytest.fixture(scope="session")
+def built() -> Api:
+    return Api()
+
+
 @pytest.fixture
-async def api() -> AsyncIterator[Api]:
-    made = Api()
-    async with made.client:
-        yield made
+async def api(built: Api) -> AsyncIterator[Api]:
+    fresh = built.fresh()
+    async with fresh.client:
+        yield fresh

@@ -92,6 +92,8 @@ def _of_orders(before: World, after: World) -> Iterator[tuple[str, bool]]:
     yield "an end has its evidence", not ended or bool(order.evidence)
     released = after.state.reservation.state is ReservationState.CLOSED
     yield "nothing is released while the order may live", not (released and lives)
+    asked = order.cancel_requested_at is not None
+    yield "a cancel counts as asked when it was sent", not asked or after.cancels > 0
     was = before.state.order.filled_quantity
     yield "cumulative quantity never falls", order.filled_quantity >= was
 
@@ -106,7 +108,7 @@ class Exploration:
     moves_taken: int = 0
     statuses: set[tuple[SagaStatus, OrderStatus]] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
-    _settling: set[tuple[object, ...]] = field(default_factory=set)
+    _settled: set[tuple[object, ...]] = field(default_factory=set)
 
     def run(self, first: World) -> None:
         """Visit every world within `depth_max` moves of `first`. Raises LawBroken."""
@@ -119,16 +121,17 @@ class Exploration:
                     if after.key not in seen:
                         seen.add(after.key)
                         here = (*trail, move.name)
-                        self._must_settle(after, here)
+                        self.must_settle(after, here)
                         reached.append((after, here))
             front = reached
         self.worlds = len(seen)
 
     def _moves(self, world: World, trail: tuple[str, ...]) -> Iterator[tuple[Move, World]]:
         for move in moves(world, self.policy):
-            yield move, self._step(world, move, trail)
+            yield move, self.step(world, move, trail)
 
-    def _step(self, world: World, move: Move, trail: tuple[str, ...]) -> World:
+    def step(self, world: World, move: Move, trail: tuple[str, ...]) -> World:
+        """The world after `move`. Raises LawBroken."""
         self.moves_taken += 1
         self.names.add(move.name)
         try:
@@ -144,17 +147,17 @@ class Exploration:
         self.statuses.add((after.state.saga.status, after.state.order.status))
         return after
 
-    def _must_settle(self, world: World, trail: tuple[str, ...]) -> None:
+    def must_settle(self, world: World, trail: tuple[str, ...]) -> None:
         """A fair venue answers everything truly; then the saga rests and agrees with it."""
+        passed = set()
         for _ in range(STEPS_TO_REST_MAX):
-            if world.key in self._settling:
-                return  # followed to its end before
-            self._settling.add(world.key)
-            move = fair_move(world, self.policy)
+            passed.add(world.key)
+            move = None if world.key in self._settled else fair_move(world, self.policy)
             if move is None:
+                self._settled |= passed
                 return
+            world = self.step(world, move, trail)
             trail = (*trail, move.name)
-            world = self._step(world, move, trail)
         raise LawBroken("a fair venue brings every saga to rest", trail)
 
 

@@ -43,6 +43,7 @@ from tradesaga.domain.trade_messages import (
 ORDERED = 2
 RESTS = ENDS | {SagaStatus.MANUAL_REQUIRED}
 LOST = NoAnswer(reason="timeout")
+CANCEL_LOST = NoAnswer(reason="timeout", to_cancel=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,9 @@ class World:
     """`answer` is what the request under way will be answered with, None when there is none.
 
     What no part of the system may know but the laws need: `sent` are the client order ids of all
-    submissions, `absences` the look-ups since the last one that found nothing, `fills` what was
-    booked as (id, quantity, price), `traded` the fills that have a trade.
+    submissions, `absences` the look-ups since the last one that found nothing, `cancels` the
+    cancel requests, `fills` what was booked as (id, quantity, price), `traded` the fills that have
+    a trade.
     """
 
     state: TradeState
@@ -92,6 +94,7 @@ class World:
     answer: Happening | None = None
     sent: tuple[str, ...] = ()
     absences: int = 0
+    cancels: int = 0
     fills: tuple[tuple[object, Decimal, Decimal], ...] = ()
     traded: tuple[object, ...] = ()
 
@@ -105,6 +108,7 @@ class World:
             (order.cancel_wanted_at, order.cancel_requested_at, order.acked_at),
             (order.client_order_id, order.venue_order_id, held.state, held.consumed),
             (self.now, self.placed, self.answer, self.sent, min(self.absences, 2)),
+            bool(self.cancels),
         )
 
 
@@ -145,8 +149,9 @@ def moves(world: World, policy: Policy) -> Iterator[Move]:
     if world.answer is not None:
         idle = replace(world, answer=None)
         yield Move("the answer comes", idle, world.answer)
-        if world.answer != LOST:
-            yield Move("the answer is lost", idle, LOST)
+        lost = CANCEL_LOST if isinstance(world.answer, CancelAsked) else LOST
+        if world.answer != lost:
+            yield Move("the answer is lost", idle, lost)
     else:
         yield from _asked(world, policy)
     yield from _venue(world)
@@ -182,6 +187,7 @@ def _asked(world: World, policy: Policy) -> Iterator[Move]:
                 polling = replace(world, now=max(world.now, poll_at))
                 yield Move("poll", polling, latest(polling))
                 yield Move("poll unanswered", polling, LOST)
+                yield Move("poll, not found", polling, NotFound())
         case RequestCancel(at=at):
             yield from _cancelled(replace(world, now=max(world.now, at)))
         case None:
@@ -220,7 +226,7 @@ def _looked_up(world: World) -> Iterator[Move]:
 
 
 def _cancelled(world: World) -> Iterator[Move]:
-    asked = replace(world, answer=CancelAsked())
+    asked = replace(world, answer=CancelAsked(), cancels=world.cancels + 1)
     order = world.placed[-1]
     yield Move("cancel, ignored", asked)
     if order.lives:

@@ -45,7 +45,9 @@ def recorded(
     minutes = sorted(row.minute for row in rows)
     span = Span(day=OPEN.date(), start=minutes[0], end=minutes[-1] + 1)
     return Recording(
-        bars={name: Series(tuple(r.minute for r in rows), tuple(rows)) for name, rows in bars.items()},
+        bars={
+            name: Series(tuple(r.minute for r in rows), tuple(rows)) for name, rows in bars.items()
+        },
         quotes={
             name: Series(tuple(r.minute for r in rows), tuple(rows))
             for name, rows in (quotes or {}).items()
@@ -56,9 +58,7 @@ def recorded(
     )
 
 
-def venue(
-    recording: Recording, rules: VenueRules | None = None, cash: Decimal = CASH
-) -> Venue:
+def venue(recording: Recording, rules: VenueRules | None = None, cash: Decimal = CASH) -> Venue:
     """A fresh venue on a recording."""
     account = Account(cash=cash, positions={})
     return Venue(Prices(recording), rules or VenueRules(), account, [])

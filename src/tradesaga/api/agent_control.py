@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from litestar import Request, get, post
 from litestar.di import NamedDependency
-from litestar.params import SkipValidation
+from litestar.params import JSONBody, SkipValidation
 
 from tradesaga.api.answers import (
     PausedAnswer,
@@ -67,7 +67,7 @@ def actor_of(request: Request[Any, Any, Any]) -> str:
 async def start(
     operations: OperationsPort,
     actor: Actor,
-    data: StartRequest = AS_IT_STANDS,
+    data: JSONBody[StartRequest] = AS_IT_STANDS,
 ) -> StartedAnswer:
     """Run the agent; one that runs already answers as it stands."""
     mode = None if data.mode is None else Mode(data.mode)
@@ -88,7 +88,7 @@ async def start(
 async def stop(
     operations: OperationsPort,
     actor: Actor,
-    data: StopRequest = PLAIN_STOP,
+    data: JSONBody[StopRequest] = PLAIN_STOP,
 ) -> StoppedAnswer:
     """Stop the agent; positions stay, open orders only go when `cancelOpenOrders` is true."""
     stopped = await operations.stop(
@@ -111,7 +111,7 @@ async def stop(
 async def pause(
     operations: OperationsPort,
     actor: Actor,
-    data: PauseRequest = UNTIL_RESUME,
+    data: JSONBody[PauseRequest] = UNTIL_RESUME,
 ) -> PausedAnswer:
     """Enter no positions, for `duration` minutes or until resume; exits go on."""
     duration = None if data.duration is None else timedelta(minutes=data.duration)
@@ -133,7 +133,7 @@ async def pause(
 async def resume(
     operations: OperationsPort,
     actor: Actor,
-    data: ResumeRequest = PLAIN_RESUME,
+    data: JSONBody[ResumeRequest] = PLAIN_RESUME,
 ) -> ResumedAnswer:
     """End the operator's pause; the agent stays paused while other reasons remain."""
     try:

@@ -10,6 +10,7 @@ metrics and their lives.
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from typing import Final
 
 from litestar import Litestar, MediaType, Response, Router, get
@@ -74,6 +75,7 @@ def create_app(
     return app
 
 
+@cache
 def document() -> bytes:
     """The OpenAPI 3.1 document of the API as JSON."""
     return openapi_document(_routes(), DEPENDENCIES)

@@ -45,7 +45,7 @@ async def list_cycles(
     operations: OperationsPort,
     limit: Annotated[
         int,
-        Parameter(
+        QueryParameter(
             ge=1, le=CYCLES_MAX, description="a whole number from 1 to 1000: how many cycles"
         ),
     ] = 20,

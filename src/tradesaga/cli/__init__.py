@@ -1,7 +1,7 @@
 """The command `tradesaga`: which commands there are, and how they end.
 
-Commands are registered by name and imported when they run, so `--help` and the commands that only
-ask a running orchestrator start fast. Each returns its exit code; what it raises `exit_codes` tells.
+Commands are registered by name and imported when they run, so that `--help` and those that only
+ask a running orchestrator start fast. Each returns its exit code; `exit_codes` tells what it raises.
 """
 
 from __future__ import annotations

@@ -25,6 +25,11 @@ class Policy:
     dedupes: bool
     poll_every: timedelta = timedelta(seconds=5)
 
+    @property
+    def cancel_time_max(self) -> timedelta:
+        """From the wish to cancel until a person is asked: the wait for a verdict, each try."""
+        return self.fill_time_max * (1 + self.retry.retries_max)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeState:
@@ -87,9 +92,10 @@ class SubmitRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoAnswer:
-    """A request was sent and nobody knows what came of it."""
+    """A request was sent and nobody knows what came of it; `to_cancel`: it asked for the cancel."""
 
     reason: str
+    to_cancel: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,8 @@ def command(state: TradeState, now: datetime, policy: Policy) -> Command | None:
         return None
     if order.status is OrderStatus.INTENT:
         too_late = now >= min(order.expires_at, saga.deadline_at)
-        return Follow(poll_at=now, until=now) if too_late else Submit()
+        unwanted = too_late or order.cancel_wanted_at is not None
+        return Follow(poll_at=now, until=now) if unwanted else Submit()
     if order.status is OrderStatus.UNKNOWN:
         return LookUp(at=saga.due or now)
     assert order.status in LIVE, (saga, order)
@@ -107,15 +108,21 @@ def command(state: TradeState, now: datetime, policy: Policy) -> Command | None:
 def advance(  # noqa: C901 -- one flat match over all that can happen
     state: TradeState, happened: Happening, now: datetime, policy: Policy
 ) -> Outcome:
-    """The state after `happened`, settled as far as no answer of the world is needed."""
+    """The state after `happened`, settled as far as no answer of the world is needed.
+
+    Once the saga has ended only the venue's word about its order still counts.
+    """
+    if state.saga.status in ENDS and not isinstance(happened, Reported | Busted):
+        return Outcome(state=state)
     work = _Work(state, now)
     match happened:
         case Reported(report=report):
             work.report(report)
         case SubmitRefused(evidence=evidence):
-            work.end_order(OrderStatus.REJECTED, evidence)
-        case NoAnswer(reason=reason):
-            work.no_answer(reason, policy)
+            if state.order.status is OrderStatus.INTENT:  # else it has evidently been placed
+                work.end_order(OrderStatus.REJECTED, evidence)
+        case NoAnswer(reason=reason, to_cancel=to_cancel):
+            work.no_answer(reason, to_cancel=to_cancel)
         case NotFound():
             work.not_found(policy)
         case Ambiguous(reason=reason):
@@ -201,7 +208,7 @@ class _Work:
                     self.reservation, consumed=self.reservation.consumed + spent
                 )
 
-    def no_answer(self, reason: str, policy: Policy) -> None:
+    def no_answer(self, reason: str, *, to_cancel: bool) -> None:
         order = self.order
         if order.status is OrderStatus.INTENT:
             self.set_order(
@@ -212,10 +219,8 @@ class _Work:
                 lookups=0,
             )
             self.set_saga(attempt=0, due=self.now + LOOKUP_DELAYS[0], reason=reason)
-        elif order.cancel_wanted_at is not None and order.cancel_requested_at is None:
-            self.set_order(
-                cancel_requested_at=self.now
-            )  # it may have been taken: the verdict tells
+        elif to_cancel:  # it may have been taken: the verdict tells
+            self.set_order(cancel_requested_at=order.cancel_requested_at or self.now)
             self.set_saga(due=None, reason=reason)
         elif self.saga.status not in ENDS:
             attempt = self.saga.attempt + 1
@@ -251,15 +256,15 @@ class _Work:
     def time_up(self, policy: Policy) -> None:
         order = self.order
         if order.status is OrderStatus.INTENT:
-            self.end_order(OrderStatus.NOT_PLACED, "not sent: the decision has expired")
+            why = "the decision has expired" if order.cancel_wanted_at is None else self.saga.reason
+            self.end_order(OrderStatus.NOT_PLACED, f"not sent: {why}")
         elif order.status is OrderStatus.UNKNOWN or order.status in ENDED:
             return  # a look-up or the end is on its way; time alone decides nothing
         elif order.cancel_requested_at is None:
             self.want_cancel("fill wait is over")
-        elif self.saga.attempt < policy.retry.retries_max:
-            attempt = self.saga.attempt + 1
+        elif self.now < (order.cancel_wanted_at or self.now) + policy.cancel_time_max:
             self.set_order(cancel_requested_at=None)  # ask again
-            self.set_saga(attempt=attempt, due=self.now + policy.retry.delay(attempt))
+            self.set_saga(due=self.now + policy.retry.delay_first)
         else:
             self.park("no verdict on the cancel request")
 
@@ -270,9 +275,8 @@ class _Work:
             self.set_saga(due=self.now, reason=self.saga.reason)
 
     def want_cancel(self, reason: str) -> None:
-        if self.order.status is OrderStatus.INTENT:
-            self.end_order(OrderStatus.NOT_PLACED, f"not sent: {reason}")
-            return
+        # An intent may be on its way at this moment. Only the saga's runner, who tells TimeUp when
+        # it has nothing under way, can say that it was never sent.
         self.set_order(cancel_wanted_at=self.order.cancel_wanted_at or self.now)
         if self.saga.status is SagaStatus.RUNNING and not self.saga.pivoted:
             self.feed(Input.FAILED, reason)
@@ -340,9 +344,6 @@ class _Work:
 
     def _local_backward(self) -> Input | None:
         if self.saga.cursor == RESERVE or self.order.status in ENDED:
-            return Input.DONE
-        if self.order.status is OrderStatus.INTENT:
-            self.end_order(OrderStatus.NOT_PLACED, "not sent: the saga turned back")
             return Input.DONE
         return None
 

@@ -38,6 +38,7 @@ from tradesaga.engine.decision_requests import (
     decision_key,
 )
 from tradesaga.engine.open_trades import OpenTrade
+from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.risk_gate import Batch, MarketView, RiskGate
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.settings import EngineSettings
@@ -49,6 +50,8 @@ from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.services import MarketData, TradingEngine
 
 log = get_logger()
+PATIENCE = 1.0
+"""Real seconds that answers are waited for at least, however fast market time runs."""
 
 
 @dataclass(slots=True)
@@ -74,6 +77,7 @@ class AnalysisCycle:
     requests: DecisionRequests
     gate: RiskGate
     desk: TradeDesk
+    positions: PositionCheck
     crew: SagaCrew
     metrics: Metrics
 
@@ -126,19 +130,16 @@ class AnalysisCycle:
 
     async def evaluate_positions(self, work: AnalysisWork) -> None:
         """Our books against the venue's: a difference is reported, never copied."""
-        theirs = {p.symbol: p.quantity for p in await self.venue.positions()}
-        ours = {s: q for s, q in self.desk.holdings.positions.items() if q != ZERO}
+        drifts = await self.positions.run()
         now = self.clock.now()
-        moving = self.desk.trades.working()
-        for symbol in sorted({*theirs, *ours}):
-            held, there = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
-            if held != there and symbol not in moving:
-                self.metrics.error_occurred("position_drift")
-                work.note(
-                    "warning", f"position drift in {symbol}", now, ours=str(held), venue=str(there)
-                )
-        said = {s: str(q) for s, q in ours.items()}
-        work.note("info", "evaluated positions", now, positions=said)
+        for drift in drifts:
+            self.metrics.error_occurred("position_drift")
+            work.note(
+                "warning", f"position drift in {drift.symbol}", now,
+                ours=str(drift.ours), venue=str(drift.venue),
+            )  # fmt: skip
+        held = {s: str(q) for s, q in self.desk.holdings.positions.items() if q != ZERO}
+        work.note("info", "evaluated positions", now, positions=held)
 
     async def generate_decisions(self, work: AnalysisWork) -> None:
         """Ask for all decisions at once and wait until the last answer or the deadline."""
@@ -163,7 +164,7 @@ class AnalysisCycle:
             if work.questions:
                 await self.runner.commit_now(work, "analysis.requested")
             deadline = now + self.settings.decision_time_max
-            await news_or_moment(self.clock, asked.complete, deadline)
+            await news_or_moment(self.clock, asked.complete, deadline, patience=PATIENCE)
         finally:
             self.requests.end(asked)
         for question in work.questions:

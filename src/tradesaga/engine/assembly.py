@@ -17,6 +17,7 @@ from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
+from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.recovery import Recovery
 from tradesaga.engine.risk_gate import RiskGate
 from tradesaga.engine.saga_crew import SagaCrew
@@ -87,6 +88,7 @@ def assemble(
     book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
     market = MarketGate(world.calendar, hours_only=settings.market_hours_only)
     requests = DecisionRequests()
+    positions = PositionCheck(venue=world.venue, desk=desk)
     scheduler = Scheduler(
         settings=settings,
         clock=clock,
@@ -101,6 +103,7 @@ def assemble(
             requests=requests,
             gate=RiskGate(settings=settings, state=state, desk=desk, market=market),
             desk=desk,
+            positions=positions,
             crew=crew,
             metrics=world.metrics,
         ),
@@ -108,8 +111,7 @@ def assemble(
             clock=clock,
             runner=runner,
             board=board,
-            venue=world.venue,
-            desk=desk,
+            positions=positions,
             state=state,
             metrics=world.metrics,
         ),

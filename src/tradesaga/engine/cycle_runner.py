@@ -8,7 +8,7 @@ ours ends the cycle as failed; being cancelled (stop) ends it as cancelled, betw
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -121,7 +121,8 @@ class CycleRunner:
             await self._commit(work, Insert(work.cycle), "cycle.started", _started(work))
             await self._take_steps(plan, work.cycle.started_at + time_max)
         except asyncio.CancelledError:
-            await finish(self._end(work, CycleStatus.CANCELLED, "stopped"))
+            if work.cycle.status is CycleStatus.STARTED:
+                await finish(self._end(work, CycleStatus.CANCELLED, "stopped"))
             raise
         except Fenced:
             raise
@@ -220,7 +221,10 @@ class CycleRunner:
         event: Event | None,
         body: Mapping[str, Any] | None = None,
     ) -> None:
-        """Commit `row` with all that waits; what waits is given up only once it is durable."""
+        """Commit `row` with all that waits; what waits is given up only once it is durable.
+
+        Not to be interrupted between the two: what is committed must not be committed again.
+        """
         said = Entry(
             kind=kind,
             subject=str(work.cycle.id),
@@ -229,7 +233,10 @@ class CycleRunner:
             event=event,
         )
         rows = (row, *work.rows, *(Insert(line) for line in work.logs))
-        await self._scribe.fact(rows, (said, *work.entries))
+        await finish(self._write(work, rows, (said, *work.entries)))
+
+    async def _write(self, work: CycleWork, rows: Sequence[Row], entries: Sequence[Entry]) -> None:
+        await self._scribe.fact(rows, entries)
         work.rows.clear()
         work.entries.clear()
         work.logs.clear()

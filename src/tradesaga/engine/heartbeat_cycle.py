@@ -14,14 +14,13 @@ from tradesaga.domain import agent as agent_machine
 from tradesaga.domain.agent import Resume
 from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.errors import Transient
-from tradesaga.domain.money import ZERO
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.health import HealthBoard
-from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.engine.position_check import PositionCheck
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.metrics import Metrics
-from tradesaga.ports.services import Health, TradingEngine
+from tradesaga.ports.services import Health
 
 TIME_MAX = timedelta(minutes=2)
 
@@ -33,8 +32,7 @@ class HeartbeatCycle:
     clock: Clock
     runner: CycleRunner
     board: HealthBoard
-    venue: TradingEngine
-    desk: TradeDesk
+    positions: PositionCheck
     state: AgentState
     metrics: Metrics
 
@@ -61,22 +59,17 @@ class HeartbeatCycle:
 
     async def sync_positions(self, work: CycleWork) -> None:
         """Compare; a venue that gives no answer is not a venue without positions."""
-        moving = self.desk.trades.working()
         try:
-            theirs = {p.symbol: p.quantity for p in await self.venue.positions()}
+            drifts = await self.positions.run()
         except Transient as error:
             work.note("warning", f"positions unknown: {error}", self.clock.now())
             return
-        moving = {**moving, **self.desk.trades.working()}
-        ours = self.desk.holdings.positions
-        for symbol in sorted({*theirs, *ours} - set(moving)):
-            held, there = ours.get(symbol, ZERO), theirs.get(symbol, ZERO)
-            if held != there:
-                self.metrics.error_occurred("position_drift")
-                work.note(
-                    "warning", f"position drift in {symbol}", self.clock.now(),
-                    ours=str(held), venue=str(there),
-                )  # fmt: skip
+        for drift in drifts:
+            self.metrics.error_occurred("position_drift")
+            work.note(
+                "warning", f"position drift in {drift.symbol}", self.clock.now(),
+                ours=str(drift.ours), venue=str(drift.venue),
+            )  # fmt: skip
 
     async def update_status(self, work: CycleWork) -> None:
         """End a timed pause that has run out."""

@@ -21,11 +21,15 @@ DAY = timedelta(days=1)
 
 
 class Holdings:
-    """Signed quantities by symbol and by strategy; realised cash flow; times of orders."""
+    """Signed quantities by symbol and by strategy; realised cash flow; times of orders.
+
+    `bookings` counts fills, so that a reader can tell whether one came in between.
+    """
 
     def __init__(self) -> None:
         self.positions: dict[str, Decimal] = {}
         self.cash_flow = ZERO
+        self.bookings = 0
         self._by_strategy: dict[tuple[StrategyId | None, str], Decimal] = {}
         self._ordered: deque[datetime] = deque(maxlen=100_000)
 
@@ -42,6 +46,7 @@ class Holdings:
     def booked(self, outcome: Outcome) -> None:
         """Fills have been committed."""
         strategy = outcome.state.order.strategy_id
+        self.bookings += len(outcome.fills)
         for fill in outcome.fills:
             signed = fill.quantity if fill.side is Side.BUY else -fill.quantity
             self.positions[fill.symbol] = self.positions.get(fill.symbol, ZERO) + signed

@@ -102,7 +102,7 @@ class TradeActions:
         try:
             await self.venue.cancel(order.venue_order_id)
         except Transient as error:
-            return NoAnswer(reason=str(error))
+            return NoAnswer(reason=str(error), to_cancel=True)
         except Refused as refusal:
-            return NoAnswer(reason=f"cancel refused: {refusal}")
+            return NoAnswer(reason=f"cancel refused: {refusal}", to_cancel=True)
         return CancelAsked()

@@ -13,15 +13,24 @@ from tradesaga.ports.clock import Clock
 T = TypeVar("T")
 
 
-async def news_or_moment(clock: Clock, news: asyncio.Event, moment: datetime) -> bool:
-    """Return when `news` is set (True) or the clock is at `moment` (False)."""
+REAL_SECONDS_MIN = 2.0
+"""Work that is bounded in market time is given this much real time at least."""
+
+
+async def news_or_moment(
+    clock: Clock, news: asyncio.Event, moment: datetime, *, patience: float = 0.0
+) -> bool:
+    """Return when `news` is set (True) or the clock is at `moment` (False).
+
+    `patience`: real seconds that must pass besides, for a market time that runs fast or jumps.
+    """
     if news.is_set():
         return True
     if moment <= clock.now():
         return False
     async with asyncio.TaskGroup() as group:
         heard = group.create_task(news.wait())
-        passed = group.create_task(clock.sleep_until(moment))
+        passed = group.create_task(_both_pass(clock, moment, patience))
         await asyncio.wait([heard, passed], return_when=asyncio.FIRST_COMPLETED)
         heard.cancel()
         passed.cancel()
@@ -29,7 +38,7 @@ async def news_or_moment(clock: Clock, news: asyncio.Event, moment: datetime) ->
 
 
 async def within(clock: Clock, until: datetime, work: Coroutine[Any, Any, T]) -> T:
-    """Do `work`, cancelled when the clock comes to `until`.
+    """Do `work`, cancelled when the clock comes to `until` and some real time has passed too.
 
     Raises:
         DeadlineExceeded: it was not done in time.
@@ -37,7 +46,7 @@ async def within(clock: Clock, until: datetime, work: Coroutine[Any, Any, T]) ->
     """
     async with asyncio.TaskGroup() as group:
         working = group.create_task(_caught(work))
-        passed = group.create_task(clock.sleep_until(until))
+        passed = group.create_task(_both_pass(clock, until, REAL_SECONDS_MIN))
         await asyncio.wait([working, passed], return_when=asyncio.FIRST_COMPLETED)
         passed.cancel()
         if not working.done():
@@ -48,6 +57,18 @@ async def within(clock: Clock, until: datetime, work: Coroutine[Any, Any, T]) ->
     if isinstance(outcome, TradesagaError):
         raise outcome
     return outcome
+
+
+async def _both_pass(clock: Clock, moment: datetime, real_seconds: float) -> None:
+    """Wait for the market's moment and for the real time, whichever is later.
+
+    On a clock that runs with real time the second wait is over with the first.
+    """
+    least = min(real_seconds, max(0.0, (moment - clock.now()).total_seconds()))
+    began = clock.monotonic()
+    await clock.sleep_until(moment)
+    while (left := began + least - clock.monotonic()) > 0:  # noqa: ASYNC110 -- no event tells
+        await asyncio.sleep(left)  # noqa: TID251 -- real time is meant
 
 
 async def _caught(work: Coroutine[Any, Any, T]) -> T | TradesagaError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -112,6 +112,22 @@ async def connected(url: str, token: str) -> AsyncIterator[Client]:
         yield client
     finally:
         await client.close()
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for something on the server, or in the bus, that sends no signal."""
+    async with asyncio.timeout(10):
+        while not await condition():  # noqa: ASYNC110 -- as it says
+            await asyncio.sleep(0.01)
+
+
+async def until_lost(bus: NatsBus) -> None:
+    """Wait until the bus has noticed."""
+
+    async def lost() -> bool:
+        return not bus.is_connected()
+
+    await until(lost)
 
 
 async def remove_streams(client: Client, prefix: str) -> None:

@@ -17,8 +17,9 @@ from tests.adapters.nats.conftest import (
     remove_streams,
     row,
     running,
+    until,
+    until_lost,
 )
-from tradesaga.adapters.nats.provisioning import Consumer
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.events import OrderReported, Unhandled
 
@@ -225,9 +226,8 @@ async def test_a_consumer_that_is_deleted_is_made_again(world: World) -> None:
     found = await _consumer(world)
     await world.client.jetstream().delete_consumer(found.stream_name, found.name)
 
+    await until_lost(world.bus)
     async with asyncio.timeout(10):
-        while world.bus.is_connected():
-            await asyncio.sleep(0.01)
         await world.bus.until_connected()
     await world.publish("trade.order.filled", nested("trade.order.filled", "e-1", **FILLED))
     [delivery] = await world.take()
@@ -237,16 +237,14 @@ async def test_a_consumer_that_is_deleted_is_made_again(world: World) -> None:
 async def until_all_answered(world: World) -> None:
     """Wait until the server holds nothing back for any of our consumers."""
     js = world.client.jetstream()
-    async with asyncio.timeout(5):
+
+    async def answered() -> bool:
+        found = []
         for domain in ("trade", "ai", "market", "system"):
-            for found in await js.consumers_info(f"{world.prefix}_{domain}".upper()):
-                while await _open(world, Consumer(stream=found.stream_name, name=found.name)):
-                    await asyncio.sleep(0.01)
+            found += await js.consumers_info(f"{world.prefix}_{domain}".upper())
+        return not any(one.num_ack_pending or one.num_pending for one in found)
 
-
-async def _open(world: World, consumer: Consumer) -> int:
-    info = await world.client.jetstream().consumer_info(consumer.stream, consumer.name)
-    return (info.num_ack_pending or 0) + (info.num_pending or 0)
+    await until(answered)
 
 
 async def _consumer(world: World) -> api.ConsumerInfo:

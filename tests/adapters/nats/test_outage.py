@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 
-from tests.adapters.nats.conftest import World, connected, make_bus, nested, row, running
+from tests.adapters.nats.conftest import (
+    World,
+    connected,
+    make_bus,
+    nested,
+    row,
+    running,
+    until_lost,
+)
 from tradesaga.domain.errors import Unavailable
 from tradesaga.embedded.nats import EmbeddedNats
 
@@ -25,7 +32,7 @@ async def test_kill_and_restart(durable_nats: EmbeddedNats) -> None:
         await bus.publish(row("out-1"))
 
         await _kill(durable_nats)
-        await _until(lambda: not bus.is_connected())
+        await until_lost(bus)
         async with asyncio.TaskGroup() as group:
             publishing = group.create_task(bus.publish(row("out-2")))  # waits for the server
             await durable_nats.start()
@@ -69,7 +76,7 @@ async def test_an_emptied_store_is_set_up_again(durable_nats: EmbeddedNats) -> N
         js = client.jetstream()
         for domain in ("MARKET", "TRADE", "AI", "ANALYTICS", "ORCHESTRATOR", "SYSTEM"):
             await js.delete_stream(f"T_{domain}")
-        await _until(lambda: not bus.is_connected())
+        await until_lost(bus)
         async with asyncio.timeout(10):
             await bus.until_connected()
         await bus.publish(row("e-1"))
@@ -97,9 +104,3 @@ async def test_a_message_on_its_way_to_a_killed_bus_comes_to_the_next(
 async def _kill(nats: EmbeddedNats) -> None:
     nats.child.kill()
     await nats.child.exited()
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)

@@ -47,10 +47,6 @@ class Reply:
         return 200 <= self.status < 300
 
 
-class _Check(msgspec.Struct):
-    message: str = ""
-
-
 class _Health(msgspec.Struct):
     status: str
     checks: dict[str, Any] = {}

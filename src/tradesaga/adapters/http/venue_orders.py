@@ -6,7 +6,7 @@ logged. A number that cannot be meant makes the whole answer unusable.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -91,9 +91,9 @@ class ListedOrder(_Message, frozen=True, kw_only=True):
         """Whether something in it is not so of `order`; what it does not say counts as equal."""
         pairs = (
             (self.symbol, order.symbol),
-            (self.side, order.side),
+            (_lower(self.side), order.side),
             (self.quantity, order.quantity),
-            (self.order_type or self.type, order.type),
+            (_lower(self.order_type or self.type), order.type),
             (self.limit_price, order.limit_price),
             (self.client_order_id, order.client_order_id),
         )
@@ -123,10 +123,10 @@ def report_of(listed: ListedOrder, order: Order, *, source: str, now: datetime) 
     Raises:
         Unavailable: it holds a number that cannot be meant, or more fills than it says.
     """
-    filled = listed.filled_quantity or ZERO
-    average = listed.average_price or listed.filled_price
     fills = _fills(listed)
     heard = sum((fill.quantity for fill in fills), ZERO)
+    filled = heard if listed.filled_quantity is None else listed.filled_quantity
+    average = listed.average_price or listed.filled_price
     numbers = [filled, average or ZERO]
     numbers += [number for fill in fills for number in (fill.quantity, fill.price)]
     if not all(is_sane(number) and number >= ZERO for number in numbers) or heard > filled:
@@ -155,7 +155,7 @@ def _fills(listed: ListedOrder) -> tuple[VenueFill, ...]:
                 cumulative=cumulative,
                 quantity=fill.quantity,
                 price=fill.price,
-                at=fill.filled_at,
+                at=fill.filled_at.astimezone(UTC),
                 execution_id=fill.execution_id,
             )
         )
@@ -168,3 +168,7 @@ def _status(listed: ListedOrder) -> OrderStatus:
         log.warning("order_status_unknown", status=listed.status, venue_order_id=listed.order_id)
         return OrderStatus.WORKING
     return status
+
+
+def _lower(word: str | None) -> str | None:
+    return None if word is None else word.lower()

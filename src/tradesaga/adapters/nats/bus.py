@@ -91,9 +91,7 @@ class NatsBus:
         headers = {"Nats-Msg-Id": row.event_id}
         try:
             async with asyncio.timeout(self._publish_seconds_max) as bound:
-                await self._ready.wait()
-                link = self._link
-                assert link is not None
+                link = await self._open_link()
                 with link.cut_short(bound):
                     stored = await link.jetstream.publish(
                         subject, encode(row), timeout=2 * self._publish_seconds_max, headers=headers
@@ -134,6 +132,14 @@ class NatsBus:
     async def until_connected(self) -> None:
         """Return when events can be published and are listened to."""
         await self._ready.wait()
+
+    async def _open_link(self) -> Link:
+        while True:
+            await self._ready.wait()
+            assert self._link is not None
+            if self._link.is_open:
+                return self._link
+            self._ready.clear()  # `run` has not noticed yet; it sets it when it is back
 
     def _opened(self) -> AbstractAsyncContextManager[Link]:
         return opened(

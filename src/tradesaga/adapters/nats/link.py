@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import NoReturn
 
 import nats.errors
@@ -24,6 +24,7 @@ log = get_logger(__name__)
 PING_SECONDS = 5
 PINGS_MISSED_MAX = 2
 CLOSE_SECONDS_MAX = 2.0
+LOOK_SECONDS = 0.2
 
 
 class Link:
@@ -57,11 +58,16 @@ class Link:
         Raises:
             Unavailable: it has come.
         """
-        await self._closed.wait()
+        # Looked at as well: a reset while the library writes its last words loses its callback.
+        while self.is_open:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._closed.wait()
+        await self.on_closed()
         raise Unavailable("the connection to NATS is lost")
 
     async def on_closed(self) -> None:
-        """For the client alone: it has closed."""
+        """The client's callback: it has closed."""
         self._closed.set()
         for bound in self._bounds:
             self._expire(bound)
@@ -93,6 +99,14 @@ async def opened(
                 await client.close()
         except (TimeoutError, OSError, nats.errors.Error) as error:
             log.debug("bus_close_failed", error=str(error))
+        _take_failure_of_reader(client)
+
+
+def _take_failure_of_reader(client: Client) -> None:
+    """Ask the library's reading task how it ended, or asyncio prints its traceback later."""
+    task = client._reading_task
+    if task is not None and task.done() and not task.cancelled() and task.exception() is not None:
+        log.debug("bus_reader_failed", error=str(task.exception()))
 
 
 async def _connect(

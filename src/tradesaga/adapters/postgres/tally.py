@@ -94,7 +94,11 @@ class Tally:
         )
         return [
             FinishedCycle(
-                **{name: row[name] for name in FinishedCycle.__dataclass_fields__ if name != "errors"},
+                **{
+                    name: row[name]
+                    for name in FinishedCycle.__dataclass_fields__
+                    if name != "errors"
+                },
                 errors=tuple(msgspec.json.decode(row["errors"], type=list[str])),
             )
             for row in rows

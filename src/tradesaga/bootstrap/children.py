@@ -1,0 +1,181 @@
+"""The two processes of ours that `tradesaga up` supervises: the orchestrator and the neighbours.
+
+What they are told beside the configuration goes by environment where it is an address or a secret,
+since every user of the machine can read a command line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tradesaga.bootstrap.asking import answers_ok
+from tradesaga.bootstrap.databases import Database, EventBus
+from tradesaga.config import Settings
+from tradesaga.embedded.program import Program
+from tradesaga.embedded.state import Ports
+from tradesaga.paper.settings import CLOCK_FILE
+
+VISIBILITY_LAG_MS: Final = 2000
+"""The simulated venue shows an order as soon as it has it."""
+GRACE_SECONDS: Final = 5.0
+_COMMAND: Final = (sys.executable, "-P", "-m", "tradesaga")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """Where the simulated services listen, and where they keep their state."""
+
+    directory: Path
+    trading_engine_port: int
+    ai_decision_port: int
+    market_data_port: int
+
+    @property
+    def trading_engine(self) -> str:
+        """Address of the venue."""
+        return f"http://127.0.0.1:{self.trading_engine_port}"
+
+    @property
+    def clock_file(self) -> Path:
+        """The shared file of market time."""
+        return self.directory / CLOCK_FILE
+
+    def variables(self) -> Mapping[str, str]:
+        """What the orchestrator needs in its environment to find them and know what they can."""
+        services = "ORCHESTRATOR__SERVICES__"
+        return {
+            f"{services}TRADINGENGINE__URL": self.trading_engine,
+            f"{services}AIDECISION__URL": f"http://127.0.0.1:{self.ai_decision_port}",
+            f"{services}MARKETDATA__URL": f"http://127.0.0.1:{self.market_data_port}",
+            f"{services}TRADINGENGINE__CLIENTORDERID": "honoured",
+            f"{services}TRADINGENGINE__VISIBILITYLAG": str(VISIBILITY_LAG_MS),
+        }
+
+
+def neighbours(state_dir: Path) -> Neighbours:
+    """Choose their ports, once for each state directory."""
+    ports = Ports(state_dir / "ports.json")
+    return Neighbours(
+        directory=state_dir / "paper",
+        trading_engine_port=ports.keep_or_choose("paper_trading_engine"),
+        ai_decision_port=ports.keep_or_choose("paper_ai_decision"),
+        market_data_port=ports.keep_or_choose("paper_market_data"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What is played, and how."""
+
+    data: Sequence[Path]
+    symbols: Sequence[str]
+    speed: float
+    governor: bool
+    strategies: Path | None
+    neighbours: Neighbours
+
+
+def paper_program(
+    state_dir: Path,
+    replay: Replay,
+    bus: EventBus,
+    settings: Settings,
+    environment: Mapping[str, str],
+) -> Program:
+    """`tradesaga paper` under supervision."""
+    there = replay.neighbours
+    arguments = [
+        *("--state-dir", str(there.directory)),
+        *("--speed", repr(replay.speed)),
+        *("--trading-engine-port", str(there.trading_engine_port)),
+        *("--ai-decision-port", str(there.ai_decision_port)),
+        *("--market-data-port", str(there.market_data_port)),
+        *("--subject-prefix", _subject_prefix(settings)),
+        *(() if replay.governor else ("--no-governor",)),
+        *(() if replay.strategies is None else ("--strategies", str(replay.strategies))),
+        "--data",
+        *map(str, replay.data),
+    ]
+
+    def variables() -> Mapping[str, str]:
+        url, token = bus.address()
+        return {**environment, "NATS_URL": url, "NATS_TOKEN": token}
+
+    async def alive() -> bool:
+        return await answers_ok(f"{there.trading_engine}/health")
+
+    return Program(
+        "paper",
+        [*_COMMAND, "paper", *arguments],
+        variables,
+        state_dir / "paper.log",
+        alive,
+        alive=alive,
+        grace_seconds=GRACE_SECONDS,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """Where the orchestrator's API listens; `url` is how this machine reaches it."""
+
+    host: str
+    port: int
+    allow_remote: bool
+
+    @property
+    def url(self) -> str:
+        """Without a slash at the end."""
+        reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 -- to be reached, not bound
+        return (
+            f"http://[{reached}]:{self.port}" if ":" in reached else f"http://{reached}:{self.port}"
+        )
+
+
+def serve_program(
+    state_dir: Path,
+    api: Api,
+    database: Database,
+    bus: EventBus,
+    replay: Replay | None,
+    config: Path | None,
+    environment: Mapping[str, str],
+) -> Program:
+    """`tradesaga serve` under supervision."""
+    arguments = ["--host", api.host, "--port", str(api.port)]
+    if config is not None:
+        arguments += ["--config", str(config)]
+    if api.allow_remote:
+        arguments.append("--allow-remote")
+    if replay is not None:
+        arguments += ["--market-clock", str(replay.neighbours.clock_file)]
+        if replay.strategies is None:
+            arguments += ["--default-strategies-for", ",".join(replay.symbols)]
+        else:
+            arguments += ["--strategies", str(replay.strategies)]
+
+    def variables() -> Mapping[str, str]:
+        of_replay = {} if replay is None else replay.neighbours.variables()
+        return {**environment, **database.variables(), **bus.variables(), **of_replay}
+
+    async def alive() -> bool:
+        return await answers_ok(f"{api.url}/livez")
+
+    return Program(
+        "orchestrator",
+        [*_COMMAND, "serve", *arguments],
+        variables,
+        state_dir / "orchestrator.log",
+        alive,
+        alive=alive,
+        grace_seconds=GRACE_SECONDS,
+    )
+
+
+def _subject_prefix(settings: Settings) -> str:
+    """What stands before the domain word in our own subjects, as the neighbours use it too."""
+    return settings.event_bus.publish_prefix.rpartition(".")[0]

@@ -1,0 +1,266 @@
+"""Postgres and NATS for `tradesaga up`: our embedded ones, or those that the configuration names.
+
+Either way the server is asked what it is before anything relies on it: settings are read back, and
+a server that would lose what it acknowledges is refused with every problem named. An embedded one
+counts as started only when that, the database and the schema are done; so nothing that starts
+after it meets half of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+from urllib.parse import quote
+
+from tradesaga.adapters.nats.preflight import check_nats
+from tradesaga.adapters.postgres.database import ensure_database
+from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.preflight import check_postgres
+from tradesaga.bootstrap.translation import dsn_of
+from tradesaga.config import Loaded, Settings, load
+from tradesaga.domain.errors import Invalid, Refused
+from tradesaga.embedded.nats import EmbeddedNats
+from tradesaga.embedded.postgres import SUPERUSER, EmbeddedPostgres
+from tradesaga.embedded.processes import Child
+from tradesaga.embedded.state import Ports, is_free
+
+EMBEDDED_HOST: Final = "embedded.invalid"
+"""Stands for a server that nobody has named; never looked up."""
+_EMBEDDED_URL: Final = f"nats://{EMBEDDED_HOST}:4222"
+_NO_SUCH_DATABASE: Final = "3D000"
+Variables = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The configuration, and which of the two servers are ours to run."""
+
+    loaded: Loaded
+    embeds_postgres: bool
+    embeds_nats: bool
+
+
+def plan(path: Path | None, environment: Variables, overrides: Variables) -> Plan:
+    """Load the configuration, with stand-ins for servers that it leaves to us. Raises Invalid."""
+    stand_ins: dict[str, str] = {}
+    if not environment.get("DB_HOST") and not environment.get("DB_PORT"):
+        stand_ins |= {"DB_HOST": EMBEDDED_HOST, "DB_PORT": "1"}
+    if not environment.get("NATS_URL"):
+        stand_ins["NATS_URL"] = _EMBEDDED_URL
+    loaded = load(path, {**environment, **stand_ins}, overrides)
+    return Plan(
+        loaded=loaded,
+        embeds_postgres=loaded.settings.database.host == EMBEDDED_HOST,
+        embeds_nats=loaded.settings.event_bus.url == _EMBEDDED_URL,
+    )
+
+
+class Database(Protocol):
+    """Where Postgres is."""
+
+    def variables(self) -> Variables:
+        """What a child needs in its environment beside the configuration, to find it."""
+        ...
+
+    def dsn(self) -> str:
+        """Our database, for this process."""
+        ...
+
+
+class EventBus(Protocol):
+    """Where NATS is."""
+
+    def variables(self) -> Variables:
+        """What a child needs in its environment beside the configuration, to find it."""
+        ...
+
+    def address(self) -> tuple[str, str]:
+        """URL and token."""
+        ...
+
+
+class OwnPostgres:
+    """The embedded Postgres as a service of the supervisor, with our database up to date."""
+
+    name = "postgres"
+
+    def __init__(self, state_dir: Path, settings: Settings) -> None:
+        self._server = EmbeddedPostgres(state_dir)
+        self._foreseen = _kept_port(state_dir, "postgres")
+        self._started = False
+        self._database = settings.database.name
+        self._schema = settings.database.schema
+        self.version = ""
+
+    @property
+    def child(self) -> Child:
+        """The process behind it."""
+        return self._server.child
+
+    @property
+    def foreseeable(self) -> bool:
+        """Whether its address is known already, most probably."""
+        return self._foreseen is not None
+
+    async def start(self) -> None:
+        """Start it, check it, and make our database ready. Raises as `EmbeddedPostgres.start`."""
+        await self._server.start()
+        if self._started:
+            return
+        try:
+            await self._make_ready()
+        except BaseException:
+            await self._server.stop()
+            raise
+        self._started = True
+
+    async def alive(self) -> bool:
+        """See `EmbeddedPostgres.alive`."""
+        return await self._server.alive()
+
+    async def stop(self) -> None:
+        """See `EmbeddedPostgres.stop`."""
+        await self._server.stop()
+
+    def variables(self) -> Variables:
+        """The socket's directory serves as the host; who may enter it needs no password."""
+        port = self._foreseen if not self._started and self._foreseen else self._server.port
+        return {
+            "ORCHESTRATOR__DATABASE__HOST": str(self._server.socket_dir),
+            "ORCHESTRATOR__DATABASE__PORT": str(port),
+            "ORCHESTRATOR__DATABASE__USER": SUPERUSER,
+            "ORCHESTRATOR__DATABASE__PASSWORD": "",
+        }
+
+    def dsn(self) -> str:
+        """Our database, for this process."""
+        return self._server.dsn.replace("/postgres?", f"/{quote(self._database, safe='')}?", 1)
+
+    async def _make_ready(self) -> None:
+        report = await check_postgres(self._server.dsn)
+        if report.problems:
+            raise Invalid(report.problems)
+        self.version = report.version
+        await ensure_database(self._server.dsn, self._database)
+        await migrate(self.dsn(), schema=self._schema)
+
+
+class OwnNats:
+    """The embedded NATS as a service of the supervisor, checked once."""
+
+    name = "nats"
+
+    def __init__(self, state_dir: Path) -> None:
+        self._server = EmbeddedNats(state_dir)
+        self._foreseen = _kept_port(state_dir, "nats")
+        self._token_file = state_dir / "nats" / "token"
+        self._started = False
+
+    @property
+    def child(self) -> Child:
+        """The process behind it."""
+        return self._server.child
+
+    @property
+    def foreseeable(self) -> bool:
+        """Whether its address is known already, most probably."""
+        return self._foreseen is not None and self._token_file.exists()
+
+    async def start(self) -> None:
+        """Start and check it. Raises as `EmbeddedNats.start`."""
+        await self._server.start()
+        if self._started:
+            return
+        try:
+            await self._check()
+        except BaseException:
+            await self._server.stop()
+            raise
+        self._started = True
+
+    async def alive(self) -> bool:
+        """See `EmbeddedNats.alive`."""
+        return await self._server.alive()
+
+    async def stop(self) -> None:
+        """See `EmbeddedNats.stop`."""
+        await self._server.stop()
+
+    def variables(self) -> Variables:
+        """Its address and token under the names of the configuration."""
+        url, token = self.address()
+        return {"ORCHESTRATOR__EVENTBUS__URL": url, "ORCHESTRATOR__EVENTBUS__TOKEN": token}
+
+    def address(self) -> tuple[str, str]:
+        """URL and token."""
+        if not self._started and self.foreseeable:
+            token = self._token_file.read_text(encoding="utf-8").strip()
+            return f"nats://127.0.0.1:{self._foreseen}", token
+        return self._server.url, self._server.token
+
+    async def _check(self) -> None:
+        server = self._server
+        report = await check_nats(server.url, server.token, server.monitor_url)
+        if report.problems or report.unverified:
+            raise Invalid([*report.problems, *report.unverified])
+
+
+@dataclass(frozen=True, slots=True)
+class OtherPostgres:
+    """A Postgres elsewhere, as configured; children read the same configuration."""
+
+    settings: Settings
+
+    def variables(self) -> Variables:
+        """Nothing."""
+        return {}
+
+    def dsn(self) -> str:
+        """Our database."""
+        return dsn_of(self.settings)
+
+    async def make_ready(self) -> None:
+        """Check it and make our database ready. Raises Invalid, Refused, Unavailable."""
+        try:
+            report = await check_postgres(self.dsn())
+        except Refused as error:
+            if error.code != _NO_SUCH_DATABASE:
+                raise
+            name = quote(self.settings.database.name)
+            maintenance = self.dsn().replace(f"/{name}", "/postgres", 1)
+            await ensure_database(maintenance, self.settings.database.name)
+            report = await check_postgres(self.dsn())
+        if report.problems:
+            raise Invalid(report.problems)
+        await migrate(self.dsn(), schema=self.settings.database.schema)
+
+
+@dataclass(frozen=True, slots=True)
+class OtherNats:
+    """A NATS server elsewhere, as configured; children read the same configuration."""
+
+    settings: Settings
+
+    def variables(self) -> Variables:
+        """Nothing."""
+        return {}
+
+    def address(self) -> tuple[str, str]:
+        """URL and token."""
+        bus = self.settings.event_bus
+        return bus.url, bus.token.reveal()
+
+    async def check(self) -> tuple[str, ...]:
+        """Check it; what could not be found out. Raises Invalid, Refused, Unavailable."""
+        url, token = self.address()
+        report = await check_nats(url, token or None)
+        if report.problems:
+            raise Invalid(report.problems)
+        return report.unverified
+
+
+def _kept_port(state_dir: Path, use: str) -> int | None:
+    port = Ports(state_dir / "ports.json").get(use)
+    return port if port is not None and is_free(port) else None

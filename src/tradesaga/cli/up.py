@@ -1,0 +1,86 @@
+"""`tradesaga up`: everything on this machine under one supervisor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from tradesaga.bootstrap.display import Display
+from tradesaga.bootstrap.up import UpOptions
+from tradesaga.bootstrap.up import up as run_everything
+from tradesaga.cli.config import ConfigFile
+from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.cli.paper import Data, Speed
+from tradesaga.cli.signals import run_until_signalled
+from tradesaga.config import process_environment
+from tradesaga.embedded.state import default_state_dir
+
+
+def up(
+    *,
+    paper: Annotated[bool, Parameter(negative=())] = False,
+    data: Data = None,
+    host: str | None = None,
+    port: int | None = None,
+    state_dir: Path | None = None,
+    speed: Speed = 60.0,
+    strategies: Path | None = None,
+    config: ConfigFile = None,
+    exit_at_end: Annotated[bool, Parameter(negative=())] = False,
+    fresh: Annotated[bool, Parameter(negative=())] = False,
+    governor: bool = True,
+    allow_remote: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Run databases, orchestrator and, with --paper, simulated neighbours until Ctrl-C.
+
+    Postgres and NATS are started here unless DB_HOST, DB_PORT and NATS_URL name others.
+
+    Parameters
+    ----------
+    paper
+        Play recorded prices to a simulated market and let the agent trade on them.
+    data
+        CSV files of minute bars and quotes, or folders of them; four SPY sessions without it.
+    host
+        Where the API listens, 127.0.0.1 without it.
+    port
+        Its port, 3005 without it; 0 takes a free one and keeps it.
+    state_dir
+        Where everything is kept; a second start goes on there.
+    speed
+        How many times real time, at most.
+    strategies
+        A YAML or JSON file of strategies; without it one of each kind over the recorded symbols.
+    config
+        The YAML file; without it defaults and environment.
+    exit_at_end
+        End after the last bar: 0 if no cycle failed and no invariant broke, else 1.
+    fresh
+        Put the former replay of this state directory aside and begin anew.
+    governor
+        Hold time until the agent has finished its cycle of the minute, a second at most.
+    allow_remote
+        Listen on an address that other machines reach. The API knows no authentication.
+    """
+    options = UpOptions(
+        state_dir=(state_dir or default_state_dir()).resolve(),
+        paper=paper,
+        data=tuple(data or ()),
+        speed=speed,
+        governor=governor,
+        strategies=strategies,
+        config=config,
+        host=host,
+        port=port,
+        allow_remote=allow_remote,
+        exit_at_end=exit_at_end,
+        fresh=fresh,
+    )
+    with Display(Console(highlight=False)) as display:
+        good = run_until_signalled(
+            lambda stop: run_everything(options, process_environment(), display, stop)
+        )
+    return ExitCode.OK if good else ExitCode.FAILED

@@ -1,0 +1,200 @@
+"""Readers and outbox over the store of `testing.journal`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.cycle import Cycle, CycleStatus
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.ids import AgentId, CycleId, derived
+from tradesaga.domain.orders import Fill, Order, Reservation, ReservationState, Side, Trade
+from tradesaga.domain.performance import performance
+from tradesaga.domain.saga import ENDS, Saga
+from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.trade_messages import TradeState
+from tradesaga.ports.records import (
+    CycleRecord,
+    Invariant,
+    OutboxRow,
+    PositionSums,
+    StrategyRecord,
+)
+from tradesaga.testing.journal import MemoryStore
+
+_to_wire = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+
+
+class MemoryRecords:
+    """Implements `ports.records.Records`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def agent(self, agent_id: AgentId) -> Agent | None:
+        """The agent as last committed."""
+        found = self._store.of(Agent, agent_id)
+        return found[0] if found else None
+
+    async def counts(self, agent_id: AgentId) -> AgentCounts:
+        """Its counters."""
+        return self._store.counts.get(agent_id, AgentCounts())
+
+    async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:
+        """Every trade that has not ended, oldest first."""
+        trades = [t for t in self._trades(agent_id) if t.saga.status not in ENDS]
+        return sorted(trades, key=lambda trade: (trade.saga.created_at, trade.saga.id))
+
+    async def trade_of(
+        self, agent_id: AgentId, *, venue_order_id: str | None, client_order_id: str | None
+    ) -> TradeState | None:
+        """The trade whose order has that id."""
+        trades = list(self._trades(agent_id))
+        for trade in trades:
+            if client_order_id is not None and trade.order.client_order_id == client_order_id:
+                return trade
+        for trade in trades:
+            if venue_order_id is not None and trade.order.venue_order_id == venue_order_id:
+                return trade
+        return None
+
+    async def unfinished_cycles(self, agent_id: AgentId) -> Sequence[Cycle]:
+        """Cycles that are still `started`."""
+        cycles = self._store.of(Cycle, agent_id)
+        return [cycle for cycle in cycles if cycle.status is CycleStatus.STARTED]
+
+    async def strategies(self, agent_id: AgentId) -> Sequence[StrategyRecord]:
+        """All strategies by name."""
+        trades = defaultdict[object, list[Trade]](list)
+        for trade in sorted(self._store.of(Trade, agent_id), key=lambda t: (t.executed_at, t.id)):
+            trades[trade.strategy_id].append(trade)
+        found = sorted(self._store.of(Strategy, agent_id), key=lambda s: (s.name, s.id))
+        return [StrategyRecord(strategy=s, performance=performance(trades[s.id])) for s in found]
+
+    async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:
+        """All symbols ever traded."""
+        positions = self._store.positions
+        return [positions[key] for key in sorted(positions) if key[0] == agent_id]
+
+    async def cycles(
+        self, agent_id: AgentId, *, limit: int, status: CycleStatus | None = None
+    ) -> Sequence[Cycle]:
+        """The latest cycles, latest first."""
+        assert 1 <= limit <= 1000, limit
+        found = [c for c in self._store.of(Cycle, agent_id) if status in (None, c.status)]
+        return sorted(found, key=lambda c: (c.started_at, c.id), reverse=True)[:limit]
+
+    async def cycle(self, agent_id: AgentId, cycle_id: CycleId) -> CycleRecord | None:
+        """One cycle, whole."""
+        found = [c for c in self._store.of(Cycle, agent_id) if c.id == cycle_id]
+        if not found:
+            return None
+
+        def of_cycle(cls: type[Any]) -> list[Any]:
+            rows = [row for row in self._store.of(cls, agent_id) if row.cycle_id == cycle_id]
+            return sorted(rows, key=lambda row: (row.created_at, row.id))
+
+        logs = self._store.logs
+        return CycleRecord(
+            cycle=found[0],
+            decisions=of_cycle(Decision),
+            orders=of_cycle(Order),
+            logs=[log for owner, log in logs if (owner, log.cycle_id) == (agent_id, cycle_id)],
+        )
+
+    async def was_received(self, agent_id: AgentId, event_id: str) -> bool:
+        """Whether the inbox has the event."""
+        return ("inbox", agent_id, event_id) in self._store.unique
+
+    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[datetime]:
+        """When orders were created since then, ascending."""
+        orders = self._store.of(Order, agent_id)
+        return sorted(order.created_at for order in orders if order.created_at >= since)
+
+    async def invariants(self, agent_id: AgentId) -> Sequence[Invariant]:
+        """The money invariants: positions, order sums, trades, reservations."""
+        checks: Mapping[str, Sequence[object]] = {
+            "I4_positions": self._wrong_positions(agent_id),
+            "I5_order_sums": self._wrong_orders(agent_id),
+            "I6_reservations": [
+                trade.saga.id
+                for trade in self._trades(agent_id)
+                if (trade.reservation.state is ReservationState.OPEN) == (trade.saga.status in ENDS)
+            ],
+        }
+        return [
+            Invariant(
+                name=name,
+                description=name,
+                violations=len(broken),
+                sample=[{"id": what} for what in broken[:5]],
+            )
+            for name, broken in checks.items()
+        ]
+
+    def _trades(self, agent_id: AgentId) -> Iterator[TradeState]:
+        orders = {order.saga_id: order for order in self._store.of(Order, agent_id)}
+        reserved = {held.saga_id: held for held in self._store.of(Reservation, agent_id)}
+        for saga in self._store.of(Saga, agent_id):
+            if saga.id in orders and saga.id in reserved:
+                yield TradeState(saga=saga, order=orders[saga.id], reservation=reserved[saga.id])
+
+    def _wrong_positions(self, agent_id: AgentId) -> list[str]:
+        sums = defaultdict[str, Decimal](Decimal)
+        for fill in self._store.of(Fill, agent_id):
+            sums[fill.symbol] += fill.quantity if fill.side is Side.BUY else -fill.quantity
+        for (owner, symbol), position in self._store.positions.items():
+            if owner == agent_id:
+                sums[symbol] -= position.quantity
+        return [symbol for symbol, difference in sums.items() if difference]
+
+    def _wrong_orders(self, agent_id: AgentId) -> list[object]:
+        sums = defaultdict[object, Decimal](Decimal)
+        for fill in self._store.of(Fill, agent_id):
+            sums[fill.order_id] += fill.quantity
+        orders = self._store.of(Order, agent_id)
+        return [order.id for order in orders if order.filled_quantity != sums[order.id]]
+
+
+class MemoryOutbox:
+    """Implements `ports.records.Outbox`."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def pending(self, agent_id: AgentId, *, limit: int) -> Sequence[OutboxRow]:
+        """The next rows after the published ones."""
+        return self._waiting(agent_id)[:limit]
+
+    async def mark_published(
+        self, agent_id: AgentId, *, sequence: int, stream_sequence: int, at: datetime
+    ) -> None:
+        """All rows up to `sequence` are out; never goes back."""
+        known = self._store.published.get(agent_id, 0)
+        self._store.published[agent_id] = max(known, sequence)
+
+    async def backlog(self, agent_id: AgentId) -> int:
+        """How many rows wait."""
+        return len(self._waiting(agent_id))
+
+    def _waiting(self, agent_id: AgentId) -> list[OutboxRow]:
+        known = self._store.published.get(agent_id, 0)
+        return [
+            OutboxRow(
+                sequence=line.seq,
+                event_id=str(derived(agent_id, "event", line.seq)),
+                type=line.entry.event.type,
+                payload=_to_wire(line.entry.event.payload),
+                correlation_id=line.entry.event.correlation_id,
+                causation_id=line.entry.event.causation_id,
+                at=line.at,
+            )
+            for line in self._store.log_of(agent_id)
+            if line.entry.event is not None and line.seq > known
+        ]

@@ -1,0 +1,124 @@
+"""The metrics as a scraper reads them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tradesaga.adapters.prometheus import LABEL_VALUES_MAX, PrometheusMetrics
+from tradesaga.domain.errors import Unavailable
+
+SPECIFIED = {
+    "orchestrator_cycles_total": "counter",
+    "orchestrator_cycle_duration_ms": "histogram",
+    "orchestrator_decisions_total": "counter",
+    "orchestrator_orders_total": "counter",
+    "orchestrator_errors_total": "counter",
+    "orchestrator_agent_uptime": "gauge",
+    "orchestrator_strategies_active": "gauge",
+}
+OURS = {
+    "orchestrator_cycles_skipped_total": "counter",
+    "orchestrator_cycle_duration_seconds": "histogram",
+    "orchestrator_last_cycle_timestamp_seconds": "gauge",
+    "orchestrator_build_info": "gauge",
+}
+NOW = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def metrics() -> PrometheusMetrics:
+    return PrometheusMetrics(version="1.2.3", now=lambda: NOW)
+
+
+def value(metrics: PrometheusMetrics, name: str, **labels: str) -> float | None:
+    """One sample; None when there is no such series."""
+    body, _ = metrics.text()
+    for family in text_string_to_metric_families(body.decode()):
+        for sample in family.samples:
+            if sample.name == name and sample.labels == labels:
+                return sample.value
+    return None
+
+
+def test_names_and_types_are_the_specifications(metrics: PrometheusMetrics) -> None:
+    body, media_type = metrics.text()
+    assert media_type == "text/plain; version=0.0.4; charset=utf-8"
+    types = [line.split()[2:] for line in body.decode().splitlines() if line.startswith("# TYPE")]
+    assert {name: kind for name, kind in types} == SPECIFIED | OURS  # noqa: C416  # checks pairs
+
+
+def test_a_cycle_is_counted_by_type_and_status(metrics: PrometheusMetrics) -> None:
+    metrics.cycle_ended("analysis", "completed", timedelta(milliseconds=40))
+    metrics.cycle_ended("analysis", "failed", timedelta(seconds=300))
+    labels = {"type": "analysis", "status": "completed"}
+    assert value(metrics, "orchestrator_cycles_total", **labels) == 1
+    durations = "orchestrator_cycle_duration_ms"
+    assert value(metrics, f"{durations}_bucket", type="analysis", le="25.0") == 0
+    assert value(metrics, f"{durations}_bucket", type="analysis", le="50.0") == 1
+    assert value(metrics, f"{durations}_bucket", type="analysis", le="120000.0") == 1
+    assert value(metrics, f"{durations}_bucket", type="analysis", le="+Inf") == 2
+    assert value(metrics, f"{durations}_sum", type="analysis") == 300040
+    assert value(metrics, "orchestrator_cycle_duration_seconds_sum", type="analysis") == 300.04
+    last = value(metrics, "orchestrator_last_cycle_timestamp_seconds", type="analysis")
+    assert last == NOW.timestamp()
+
+
+def test_known_series_are_there_before_the_first_event(metrics: PrometheusMetrics) -> None:
+    expected = [
+        ("orchestrator_cycles_total", {"type": "rebalance", "status": "cancelled"}),
+        ("orchestrator_decisions_total", {"action": "hold", "verdict": "held"}),
+        ("orchestrator_decisions_total", {"action": "buy", "verdict": "denied"}),
+        ("orchestrator_orders_total", {"status": "not_placed"}),
+        ("orchestrator_cycle_duration_ms_count", {"type": "heartbeat"}),
+    ]
+    for name, labels in expected:
+        assert value(metrics, name, **labels) == 0, name
+    assert value(metrics, "orchestrator_cycles_total", type="analysis", status="started") is None
+
+
+def test_the_other_counters(metrics: PrometheusMetrics) -> None:
+    metrics.decision_made("buy", "allowed")
+    metrics.order_ended("filled")
+    metrics.error_occurred("unavailable")
+    metrics.cycle_skipped("analysis", "overlap")
+    assert value(metrics, "orchestrator_decisions_total", action="buy", verdict="allowed") == 1
+    assert value(metrics, "orchestrator_orders_total", status="filled") == 1
+    assert value(metrics, "orchestrator_errors_total", type="unavailable") == 1
+    labels = {"type": "analysis", "reason": "overlap"}
+    assert value(metrics, "orchestrator_cycles_skipped_total", **labels) == 1
+    assert value(metrics, "orchestrator_build_info", version="1.2.3") == 1
+
+
+def test_gauges_hold_what_was_set(metrics: PrometheusMetrics) -> None:
+    metrics.agent_up(timedelta(milliseconds=1500))
+    metrics.strategies_active(3)
+    assert value(metrics, "orchestrator_agent_uptime") == 1.5
+    assert value(metrics, "orchestrator_strategies_active") == 3
+
+
+def test_gauges_can_be_read_at_scrape_time(metrics: PrometheusMetrics) -> None:
+    uptime = timedelta(seconds=1)
+    metrics.read_at_scrape(uptime=lambda: uptime, strategies_active=lambda: 2)
+    assert value(metrics, "orchestrator_agent_uptime") == 1
+    uptime = timedelta(seconds=60)
+    assert value(metrics, "orchestrator_agent_uptime") == 60
+    assert value(metrics, "orchestrator_strategies_active") == 2
+
+
+def test_labels_that_are_ids_by_mistake_stay_bounded(metrics: PrometheusMetrics) -> None:
+    for number in range(LABEL_VALUES_MAX + 5):
+        metrics.error_occurred(f"error-{number}")
+        metrics.cycle_ended("analysis", f"status-{number}", timedelta(seconds=1))
+    assert value(metrics, "orchestrator_errors_total", type="other") == 5
+    # The bound is on pairs: the first 50 are known, the type of the others is lost as well.
+    assert value(metrics, "orchestrator_cycles_total", type="other", status="other") == 5
+    assert value(metrics, "orchestrator_cycle_duration_ms_count", type="other") == 5
+
+
+def test_two_registries_do_not_meet() -> None:
+    one, two = (PrometheusMetrics(version="1", now=lambda: NOW) for _ in range(2))
+    one.error_occurred(Unavailable.__name__)
+    assert value(two, "orchestrator_errors_total", type="Unavailable") is None
