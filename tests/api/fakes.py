@@ -287,6 +287,7 @@ class Api:
 
     def fresh(self) -> Api:
         """The same application, its fakes as at the beginning; building one takes a while."""
+        vars(self.operations).clear()
         self.operations.__init__()  # type: ignore[misc]  # all its state is made there
         self.metrics.errors.clear()
         self.client = httpx2.AsyncClient(

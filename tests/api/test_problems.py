@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
+from urllib.parse import unquote
 
 import pytest
 import structlog
@@ -30,7 +31,7 @@ def is_problem(response: Any, status: int, code: str) -> dict[str, Any]:
     assert problem["status"] == status
     assert problem["code"] == code
     assert problem["type"] == f"/problems/{code}"
-    assert problem["instance"] == response.request.url.path
+    assert problem["instance"] == response.request.url.raw_path.decode().partition("?")[0]
     assert all(problem[name] for name in REQUIRED)
     return problem
 
@@ -157,10 +158,32 @@ async def test_a_body_that_is_too_large(api: Api, chunked: bool) -> None:
     assert api.operations.calls == []
 
 
-@pytest.mark.parametrize("path", ["/", "/nothing", "/api/v1", "/api/v1/nothing", "/api/v2/cycles"])
+async def test_a_client_that_goes_away_in_the_middle_is_no_defect(api: Api) -> None:
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": "/api/v1/agent/stop", "raw_path": b"/api/v1/agent/stop", "root_path": "",
+        "query_string": b"", "client": ("127.0.0.1", 4000), "server": ("127.0.0.1", 3005),
+        "headers": [(b"host", b"localhost"), (b"content-length", b"9")],
+    }  # fmt: skip
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await cast("Any", api.app)(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert b"malformed-body" in sent[1]["body"]
+    assert api.metrics.errors == []
+    assert api.operations.calls == []
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/api/v1", "/api/v1/nothing", "/a%20b"])
 async def test_an_unknown_path(api: Api, path: str) -> None:
     problem = is_problem(await api.client.get(path), 404, "no-such-path")
-    assert path in problem["detail"]
+    assert unquote(path) in problem["detail"]
 
 
 async def test_a_method_that_the_path_does_not_know(api: Api) -> None:

@@ -62,19 +62,22 @@ async def test_it_opens_itself_when_told_in_so_many_words(api: Api) -> None:
     assert addresses[0].startswith("http://0.0.0.0:")
 
 
-async def test_a_connection_that_stays_open_does_not_keep_it(api: Api) -> None:
-    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
-        stop = asyncio.Event()
-        address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        serving = group.create_task(
-            serve(api.app, "127.0.0.1", 0, ready=address.set_result, stop=stop)
-        )
-        port = int((await address).rpartition(":")[2])
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"POST /api/v1/agent/stop HTTP/1.1\r\nHost: localhost\r\n")  # and no more
-        await writer.drain()
-        stop.set()
-        await serving
+async def test_a_request_that_never_ends_does_not_keep_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+
+    async def endless() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(api.operations, "status", endless)
+    async with asyncio.timeout(5):
+        async with served(api.app) as address:
+            port = int(address.rpartition(":")[2])
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /api/v1/agent/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await asked.wait()
         writer.close()
 
 

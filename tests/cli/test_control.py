@@ -3,66 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
 import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import structlog
 from litestar import Litestar, get
 
-from tests.api.fakes import AGENT, CYCLE, CYCLE_ID, LATER, RUNNING_CYCLE, RUNNING_CYCLE_ID, Api
+from tests.api.fakes import AGENT, CYCLE_ID, LATER, RUNNING_CYCLE_ID, Api
 from tests.api.serving import served
+from tests.cli.conftest import Terminal
 from tradesaga.cli import run
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.domain.agent import AgentStatus, Mode
-from tradesaga.domain.cycle import Cycle, CycleStatus
+from tradesaga.domain.cycle import CycleStatus
 from tradesaga.domain.errors import Invalid, Unavailable
-
-
-@pytest.fixture(scope="module")
-def built() -> Api:
-    return Api()
-
-
-@pytest.fixture
-async def api(built: Api) -> AsyncIterator[Api]:
-    fresh = built.fresh()
-    async with fresh.client:
-        yield fresh
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-
-class Terminal:
-    """Runs commands in a thread: each has an event loop of its own, the server has ours."""
-
-    def __init__(self, capture: pytest.CaptureFixture[str]) -> None:
-        self._capture = capture
-
-    async def types(self, *tokens: str, url: str) -> Said:
-        self._capture.readouterr()
-        code = await asyncio.to_thread(run, [*tokens, "--url", url])
-        out, err = self._capture.readouterr()
-        return Said(code, out, err)
-
-
-@pytest.fixture
-def terminal(capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(capsys)
 
 
 async def test_status_as_text(api: Api, terminal: Terminal) -> None:
@@ -199,8 +156,9 @@ async def test_errors_of_the_server(
     api: Api, terminal: Terminal, error: Exception, code: ExitCode, told: str
 ) -> None:
     api.operations.error = error
-    async with served(api.app) as url:
-        said = await terminal.types("start", url=url)
+    with structlog.testing.capture_logs():
+        async with served(api.app) as url:
+            said = await terminal.types("start", url=url)
     assert (said.code, said.out) == (code, "")
     assert told in said.err
     assert "secret" not in said.err
@@ -252,7 +210,9 @@ async def test_somebody_else(terminal: Terminal) -> None:
     assert "is not Tradesaga" in said.err
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:3005", "nats://127.0.0.1", "http://", "http://[::1"])
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:3005", "nats://127.0.0.1", "http://", "http://[::1", "http://a:b"]
+)
 async def test_an_address_that_is_none(terminal: Terminal, url: str) -> None:
     said = await terminal.types("status", url=url)
     assert (said.code, said.out) == (ExitCode.USAGE, "")
@@ -289,111 +249,6 @@ async def test_the_address_can_come_from_the_environment(
         code = await asyncio.to_thread(run, ["status"])
     assert code == ExitCode.OK
     assert "running" in capsys.readouterr().out
-
-
-@asynccontextmanager
-async def changing(api: Api, *after: Sequence[Cycle]) -> AsyncIterator[str]:
-    """A server whose list of cycles changes each time it has been asked for."""
-    views = iter(after)
-    asked = api.operations._asked
-
-    def ask(name: str, **arguments: object) -> None:
-        asked(name, **arguments)
-        api.operations.listed = next(views, api.operations.listed)
-
-    api.operations._asked = ask  # type: ignore[method-assign]  # a fake of a fake
-    try:
-        async with served(api.app) as url:
-            yield url
-    finally:
-        del api.operations._asked
-
-
-async def test_watching_one_cycle_until_it_completes(api: Api, terminal: Terminal) -> None:
-    tokens = ["cycles", "watch", str(CYCLE_ID), "--interval", "0.01", "-o", "json"]
-    running = replace(CYCLE, status=CycleStatus.STARTED, completed_at=None)
-    async with changing(api, [running], [running], [CYCLE]) as url:
-        said = await terminal.types(*tokens, url=url)
-    assert said.code == ExitCode.OK
-    [line] = said.out.splitlines()
-    assert json.loads(line)["status"] == "completed"
-
-
-async def test_watching_one_cycle_that_fails(api: Api, terminal: Terminal) -> None:
-    api.operations.listed = [replace(CYCLE, status=CycleStatus.FAILED)]
-    async with served(api.app) as url:
-        said = await terminal.types("cycles", "watch", str(CYCLE_ID), url=url)
-    assert said.code == ExitCode.FAILED
-    assert "failed" in said.out
-
-
-async def test_watching_gives_up_in_time(api: Api, terminal: Terminal) -> None:
-    tokens = ["cycles", "watch", str(RUNNING_CYCLE_ID), "--timeout", "0.2", "--interval", "0.05"]
-    async with served(api.app) as url:
-        said = await terminal.types(*tokens, url=url)
-    assert (said.code, said.out) == (ExitCode.TIMED_OUT, "")
-    assert "gave up after 0.2 seconds" in said.err
-
-
-async def test_watching_prints_each_cycle_once_as_it_ends(api: Api, terminal: Terminal) -> None:
-    ended = replace(RUNNING_CYCLE, status=CycleStatus.CANCELLED, completed_at=LATER)
-    tokens = ["cycles", "watch", "--timeout", "1", "--interval", "0.01", "-o", "json"]
-    async with changing(api, [RUNNING_CYCLE, CYCLE], [ended, CYCLE]) as url:
-        said = await terminal.types(*tokens, url=url)
-    assert said.code == ExitCode.TIMED_OUT
-    lines = [json.loads(line) for line in said.out.splitlines()]
-    assert [(line["id"], line["status"]) for line in lines] == [
-        (str(CYCLE_ID), "completed"),
-        (str(RUNNING_CYCLE_ID), "cancelled"),
-    ]
-
-
-async def test_watching_an_unknown_cycle(api: Api, terminal: Terminal) -> None:
-    api.operations.listed = []
-    async with served(api.app) as url:
-        said = await terminal.types("cycles", "watch", str(CYCLE_ID), url=url)
-    assert said.code == ExitCode.NOT_FOUND
-
-
-async def test_watching_outlives_a_restart_of_the_server(api: Api, terminal: Terminal) -> None:
-    tokens = ["cycles", "watch", str(CYCLE_ID), "--interval", "0.01", "--timeout", "10"]
-    running = replace(CYCLE, status=CycleStatus.STARTED, completed_at=None)
-    api.operations.listed = [running]
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    original = api.operations._asked
-    api.operations._asked = lambda name, **rest: (  # type: ignore[method-assign,assignment]  # fake
-        original(name, **rest),
-        loop.call_soon(asked.set),
-    )
-    async with asyncio.TaskGroup() as group:
-        async with served(api.app) as url:
-            watching = group.create_task(terminal.types(*tokens, url=url))
-            await asked.wait()
-            api.operations.error = Unavailable("the database is away")
-            asked.clear()
-            await asked.wait()
-            api.operations.error = None
-            api.operations.listed = [CYCLE]
-            said = await watching
-    del api.operations._asked
-    assert said.code == ExitCode.OK
-    assert "the database is away" in said.err
-
-
-async def test_ctrl_c_ends_watching_with_130(api: Api) -> None:
-    command = [sys.executable, "-m", "tradesaga", "cycles", "watch", "--interval", "0.05"]
-    async with served(api.app) as url:
-        process = await asyncio.create_subprocess_exec(
-            *command, "--url", url,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "NO_COLOR": "1"},
-        )  # fmt: skip
-        assert process.stdout is not None
-        await process.stdout.readline()  # the header: it has asked once
-        process.send_signal(signal.SIGINT)
-        _, err = await process.communicate()
-    assert process.returncode == ExitCode.INTERRUPTED
-    assert b"Traceback" not in err
 
 
 def _defaults(client: object) -> dict[str, object]:

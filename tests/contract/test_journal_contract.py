@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Protocol
+from typing import Any
 
 import pytest
 
@@ -17,8 +17,8 @@ from tradesaga.domain.agent import AgentCounts, AgentStatus
 from tradesaga.domain.cycle import CycleError, CycleStatus
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
 from tradesaga.domain.events import Event
-from tradesaga.domain.ids import AgentId, DecisionId, OrderId, SagaId, derived
-from tradesaga.domain.orders import OrderStatus
+from tradesaga.domain.ids import AgentId, DecisionId, FillId, OrderId, SagaId, TradeId, derived
+from tradesaga.domain.orders import OrderStatus, Side
 from tradesaga.domain.strategies import Performance
 from tradesaga.ports.journal import (
     Add,
@@ -36,60 +36,49 @@ from tradesaga.testing.journal import MemoryJournal
 from tradesaga.testing.records import MemoryOutbox, MemoryRecords
 
 
-class Backend(Protocol):
+@dataclass(frozen=True, slots=True)
+class Backend:
     """A journal whose agent AGENT is open under epoch 1 and has one log entry: its own row."""
 
     journal: Journal
     records: Records
     outbox: Outbox
-
-    async def open(self, agent_id: AgentId, epoch: int) -> int: ...
-
-    async def raise_epoch(self, agent_id: AgentId, epoch: int) -> int: ...
-
-    async def close(self) -> None: ...
-
-
-@dataclass
-class _Memory:
-    journal: MemoryJournal
-    records: Records
-    outbox: Outbox
-
-    async def open(self, agent_id: AgentId, epoch: int) -> int:
-        return await self.journal.open(agent_id, epoch)
-
-    async def raise_epoch(self, agent_id: AgentId, epoch: int) -> int:
-        self.journal.store.epochs[agent_id] = epoch + 1
-        return epoch + 1
-
-    async def close(self) -> None:
-        await self.journal.close()
+    open: Callable[[AgentId, int], Awaitable[int]]
+    raise_epoch: Callable[[], Awaitable[int]]
+    close: Callable[[], Awaitable[None]]
 
 
 @pytest.fixture(params=["memory", "postgres"])
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     if request.param == "memory":
-        journal = MemoryJournal()
-        await journal.open(AGENT, 1)
-        await journal.commit(change(Insert(values.agent())))
-        yield _Memory(journal, MemoryRecords(journal.store), MemoryOutbox(journal.store))
+        yield await _in_memory()
         return
     async with running(request.getfixturevalue("database_dsn")) as parts:
 
-        class _Postgres:
-            journal, records, outbox = parts.journal, parts.records, parts.outbox
+        async def raise_epoch() -> int:
+            return (await parts.lease.raise_epoch(AGENT, 1)).epoch
 
-            async def open(self, agent_id: AgentId, epoch: int) -> int:
-                return await parts.journal.open(agent_id, epoch)
+        yield Backend(
+            parts.journal,
+            parts.records,
+            parts.outbox,
+            parts.journal.open,
+            raise_epoch,
+            lambda: parts.journal.close(5 * SECOND),
+        )
 
-            async def raise_epoch(self, agent_id: AgentId, epoch: int) -> int:
-                return (await parts.lease.raise_epoch(agent_id, epoch)).epoch
 
-            async def close(self) -> None:
-                await parts.journal.close(5 * SECOND)
+async def _in_memory() -> Backend:
+    journal = MemoryJournal()
+    await journal.open(AGENT, 1)
+    await journal.commit(change(Insert(values.agent())))
 
-        yield _Postgres()
+    async def raise_epoch() -> int:
+        journal.store.epochs[AGENT] += 1
+        return journal.store.epochs[AGENT]
+
+    records, outbox = MemoryRecords(journal.store), MemoryOutbox(journal.store)
+    return Backend(journal, records, outbox, journal.open, raise_epoch, journal.close)
 
 
 @pytest.fixture(autouse=True)
@@ -242,7 +231,7 @@ async def test_unique_keys_are_kept(backend: Backend) -> None:
             Insert(record),
         )
     )
-    other = derived("another id")
+    other: Any = derived("another id")
     for again in (
         values.agent(),
         values.strategy(),
@@ -300,7 +289,7 @@ async def test_sums_commute(backend: Backend) -> None:
 
 
 async def test_a_stale_epoch_is_fenced(backend: Backend) -> None:
-    epoch = await backend.raise_epoch(AGENT, 1)
+    epoch = await backend.raise_epoch()
     with pytest.raises(Fenced):
         await backend.journal.commit(change(Insert(values.strategy())))
     assert await backend.records.strategies(AGENT) == []
@@ -430,9 +419,9 @@ async def test_strategies_have_the_figures_of_their_trades(backend: Backend) -> 
     bought = values.trade_record(trade, values.fill(trade))  # 10 at 366.01, fee 0.35
     sold = replace(
         bought,
-        id=type(bought.id)(derived("sold")),
-        fill_id=type(bought.fill_id)(derived("sold fill")),
-        side=type(bought.side).SELL,
+        id=TradeId(derived("sold")),
+        fill_id=FillId(derived("sold fill")),
+        side=Side.SELL,
         price=Decimal("370.00"),
         executed_at=bought.executed_at + SECOND,
     )

@@ -1,4 +1,4 @@
-"""Every sequence of moves up to a depth, against every law; and mutants that the laws must catch."""
+"""Every sequence of moves up to a depth against every law, and mutants that the laws must catch."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from typing_extensions import override
 
 from tests.domain.trade_laws import Exploration
 from tests.domain.trades import FORGETFUL, POLICY
@@ -40,6 +41,7 @@ class TradeLife(RuleBasedStateMachine):
         ended = self.world.state.saga.status in ENDS
         assert ended == (self.world.state.reservation.closed_at is not None)
 
+    @override
     def teardown(self) -> None:
         if hasattr(self, "world"):
             self.laws.must_settle(self.world, self.trail)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 import structlog
 from litestar import Request, Response
@@ -216,7 +217,7 @@ def document(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Prob
         title=refusal.kind.title,
         status=refusal.kind.status,
         detail=refusal.detail,
-        instance=request.url.path,
+        instance=quote(request.url.path),
         code=refusal.kind.code,
         hint=refusal.kind.hint,
         trace_id=request.scope["state"]["trace_id"],

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from litestar import Request
+from litestar.exceptions import InternalServerException
 from litestar.openapi.spec import Operation
 from litestar.params import QueryParameter
 from msgspec import Meta, Struct
@@ -106,6 +107,18 @@ class OptionalBody(Operation):
 
 class StrictRequest(Request[Any, Any, Any]):
     """A request that reads its body into the type of the handler's `data`, strictly."""
+
+    @override
+    async def body(self) -> bytes:
+        """All bytes of the body.
+
+        Raises:
+            Refusal: the client went away before the end; that is no failure of ours.
+        """
+        try:
+            return await super().body()
+        except InternalServerException as error:
+            raise Refusal(MALFORMED, "the body ended before its length") from error
 
     @override
     async def json(self) -> Any:

@@ -16,7 +16,7 @@ import uvicorn
 from litestar import Litestar
 from typing_extensions import override
 
-from tradesaga.api.gate import is_loopback
+from tradesaga.api.loopback import is_loopback
 from tradesaga.domain.errors import Invalid, Unavailable
 
 GRACE_SECONDS: Final = 1

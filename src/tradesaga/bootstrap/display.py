@@ -7,6 +7,7 @@ simulated day: a log of a day stays a page.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -133,11 +134,12 @@ def _line_of(cycle: FinishedCycle, *, styled: bool) -> Text:
         return name if styled else ""
 
     local = cycle.scheduled_at.astimezone(NEW_YORK)
-    line = Text(f"{local:%H:%M} NY", style=style("bold"))
+    line = Text()
+    line.append(f"{local:%H:%M} NY", style=style("bold"))
     line.append(f"  {cycle.scheduled_at.astimezone(UTC):%Y-%m-%d %H:%M}Z", style=style("dim"))
     wish = cycle.acting or ("hold" if cycle.decisions_generated else "none")
-    line.append(f"  {cycle.decisions_generated} decisions: {wish:<12}")
-    line.append(f"  orders {cycle.orders_filled}/{cycle.orders_submitted}")
+    line.append(f"  decisions {cycle.decisions_generated}: {wish:<11}")
+    line.append(f"  filled {cycle.orders_filled}/{cycle.orders_submitted}")
     line.append(f"  {cycle.positions or 'flat':<8}", style=style("cyan"))
     if cycle.profit is not None:
         line.append(f"  {money(cycle.profit)}", style=style(_color(cycle.profit)))
@@ -146,8 +148,15 @@ def _line_of(cycle: FinishedCycle, *, styled: bool) -> Text:
     if cycle.status != "completed":
         line.append(f"  {cycle.status}", style=style("bold red"))
     if cycle.errors:
-        line.append(f"  {'; '.join(cycle.errors)}", style=style("red"))
+        line.append(f"  {_counted(cycle.errors)}", style=style("red"))
     return line
+
+
+def _counted(errors: Sequence[str]) -> str:
+    """Each text once, with how often it came."""
+    return "; ".join(
+        text if number == 1 else f"{number} x {text}" for text, number in Counter(errors).items()
+    )
 
 
 def money(amount: Decimal) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from tradesaga.adapters.postgres.reading import ReaderPool
-from tradesaga.api.gate import is_loopback
+from tradesaga.api.loopback import is_loopback
 from tradesaga.bootstrap import children, databases
 from tradesaga.bootstrap.children import Api, Replay
 from tradesaga.bootstrap.databases import OtherNats, OtherPostgres, OwnNats, OwnPostgres, Plan
@@ -34,7 +34,7 @@ from tradesaga.bootstrap.playing import (
 from tradesaga.domain.errors import Invalid, Rejected
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market_clock import EPOCH
-from tradesaga.embedded.processes import Fence
+from tradesaga.embedded.fence import Fence
 from tradesaga.embedded.state import Ports, make_state_dir
 from tradesaga.embedded.supervisor import Event, EventKind, Service, Supervisor
 from tradesaga.paper import recordings, strategies

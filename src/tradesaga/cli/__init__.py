@@ -1,7 +1,7 @@
 """The command `tradesaga`: which commands there are, and how they end.
 
 Commands are registered by name and imported when they run, so that `--help` and those that only
-ask a running orchestrator start fast. Each returns its exit code; `exit_codes` tells what it raises.
+ask a running orchestrator start fast. Each returns its exit code, `exit_codes` tells of errors.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cyclopts import App, CycloptsError
 from tradesaga import __version__
 from tradesaga.cli.exit_codes import TRACEBACK_VARIABLE, ExitCode, told
 
-_COMMANDS: Final = {
+COMMANDS: Final = {
     "up": ("up:up", "Run everything here: databases, the orchestrator, simulated neighbours."),
     "serve": ("serve:serve", "Run the orchestrator and its API."),
     "paper": ("paper:paper", "Run the neighbour services, simulated on recorded prices."),
@@ -37,7 +37,7 @@ def _application() -> App:
         "orders.",
         version=__version__,
     )
-    for name, (target, text) in _COMMANDS.items():
+    for name, (target, text) in COMMANDS.items():
         app.command(f"tradesaga.cli.{target}", name=name, help=text)
     return app
 

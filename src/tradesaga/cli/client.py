@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
@@ -81,6 +82,7 @@ async def call(
     Raises:
         CallFailed: no connection, no answer within `time_max` seconds, or a problem.
     """
+    _must_be_address(server.url)
     body = {name: value for name, value in (fields or {}).items() if value is not None}
     content = msgspec.json.encode(body) if method == "POST" else None
     headers = {"Content-Type": "application/json"} if content else {}
@@ -97,10 +99,6 @@ async def call(
                 content=content,
                 headers=headers,
             )
-    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
-        raise CallFailed(
-            ExitCode.USAGE, f"{server.url} is no address", "Give --url http://HOST:PORT."
-        ) from error
     except httpx2.ConnectError as error:
         raise CallFailed(
             ExitCode.UNREACHABLE,
@@ -119,6 +117,16 @@ async def call(
 def decoded(body: bytes) -> Any:
     """`body` with fractions as Decimal."""
     return _DECODER.decode(body)
+
+
+def _must_be_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        is_address = False
+    if not is_address:
+        raise CallFailed(ExitCode.USAGE, f"{url} is no address", "Give --url http://HOST:PORT.")
 
 
 def _usable(server: Server, response: httpx2.Response) -> bytes:

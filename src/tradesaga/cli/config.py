@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.cli.flags import ConfigFile, Output
 from tradesaga.config import as_json, load, process_environment, render
-
-ConfigFile = Annotated[
-    Path | None, Parameter(name=["--config", "-c"], env_var="TRADESAGA_CONFIG", show_env_var=True)
-]
-"""The YAML file that several commands take."""
-Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
 
 settings: Final = App(name="config", help="Show or check the configuration.")
 

@@ -9,8 +9,8 @@ from typing import Final
 from cyclopts import App
 
 from tradesaga.bootstrap.schema import bring_up_to_date, schema_status
-from tradesaga.cli.config import ConfigFile, Output
 from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.cli.flags import ConfigFile, Output
 from tradesaga.config import load, process_environment
 
 migrate: Final = App(

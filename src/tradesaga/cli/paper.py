@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import uvloop
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.cli.flags import Data, Port, Speed
 from tradesaga.cli.signals import run_until_signalled
 from tradesaga.config import process_environment
 from tradesaga.embedded.state import default_state_dir
@@ -17,11 +18,6 @@ from tradesaga.paper.process import run_paper
 from tradesaga.paper.recordings import DEFAULT_DATA
 from tradesaga.paper.settings import Endpoints, PaperSettings
 from tradesaga.paper.venue import VenueRules
-
-Data = Annotated[list[Path] | None, Parameter(consume_multiple=True)]
-"""Files and folders of recorded minutes."""
-Speed = Annotated[float, Parameter(validator=validators.Number(gt=0, lte=1_000_000))]
-Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65_535))]
 
 
 def paper(

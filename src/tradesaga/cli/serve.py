@@ -8,8 +8,8 @@ import uvloop
 
 from tradesaga.bootstrap.serving import ServeOptions
 from tradesaga.bootstrap.serving import serve as serve_until
-from tradesaga.cli.config import ConfigFile
 from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.cli.flags import ConfigFile, Port
 from tradesaga.cli.signals import run_until_signalled
 from tradesaga.config import load, process_environment
 
@@ -18,7 +18,7 @@ def serve(
     *,
     config: ConfigFile = None,
     host: str | None = None,
-    port: int | None = None,
+    port: Port | None = None,
     market_clock: Path | None = None,
     strategies: Path | None = None,
     default_strategies_for: str | None = None,

@@ -11,9 +11,8 @@ from rich.console import Console
 from tradesaga.bootstrap.display import Display
 from tradesaga.bootstrap.up import UpOptions
 from tradesaga.bootstrap.up import up as run_everything
-from tradesaga.cli.config import ConfigFile
 from tradesaga.cli.exit_codes import ExitCode
-from tradesaga.cli.paper import Data, Speed
+from tradesaga.cli.flags import ConfigFile, Data, Port, Speed
 from tradesaga.cli.signals import run_until_signalled
 from tradesaga.config import process_environment
 from tradesaga.embedded.state import default_state_dir
@@ -24,7 +23,7 @@ def up(
     paper: Annotated[bool, Parameter(negative=())] = False,
     data: Data = None,
     host: str | None = None,
-    port: int | None = None,
+    port: Port | None = None,
     state_dir: Path | None = None,
     speed: Speed = 60.0,
     strategies: Path | None = None,

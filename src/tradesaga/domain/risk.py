@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from tradesaga.domain.decisions import Action, Denial
 from tradesaga.domain.market import Calendar, Quote, SessionKind
@@ -103,7 +103,7 @@ class Situation:
     @property
     def is_exit(self) -> bool:
         """Whether it reduces a position that we hold (past zero or not)."""
-        return self.held != ZERO and (self.held > ZERO) != (self.signed > ZERO)
+        return self.held < ZERO if self.candidate.action is Action.BUY else self.held > ZERO
 
     @property
     def price(self) -> Decimal:
@@ -128,8 +128,10 @@ def is_opening(situation: Situation) -> bool:
 def denials(situation: Situation) -> tuple[Denial, ...]:
     """All rules that say no; empty means allowed."""
     rules = _ALWAYS if situation.is_exit else (*_ALWAYS, *_ENTRIES)
-    found = (Denial(code=code, message=no) for code, rule in rules if (no := rule(situation)))
-    return tuple(found)
+    with localcontext() as arithmetic:
+        arithmetic.clear_traps()  # comparing with what is not a number is false and does not raise
+        found = (Denial(code=code, message=no) for code, rule in rules if (no := rule(situation)))
+        return tuple(found)
 
 
 def cost_to_reserve(situation: Situation) -> Decimal:

@@ -17,8 +17,7 @@
     an end            -        -         -            -             -              -
 
 Every saga transition lives in this file; nothing else assigns a status. The machine knows no
-trade, no clock and no store. Once the pivot has taken effect the saga only goes forward.
-Source: Garcia-Molina & Salem, "Sagas", SIGMOD 1987 (backward and forward recovery).
+trade, clock or store. Past the pivot a saga only goes forward (Garcia-Molina & Salem, 1987).
 """
 
 from __future__ import annotations

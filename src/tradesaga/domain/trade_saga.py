@@ -74,7 +74,7 @@ PLAN = Plan(
     ),
     pivot=WAIT,
 )
-LOOKUP_DELAYS = tuple(timedelta(seconds=s) for s in (0.5, 1, 2, 4, 8))
+LOOKUP_DELAYS = tuple(timedelta(milliseconds=ms) for ms in (500, 1000, 2000, 4000, 8000))
 """Waits before the look-ups of an unknown order; afterwards every five seconds."""
 LOOKUP_DELAY_LAST = timedelta(seconds=5)
 ABSENT_READS_MIN = 2
@@ -119,8 +119,7 @@ def advance(  # noqa: C901 -- one flat match over all that can happen
         case Reported(report=report):
             work.report(report)
         case SubmitRefused(evidence=evidence):
-            if state.order.status is OrderStatus.INTENT:  # else it has evidently been placed
-                work.end_order(OrderStatus.REJECTED, evidence)
+            work.refused(evidence)
         case NoAnswer(reason=reason, to_cancel=to_cancel):
             work.no_answer(reason, to_cancel=to_cancel)
         case NotFound():
@@ -207,6 +206,10 @@ class _Work:
                 self.reservation = replace(
                     self.reservation, consumed=self.reservation.consumed + spent
                 )
+
+    def refused(self, evidence: str) -> None:
+        if self.order.status is OrderStatus.INTENT:  # else it has evidently been placed
+            self.end_order(OrderStatus.REJECTED, evidence)
 
     def no_answer(self, reason: str, *, to_cancel: bool) -> None:
         order = self.order

@@ -21,6 +21,7 @@ from decimal import Decimal
 from structlog import get_logger
 
 from tradesaga.domain import risk
+from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Decision, Verdict
 from tradesaga.domain.errors import Conflict, Fenced
@@ -45,12 +46,12 @@ from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.waiting import news_or_moment
 from tradesaga.ports.clock import Clock
-from tradesaga.ports.journal import Entry, InboxEntry, Insert
+from tradesaga.ports.journal import Add, Entry, InboxEntry, Insert
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.services import MarketData, TradingEngine
 
 log = get_logger()
-PATIENCE = 1.0
+PATIENCE = 2.0
 """Real seconds that answers are waited for at least, however fast market time runs."""
 
 
@@ -196,6 +197,7 @@ class AnalysisCycle:
                 "info", f"{decision.action} {decision.symbol} {decision.verdict}", now,
                 strategyId=question.name, quantity=str(decision.quantity), denials=why,
             )  # fmt: skip
+        work.rows.append(Add(AgentCounts(decisions_generated=len(work.decisions))))
         work.figures["decisions_generated"] = len(work.decisions)
 
     async def execute_orders(self, work: AnalysisWork) -> None:

@@ -172,15 +172,8 @@ class CycleRunner:
 
     async def _complete(self, work: CycleWork, after: Cycle) -> None:
         work.cycle = after
-        work.rows.append(
-            Add(
-                AgentCounts(
-                    cycles_completed=1,
-                    decisions_generated=after.decisions_generated,
-                    errors_count=len(after.errors),
-                )
-            )
-        )
+        counts = AgentCounts(cycles_completed=1, errors_count=len(after.errors))
+        work.rows.append(Add(counts))
         await self._commit(work, Update(after), "cycle.completed", _completed(work))
 
     async def _end(self, work: CycleWork, status: CycleStatus, why: str) -> None:

@@ -60,7 +60,7 @@ class Scheduler:
         self._metrics = metrics
         self._group = group
         self._running: set[asyncio.Task[None]] = set()
-        self._heartbeat_runs = False
+        self._room = asyncio.Semaphore(settings.analysis_concurrent_max)
 
     def next_analysis_at(self) -> datetime | None:
         """When the next analysis is due; None while the agent does not run."""
@@ -86,7 +86,7 @@ class Scheduler:
         if not strategies:
             self._metrics.cycle_skipped(kind, "no_strategy")
             return False
-        if len(self._running) >= self._settings.analysis_concurrent_max:
+        if self._room.locked():
             self._metrics.cycle_skipped(kind, "overlap")
             log.warning("tick skipped: the cycle before still runs", tick=tick.isoformat())
             return False
@@ -118,10 +118,13 @@ class Scheduler:
             asked_at=incoming.at,
             answer=answer,
         )
-        now = self._clock.now()
-        await self._analysis.run(
-            tuple(names.values()), TriggeredBy.EVENT, now, unsolicited=(question,)
-        )
+        async with self._room:  # it waits its turn: analyses overlap no more than configured
+            await self._analysis.run(
+                tuple(names.values()),
+                TriggeredBy.EVENT,
+                self._clock.now(),
+                unsolicited=(question,),
+            )
         return True
 
     async def cancel_all(self) -> None:
@@ -145,7 +148,8 @@ class Scheduler:
         self, strategies: Sequence[Strategy], triggered_by: TriggeredBy, tick: datetime
     ) -> None:
         try:
-            await self._analysis.run(strategies, triggered_by, tick)
+            async with self._room:
+                await self._analysis.run(strategies, triggered_by, tick)
         except Unavailable as error:
             self._metrics.cycle_skipped(CycleType.ANALYSIS, "journal")
             log.warning("cycle given up", error=str(error))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import nats
 import nats.errors
@@ -41,6 +42,7 @@ PUBLISH_SECONDS_MAX = 2.0
 FETCH_SECONDS = 5.0
 RETRY_SECONDS = 0.2
 ACK_SECONDS = 30
+T = TypeVar("T")
 _AUTHORIZATION = "authorization violation"
 _log = get_logger(__name__)
 
@@ -52,6 +54,7 @@ class BusAddress:
     url: str
     token: str | None = None
     prefix: str = "ai-trader"
+    stream_bytes_max: int = STREAM_BYTES_MAX
 
     def subject(self, event_type: str) -> str:
         """The subject that events of that type travel on."""
@@ -69,14 +72,15 @@ class Bus:
     def __init__(self, address: BusAddress, *, name: str) -> None:
         self._address = address
         self._name = name
-        self._client = Client()
+        self._connection: Client | None = None
         self._refused: str | None = None
+        self._attempt: asyncio.Timeout | None = None
         self._streams_made = False
 
     @property
     def connected(self) -> bool:
         """Whether the server can be reached now."""
-        return self._client.is_connected
+        return self._connection is not None and self._connection.is_connected
 
     @property
     def ready(self) -> bool:
@@ -96,7 +100,8 @@ class Bus:
 
     async def close(self) -> None:
         """Close the connection at once; unsent events stay in the outbox."""
-        await self._client.close()
+        if self._connection is not None:
+            await self._connection.close()
 
     async def send(self, event: Outgoing, message_id: str | None) -> None:
         """Publish one event and wait for the stream's acknowledgement. Raises Unavailable."""
@@ -104,11 +109,13 @@ class Bus:
             raise Unavailable("no connection to NATS")
         headers = None if message_id is None else {"Nats-Msg-Id": message_id}
         try:
-            await self._stream_api.publish(
-                self._address.subject(event.event_type),
-                event.body,
-                timeout=PUBLISH_SECONDS_MAX,
-                headers=headers,
+            await _cancellable(
+                self._stream_api.publish(
+                    self._address.subject(event.event_type),
+                    event.body,
+                    timeout=PUBLISH_SECONDS_MAX,
+                    headers=headers,
+                )
             )
         except nats.js.errors.NoStreamResponseError as error:
             await self._make_again()
@@ -130,7 +137,8 @@ class Bus:
         async def on_message(message: Msg) -> None:
             await heard(message.data)
 
-        await self._client.subscribe(self._address.subject(event_types), cb=on_message)
+        subject = self._address.subject(event_types)
+        await _cancellable(self._client.subscribe(subject, cb=on_message))
 
     async def requests(self, event_type: str, durable: str) -> AsyncIterator[Msg]:
         """The messages of a durable pull consumer, for ever; the caller acknowledges each."""
@@ -139,11 +147,13 @@ class Bus:
                 subscription = await self._consumer(event_type, durable)
                 while True:
                     try:
-                        for message in await subscription.fetch(1, timeout=FETCH_SECONDS):
+                        for message in await _cancellable(
+                            subscription.fetch(1, timeout=FETCH_SECONDS)
+                        ):
                             yield message
                     except nats.errors.TimeoutError:
                         # Idle, or the server has lost the consumer, which nobody would tell us.
-                        await subscription.consumer_info()
+                        await _cancellable(subscription.consumer_info())
             except (TimeoutError, OSError, nats.errors.Error) as error:
                 _log.warning("consumer_lost", durable=durable, reason=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -152,9 +162,15 @@ class Bus:
     async def settle(self, message: Msg, *, readable: bool) -> None:
         """Acknowledge a request, or end its delivery if nobody will ever be able to read it."""
         try:
-            await (message.ack() if readable else message.term())
+            await _cancellable(message.ack() if readable else message.term())
         except (OSError, nats.errors.Error) as error:
             _log.warning("request_not_settled", reason=str(error))  # it will come again
+
+    @property
+    def _client(self) -> Client:
+        if self._connection is None:
+            raise nats.errors.ConnectionClosedError
+        return self._connection
 
     @property
     def _stream_api(self) -> JetStreamContext:
@@ -169,18 +185,20 @@ class Bus:
             max_deliver=-1,
             max_ack_pending=1000,
         )
-        return await self._stream_api.pull_subscribe(
-            self._address.subject(event_type),
-            durable=durable,
-            stream=self._address.stream(event_type.partition(".")[0]),
-            config=config,
+        return await _cancellable(
+            self._stream_api.pull_subscribe(
+                self._address.subject(event_type),
+                durable=durable,
+                stream=self._address.stream(event_type.partition(".")[0]),
+                config=config,
+            )
         )
 
     async def _connect(self) -> None:
         self._refused = None
         client = Client()
         try:
-            async with asyncio.timeout(CONNECT_SECONDS_MAX):
+            async with asyncio.timeout(CONNECT_SECONDS_MAX) as self._attempt:
                 await client.connect(
                     self._address.url,
                     name=self._name,
@@ -193,6 +211,9 @@ class Bus:
                     drain_timeout=5,
                     error_cb=self._on_error,
                 )
+        except asyncio.CancelledError:
+            await client.close()  # else its tasks would go on trying
+            raise
         except TimeoutError as error:
             await client.close()
             if self._refused is not None:
@@ -201,11 +222,13 @@ class Bus:
                     code="NATS_AUTHORIZATION",
                 ) from error
             raise
-        self._client = client
+        self._connection, self._attempt = client, None
 
     async def _on_error(self, error: Exception) -> None:
         if _AUTHORIZATION in str(error).lower():
             self._refused = str(error)
+            if self._attempt is not None and not self._attempt.expired():
+                self._attempt.reschedule(asyncio.get_running_loop().time())  # it is no use
 
     async def _make_again(self) -> None:
         """Make the streams anew: the server may have come back with an empty store."""
@@ -226,13 +249,23 @@ class Bus:
                 storage=StorageType.FILE,
                 max_age=STREAM_DAYS_MAX * 24 * 3600,
                 max_msgs=STREAM_MESSAGES_MAX,
-                max_bytes=STREAM_BYTES_MAX,
+                max_bytes=self._address.stream_bytes_max,
                 duplicate_window=DUPLICATE_SECONDS,
                 num_replicas=1,
             )
             try:
-                await self._stream_api.add_stream(config)
+                await _cancellable(self._stream_api.add_stream(config))
             except nats.js.errors.BadRequestError as error:
                 # Made by another hand with other limits: it carries our subjects all the same.
                 _log.warning("stream_differs", stream=name, reason=error.description)
         self._streams_made = True
+
+
+async def _cancellable(call: Awaitable[T]) -> T:
+    """Await a call of nats-py, which may swallow a cancellation while it flushes: raise it anew."""
+    try:
+        return await call
+    finally:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError

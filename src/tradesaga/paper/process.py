@@ -91,7 +91,10 @@ class Paper:
         self.clock = ClockAuthority(self.file, recording.spans, pace)
         self.bus = Bus(
             BusAddress(
-                url=settings.nats_url, token=settings.nats_token, prefix=settings.subject_prefix
+                url=settings.nats_url,
+                token=settings.nats_token,
+                prefix=settings.subject_prefix,
+                stream_bytes_max=settings.stream_bytes_max,
             ),
             name="tradesaga-paper",
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from tradesaga.paper.bus import STREAM_BYTES_MAX
 from tradesaga.paper.recordings import DEFAULT_DATA
 from tradesaga.paper.venue import VenueRules
 
@@ -37,6 +38,7 @@ class PaperSettings:
     market_data_port: int = 3003
     nats_token: str | None = field(default=None, repr=False)
     subject_prefix: str = "ai-trader"
+    stream_bytes_max: int = STREAM_BYTES_MAX
     start_cash: Decimal = Decimal(100_000)
     rules: VenueRules = field(default_factory=VenueRules)
     strategies: Path | None = None

@@ -116,10 +116,13 @@ class MemoryJournal:
             raise Fenced(f"agent {change.agent_id} is not held under epoch {change.epoch}")
         if (error := self.refuse_next(change)) is not None:
             raise error
+        touched = [(type(v), v.id) for v in _stored_values(change)]
+        if len(set(touched)) < len(touched):
+            raise Invalid([f"a change touches a row twice: {touched}"])
         claims = [key for row in change.rows for key in _checked(self.store, change, row)]
         if len(set(claims)) < len(claims):
-            raise Invalid([f"a change touches a row twice: {claims}"])
-        self.store.unique.update(key for key in claims if not isinstance(key[0], type))
+            raise Conflict(f"two rows of a change claim one key: {claims}")
+        self.store.unique.update(claims)
         for row in change.rows:
             _apply(self.store, change.agent_id, row)
         log = self.store.log_of(change.agent_id)
@@ -134,6 +137,11 @@ class MemoryJournal:
             log.append(line)
         self.changes.append(change)
         return len(log)
+
+
+def _stored_values(change: Change) -> Iterator[Any]:
+    without_id = CycleLog | InboxEntry | DeadLetter | PositionDelta | AgentCounts
+    return (row.value for row in change.rows if not isinstance(row.value, without_id))
 
 
 def _checked(store: MemoryStore, change: Change, row: Row) -> Iterator[Key]:
@@ -164,7 +172,6 @@ def _checked_stored(store: MemoryStore, agent_id: AgentId, row: Row) -> Iterator
     if owner_of(value) != agent_id:
         raise Invalid([f"{name} belongs to agent {owner_of(value)}"])
     stored: Any = store.rows.get((type(value), value.id))
-    yield type(value), value.id
     if isinstance(row, Add) or (isinstance(row, Update) and not hasattr(value, "version")):
         raise Invalid([f"{name} is only inserted"])
     if isinstance(row, Update):

@@ -13,7 +13,7 @@ import msgspec
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
-from tradesaga.domain.ids import AgentId, CycleId, derived
+from tradesaga.domain.ids import AgentId, CycleId, StrategyId, derived
 from tradesaga.domain.orders import Fill, Order, Reservation, ReservationState, Side, Trade
 from tradesaga.domain.performance import performance
 from tradesaga.domain.saga import ENDS, Saga
@@ -81,6 +81,16 @@ class MemoryRecords:
         """All symbols ever traded."""
         positions = self._store.positions
         return [positions[key] for key in sorted(positions) if key[0] == agent_id]
+
+    async def attributed(
+        self, agent_id: AgentId
+    ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
+        """Signed quantity by (strategy, symbol) over all trades; zeros are left out."""
+        sums = defaultdict[tuple[StrategyId | None, str], Decimal](Decimal)
+        for trade in self._store.of(Trade, agent_id):
+            signed = trade.quantity if trade.side is Side.BUY else -trade.quantity
+            sums[trade.strategy_id, trade.symbol] += signed
+        return {key: quantity for key, quantity in sums.items() if quantity}
 
     async def cycles(
         self, agent_id: AgentId, *, limit: int, status: CycleStatus | None = None

@@ -234,6 +234,13 @@ async def test_a_consumer_that_is_deleted_is_made_again(world: World) -> None:
     assert delivery.incoming is not None
 
 
+async def test_our_own_stream_is_made_again(world: World) -> None:
+    await world.client.jetstream().delete_stream(f"{world.prefix}_ORCHESTRATOR".upper())
+    with pytest.raises(Unavailable):
+        await world.bus.publish(row("e-1"))
+    await world.bus.publish(row("e-1"))  # waits until it is there
+
+
 async def until_all_answered(world: World) -> None:
     """Wait until the server holds nothing back for any of our consumers."""
     js = world.client.jetstream()

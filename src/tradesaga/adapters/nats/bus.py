@@ -17,7 +17,9 @@ from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from datetime import timedelta
 
 import nats.errors
+import nats.js.errors
 from nats.aio.msg import Msg
+from nats.js.api import PubAck
 from structlog import get_logger
 
 from tradesaga.adapters.nats import topology
@@ -93,9 +95,7 @@ class NatsBus:
             async with asyncio.timeout(self._publish_seconds_max) as bound:
                 link = await self._open_link()
                 with link.cut_short(bound):
-                    stored = await link.jetstream.publish(
-                        subject, encode(row), timeout=2 * self._publish_seconds_max, headers=headers
-                    )
+                    stored = await self._store(link, subject, encode(row), headers)
         except (TimeoutError, OSError, nats.errors.Error) as error:
             reason = str(error) or "no acknowledgement in time"
             raise Unavailable(f"event {row.event_id} on {subject}: {reason}") from error
@@ -140,6 +140,17 @@ class NatsBus:
             if self._link.is_open:
                 return self._link
             self._ready.clear()  # `run` has not noticed yet; it sets it when it is back
+
+    async def _store(
+        self, link: Link, subject: str, body: bytes, headers: dict[str, str]
+    ) -> PubAck:
+        # The library wants a limit of its own; the caller's is shorter.
+        limit = 2 * self._publish_seconds_max
+        try:
+            return await link.jetstream.publish(subject, body, timeout=limit, headers=headers)
+        except nats.js.errors.NoStreamResponseError:
+            link.give_up()  # its stream is gone: `run` builds everything anew
+            raise
 
     def _opened(self) -> AbstractAsyncContextManager[Link]:
         return opened(

@@ -63,14 +63,18 @@ class Link:
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await self._closed.wait()
-        await self.on_closed()
+        self.give_up()
         raise Unavailable("the connection to NATS is lost")
 
-    async def on_closed(self) -> None:
-        """The client's callback: it has closed."""
+    def give_up(self) -> None:
+        """Take it for lost, whatever the client says: what stands behind it is gone."""
         self._closed.set()
         for bound in self._bounds:
             self._expire(bound)
+
+    async def on_closed(self) -> None:
+        """The client's callback: it has closed."""
+        self.give_up()
 
     def _expire(self, bound: asyncio.Timeout) -> None:
         if not bound.expired():

@@ -76,6 +76,8 @@ class ReaderPool:
 
     async def close(self) -> None:
         """Close all connections, by force when a query does not end in time."""
+        if not self._initialized:
+            return
         try:
             async with asyncio.timeout(self._seconds_max):
                 await self._pool.close()

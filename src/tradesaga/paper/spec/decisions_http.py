@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 
 from tradesaga.paper.identifiers import fresh_uuid7
 from tradesaga.paper.orders import Refusal
@@ -59,7 +60,7 @@ async def generate(request: _AnyRequest) -> Response[bytes]:
 
 
 @get("/decisions/{decision_id:str}")
-async def one(request: _AnyRequest, decision_id: str) -> Response[bytes]:
+async def one(request: _AnyRequest, decision_id: FromPath[str]) -> Response[bytes]:
     """One decision."""
     desk = _desk(request)
 

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 from msgspec import Struct
 
 from tradesaga.domain.market import Session, SessionKind
@@ -74,7 +75,7 @@ class ManyBars(Wire, frozen=True, kw_only=True):
 
 
 @get("/quotes/{symbol:str}")
-async def quote(request: _AnyRequest, symbol: str) -> Response[bytes]:
+async def quote(request: _AnyRequest, symbol: FromPath[str]) -> Response[bytes]:
     """The newest quote that is over; 404 when the symbol is unknown or has none yet."""
     desk = _desk(request)
 
@@ -102,7 +103,7 @@ async def quotes(request: _AnyRequest) -> Response[bytes]:
 
 
 @get("/bars/{symbol:str}")
-async def bars(request: _AnyRequest, symbol: str) -> Response[bytes]:
+async def bars(request: _AnyRequest, symbol: FromPath[str]) -> Response[bytes]:
     """Bars from `start` to before `end`: with `start` the first `limit`, else the last."""
     desk = _desk(request)
 

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from litestar import Request, Response, delete, get, post
+from litestar.params import FromPath
 
 from tradesaga.paper.desk import TradingDesk
 from tradesaga.paper.orders import Order, OrderStatus, OrderType, Side, Ticket
@@ -132,7 +133,7 @@ async def submit(request: _AnyRequest) -> Response[bytes]:
 
 
 @delete("/orders/{order_id:str}", status_code=200)
-async def cancel(request: _AnyRequest, order_id: str) -> Response[bytes]:
+async def cancel(request: _AnyRequest, order_id: FromPath[str]) -> Response[bytes]:
     """Cancel what is left of an order: 404 if it is unknown, 409 if it is done."""
     desk = _desk(request)
 
@@ -145,7 +146,7 @@ async def cancel(request: _AnyRequest, order_id: str) -> Response[bytes]:
 
 
 @get("/orders/{order_id:str}")
-async def one(request: _AnyRequest, order_id: str) -> Response[bytes]:
+async def one(request: _AnyRequest, order_id: FromPath[str]) -> Response[bytes]:
     """One order with its fills."""
     desk = _desk(request)
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from litestar import Request, Response, delete, get
+from litestar.params import FromPath
 
 from tradesaga.paper.desk import TradingDesk
 from tradesaga.paper.orders import Order, OrderType, Position, Refusal, Side, Ticket, mean
@@ -97,7 +98,7 @@ async def several(request: _AnyRequest) -> Response[bytes]:
 
 
 @get("/positions/{symbol:str}")
-async def one(request: _AnyRequest, symbol: str) -> Response[bytes]:
+async def one(request: _AnyRequest, symbol: FromPath[str]) -> Response[bytes]:
     """One position, 404 when nothing is held."""
     desk = _desk(request)
 
@@ -109,7 +110,7 @@ async def one(request: _AnyRequest, symbol: str) -> Response[bytes]:
 
 
 @delete("/positions/{symbol:str}", status_code=200)
-async def close(request: _AnyRequest, symbol: str) -> Response[bytes]:
+async def close(request: _AnyRequest, symbol: FromPath[str]) -> Response[bytes]:
     """Sell a position, or `quantity` of it, at the market."""
     desk = _desk(request)
     wish = await body_of(request, Close)

@@ -87,7 +87,7 @@ async def order_fault(request: _AnyRequest) -> Response[bytes]:
 @get("/paper/faults")
 async def faults(request: _AnyRequest) -> Response[bytes]:
     """The faults that are still to happen."""
-    return answer({"faults": _service(request).faults})
+    return answer({"faults": _service(request).faults.faults})
 
 
 @delete("/paper/faults", status_code=200)

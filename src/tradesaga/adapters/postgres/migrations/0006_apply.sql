@@ -5,7 +5,7 @@
 --   TS001  an epoch or a sequence moved on: another writer has the agent (detail: agent ids)
 --   TS002  a stored version is not the one before, or a key exists (detail: rows)
 
-create function orchestration.refuse(name text, given json) returns void
+create function orchestration.refuse(name text, given json, told text default null) returns void
 language plpgsql as $$
 declare culprits json;
 begin
@@ -13,7 +13,7 @@ begin
   execute format(
     'select json_agg(json_build_array(%L, x.id)) from json_to_recordset($1) as x(id uuid)'
     ' left join orchestration.%I t on t.id = x.id'
-    ' where t.id is null or t.xmin <> pg_current_xact_id()::xid', name, name)
+    ' where t.id is null or t.xmin <> pg_current_xact_id()::xid', coalesce(told, name), name)
   into culprits using given;
   raise exception 'rows of % moved on or exist', name using errcode = 'TS002', detail = culprits;
 end $$;
@@ -50,7 +50,9 @@ begin
     from json_to_recordset(agent_new) as x(id uuid, name text, updated_at timestamptz)
     on conflict do nothing;
     get diagnostics written = row_count;
-    if written <> counts[1] then perform orchestration.refuse('agents', agent_new); end if;
+    if written <> counts[1] then
+      perform orchestration.refuse('agents', agent_new, 'agent_status');
+    end if;
     insert into orchestration.agent_status (id, status, mode, pause_reasons, started_at,
       stopped_at, paused_at, resume_at, last_error, last_error_at, updated_at, version)
     select id, status, mode, pause_reasons, started_at,

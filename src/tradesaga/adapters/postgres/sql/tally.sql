@@ -10,7 +10,8 @@ select
   coalesce((
     select string_agg(
       d.action || ' ' || trim_scale(d.quantity)::text || ' ' || d.symbol
-        || case d.verdict when 'denied' then ' denied' else '' end,
+        || case d.verdict when 'denied' then ' denied ' || coalesce(d.denials -> 0 ->> 'code', '')
+          else '' end,
       ', ' order by d.created_at, d.id)
     from decisions d where d.cycle_id = c.id and d.action <> 'hold'
   ), '') as acting

@@ -1,0 +1,1 @@
+"""The whole system as processes, over HTTP, NATS and signals only."""

@@ -1,0 +1,393 @@
+"""What is read is what was written, to the digit and the microsecond; and it is read fast."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.adapters.postgres import values
+from tests.adapters.postgres.running import Running, running
+from tests.adapters.postgres.values import AGENT, NOW, change
+from tradesaga.adapters.postgres.decoding import field_names
+from tradesaga.adapters.postgres.queries import QUERIES
+from tradesaga.adapters.postgres.reading import ReaderPool
+from tradesaga.adapters.postgres.records import PostgresRecords
+from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
+from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
+from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
+from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.orders import (
+    Order,
+    OrderStatus,
+    OrderType,
+    Reservation,
+    ReservationState,
+    Side,
+    Trade,
+)
+from tradesaga.domain.saga import Saga, SagaStatus
+from tradesaga.domain.strategies import Strategy, StrategyStatus
+from tradesaga.domain.trade_messages import TradeState
+from tradesaga.ports.journal import CycleLog, Insert, Update
+from tradesaga.ports.records import PositionSums
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
+AMOUNT = st.decimals(min_value=0, max_value=10**9, allow_nan=False, places=None)
+POSITIVE = st.decimals(min_value="0.000000001", max_value=10**9, allow_nan=False)
+SHARE = st.decimals(min_value=0, max_value=1, allow_nan=False)
+COUNT = st.integers(0, 2**31 - 1)
+ZONE = st.sampled_from(
+    [UTC, timezone(timedelta(hours=-5)), timezone(timedelta(hours=5, minutes=45))]
+)
+TIME = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=ZONE)
+MAYBE_TIME = st.none() | TIME
+UUIDS = st.uuids()
+NUMBER = st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**12), max_value=10**12)
+METADATA = st.dictionaries(
+    TEXT, TEXT | st.integers(-(2**53), 2**53) | NUMBER | st.none(), max_size=4
+)
+PARAMETERS = st.dictionaries(TEXT, TEXT | st.integers(-(2**53), 2**53) | NUMBER | st.booleans())
+
+AGENTS = st.builds(
+    Agent,
+    id=UUIDS,
+    name=TEXT,
+    updated_at=TIME,
+    status=st.sampled_from(AgentStatus),
+    mode=st.sampled_from(Mode),
+    pause_reasons=st.frozensets(TEXT, max_size=3),
+    started_at=MAYBE_TIME,
+    stopped_at=MAYBE_TIME,
+    paused_at=MAYBE_TIME,
+    resume_at=MAYBE_TIME,
+    last_error=st.none() | TEXT,
+    last_error_at=MAYBE_TIME,
+)
+STRATEGIES = st.builds(
+    Strategy,
+    id=UUIDS,
+    agent_id=st.just(AGENT),
+    external_id=UUIDS.map(str),
+    name=TEXT,
+    type=TEXT,
+    symbols=st.lists(TEXT, max_size=3).map(tuple),
+    created_at=TIME,
+    updated_at=TIME,
+    status=st.sampled_from(StrategyStatus),
+    risk_mode=TEXT,
+    parameters=PARAMETERS,
+    priority=st.integers(-(2**31), 2**31 - 1),
+    last_run_at=MAYBE_TIME,
+)
+CYCLES = st.builds(
+    Cycle,
+    id=UUIDS,
+    agent_id=st.just(AGENT),
+    type=st.sampled_from(CycleType),
+    triggered_by=st.sampled_from(TriggeredBy),
+    scheduled_at=TIME,
+    started_at=TIME,
+    epoch=COUNT,
+    status=st.sampled_from(CycleStatus),
+    cursor=COUNT,
+    completed_at=st.none(),
+    strategies_processed=COUNT,
+    decisions_generated=COUNT,
+    orders_submitted=COUNT,
+    orders_filled=COUNT,
+    errors=st.lists(
+        st.builds(CycleError, strategy_id=st.none() | TEXT, error=TEXT), max_size=2
+    ).map(tuple),
+    metadata=METADATA,
+)
+DECISIONS = st.builds(
+    Decision,
+    id=UUIDS,
+    external_id=TEXT,
+    agent_id=st.just(AGENT),
+    cycle_id=UUIDS,
+    strategy_id=st.none() | UUIDS,
+    symbol=TEXT,
+    action=st.sampled_from(Action),
+    confidence=SHARE,
+    quantity=AMOUNT,
+    reference_price=AMOUNT,
+    reasoning=TEXT,
+    model=TEXT,
+    as_of=TIME,
+    expires_at=TIME,
+    created_at=TIME,
+    verdict=st.sampled_from(Verdict),
+    opening=st.booleans(),
+    denials=st.lists(st.builds(Denial, code=TEXT, message=TEXT), max_size=2).map(tuple),
+)
+SAGAS = st.builds(
+    Saga,
+    id=UUIDS,
+    agent_id=st.just(AGENT),
+    type=TEXT,
+    decision_id=UUIDS,
+    strategy_id=st.none() | UUIDS,
+    cycle_id=st.none() | UUIDS,
+    symbol=TEXT,
+    created_at=TIME,
+    updated_at=TIME,
+    deadline_at=TIME,
+    status=st.sampled_from(SagaStatus),
+    cursor=COUNT,
+    attempt=COUNT,
+    due=MAYBE_TIME,
+    pivoted=st.booleans(),
+    partial=st.booleans(),
+    reason=TEXT,
+)
+ORDERS = st.builds(
+    Order,
+    id=UUIDS,
+    agent_id=st.just(AGENT),
+    saga_id=UUIDS,
+    decision_id=UUIDS,
+    strategy_id=st.none() | UUIDS,
+    cycle_id=st.none() | UUIDS,
+    leg=COUNT,
+    purpose=TEXT,
+    client_order_id=UUIDS.map(str),
+    symbol=TEXT,
+    side=st.sampled_from(Side),
+    quantity=POSITIVE,
+    type=st.sampled_from(OrderType),
+    limit_price=st.none() | POSITIVE,
+    time_in_force=TEXT,
+    opening=st.booleans(),
+    reference_price=AMOUNT,
+    expires_at=TIME,
+    created_at=TIME,
+    status=st.sampled_from(OrderStatus),
+    venue_order_id=st.none() | UUIDS.map(str),
+    filled_quantity=AMOUNT,
+    filled_value=NUMBER,
+    fees=NUMBER,
+    sends=COUNT,
+    lookups=COUNT,
+    unknown_since=MAYBE_TIME,
+    cancel_wanted_at=MAYBE_TIME,
+    cancel_requested_at=MAYBE_TIME,
+    submitted_at=MAYBE_TIME,
+    acked_at=MAYBE_TIME,
+    ended_at=MAYBE_TIME,
+    evidence=st.none() | TEXT,
+)
+RESERVATIONS = st.builds(
+    Reservation,
+    id=UUIDS,
+    agent_id=st.just(AGENT),
+    saga_id=UUIDS,
+    symbol=TEXT,
+    amount=AMOUNT,
+    created_at=TIME,
+    consumed=NUMBER,
+    released=AMOUNT,
+    state=st.sampled_from(ReservationState),
+    closed_at=MAYBE_TIME,
+)
+MANY = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.fixture
+async def parts(database_dsn: str) -> AsyncIterator[Running]:
+    async with running(database_dsn) as parts:
+        yield parts
+
+
+def _exact(value: Any) -> Any:
+    """The value with every Decimal as its text, so that 1.50 is not 1.5 nor 1."""
+    if isinstance(value, Decimal):
+        return type(value), format(value, "f").rstrip("0").rstrip(".")
+    if isinstance(value, dict):
+        return {key: _exact(item) for key, item in value.items()}
+    if hasattr(value, "__dataclass_fields__"):
+        return [(f.name, _exact(getattr(value, f.name))) for f in fields(value)]
+    return value, type(value).__name__ if isinstance(value, bool | int | str) else None
+
+
+@MANY
+@given(agent=AGENTS)
+async def test_agents(parts: Running, agent: Agent) -> None:
+    agent = replace(agent, id=AGENT, version=2)
+    await parts.admin.execute("update agent_status set version = 1")
+    await parts.journal.commit(change(Update(agent)))
+    assert await parts.records.agent(AGENT) == agent
+
+
+@MANY
+@given(strategy=STRATEGIES)
+async def test_strategies(parts: Running, strategy: Strategy) -> None:
+    await parts.admin.execute("truncate strategies")
+    await parts.journal.commit(change(Insert(strategy)))
+    [found] = await parts.records.strategies(AGENT)
+    assert found.strategy == strategy
+    assert _exact(found.strategy.parameters) == _exact(strategy.parameters)
+
+
+@MANY
+@given(cycle=CYCLES, decision=DECISIONS, order=ORDERS, saga=SAGAS)
+async def test_cycles_with_all_that_belongs_to_them(
+    parts: Running, cycle: Cycle, decision: Decision, order: Order, saga: Saga
+) -> None:
+    await parts.admin.execute("truncate cycles, cycle_logs, decisions, orders, sagas")
+    decision = replace(decision, cycle_id=cycle.id)
+    saga = replace(saga, decision_id=decision.id)
+    order = replace(order, cycle_id=cycle.id, saga_id=saga.id)
+    log = CycleLog(
+        cycle_id=cycle.id,
+        level="info",
+        message=decision.reasoning,
+        context=dict(cycle.metadata),
+        timestamp=cycle.started_at,
+    )
+    rows = Insert(cycle), Insert(decision), Insert(saga), Insert(order), Insert(log)
+    await parts.journal.commit(change(*rows))
+    found = await parts.records.cycle(AGENT, cycle.id)
+    assert found is not None
+    assert found.cycle == cycle
+    assert _exact(dict(found.cycle.metadata)) == _exact(dict(cycle.metadata))
+    assert found.decisions == [decision]
+    assert found.orders == [order]
+    assert found.logs == [log]
+
+
+@MANY
+@given(saga=SAGAS, order=ORDERS, reservation=RESERVATIONS)
+async def test_trades(parts: Running, saga: Saga, order: Order, reservation: Reservation) -> None:
+    await parts.admin.execute("truncate sagas, orders, reservations, venue_order_ids")
+    order, reservation = replace(order, saga_id=saga.id), replace(reservation, saga_id=saga.id)
+    await parts.journal.commit(change(Insert(saga), Insert(order), Insert(reservation)))
+    state = TradeState(saga=saga, order=order, reservation=reservation)
+    ids = {"venue_order_id": order.venue_order_id, "client_order_id": order.client_order_id}
+    for venue_id, client_id in ((None, order.client_order_id), tuple(ids.values())):
+        found = await parts.records.trade_of(
+            AGENT, venue_order_id=venue_id, client_order_id=client_id
+        )
+        assert found == state
+        assert _exact(found.order) == _exact(order)
+
+
+@pytest.mark.parametrize(
+    "number", ["0", "-0.00", "1.50", "1e-20", "123456789012345678901234.123456789012345678"]
+)
+async def test_amounts_keep_every_digit(parts: Running, number: str) -> None:
+    """Trailing zeros, too."""
+    order = replace(values.trade().order, fees=Decimal(number))
+    await parts.journal.commit(change(Insert(order)))
+    stored = await parts.admin.fetchval("select fees::text from orders")
+    assert stored == format(abs(order.fees) if not order.fees else order.fees, "f")
+
+
+async def test_ten_thousand_open_trades_are_read_within_a_second(parts: Running) -> None:
+    trade = values.trade()
+    await parts.journal.commit(change(*values.began(trade)))
+    for table, own in (("orders", "saga_id"), ("reservations", "saga_id"), ("sagas", "id")):
+        columns = [
+            row[0]
+            for row in await parts.admin.fetch(
+                "select attname from pg_attribute where attrelid = $1::regclass and attnum > 0",
+                table,
+            )
+        ]
+        new = {
+            "id": "md5(n || $${table}$$)::uuid",
+            own: "md5(n || 'saga')::uuid",
+            "decision_id": "md5(n || 'decision')::uuid",
+            "client_order_id": "n::text",
+        }
+        select = ", ".join(new.get(c, c).replace("{table}", table) for c in columns)
+        await parts.admin.execute(
+            f"insert into {table} ({', '.join(columns)})"
+            f" select {select} from {table}, generate_series(1, 10000) n"
+        )
+    await parts.admin.execute("analyze sagas, orders, reservations")
+    assert len(await parts.records.open_trades(AGENT)) == 10_001  # also fills the cache
+    began = time.perf_counter()
+    trades = await parts.records.open_trades(AGENT)
+    took = time.perf_counter() - began
+    assert trades[0].order.saga_id == trades[0].saga.id == trades[0].reservation.saga_id
+    assert took < 1.0
+
+
+@pytest.mark.parametrize(
+    ("query", "columns"),
+    [
+        ("agent", field_names(Agent)),
+        ("counts", field_names(AgentCounts)),
+        ("open_trades", (*field_names(Saga), *field_names(Order), *field_names(Reservation))),
+        ("trade_of", (*field_names(Saga), *field_names(Order), *field_names(Reservation))),
+        ("unfinished_cycles", field_names(Cycle)),
+        ("latest_cycles", field_names(Cycle)),
+        ("cycle", field_names(Cycle)),
+        ("decisions_of_cycle", field_names(Decision)),
+        ("orders_of_cycle", field_names(Order)),
+        ("logs_of_cycle", field_names(CycleLog)),
+        ("strategies", field_names(Strategy)),
+        ("trades_of_strategies", field_names(Trade)),
+        ("positions", field_names(PositionSums)),
+    ],
+)
+async def test_columns_come_in_the_order_of_the_fields(
+    parts: Running, query: str, columns: tuple[str, ...]
+) -> None:
+    statement = await parts.admin.prepare(QUERIES[query])
+    assert tuple(attribute.name for attribute in statement.get_attributes()) == columns
+
+
+async def test_readers_survive_a_lost_connection(parts: Running) -> None:
+    assert await parts.records.agent(AGENT) is not None
+    await parts.admin.execute(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+        " where application_name = 'tradesaga records' and datname = current_database()"
+    )
+    found = None
+    async with asyncio.timeout(10):
+        while found is None:
+            try:
+                found = await parts.records.agent(AGENT)
+            except Unavailable:
+                continue
+    assert found == values.agent()
+
+
+async def test_no_server_is_unavailable() -> None:
+    records = PostgresRecords(ReaderPool("postgresql://x@/x?host=/nonexistent"))
+    with pytest.raises(Unavailable):
+        await records.agent(AGENT)
+
+
+async def test_an_older_database_row_of_the_specification_is_read(parts: Running) -> None:
+    """A cycle that was inserted with the specification's columns alone."""
+    await parts.admin.execute(
+        "insert into cycles (id, type, agent_id, errors) values ($1, 'analysis', $2, null)",
+        ident := uuid4(),
+        AGENT,
+    )
+    [cycle] = await parts.records.cycles(AGENT, limit=1)
+    assert (cycle.id, cycle.status, cycle.errors) == (ident, CycleStatus.STARTED, ())
+    assert cycle.scheduled_at == cycle.started_at
+
+
+async def test_times_are_stored_as_the_same_moment(parts: Running) -> None:
+    local = NOW.astimezone(timezone(timedelta(hours=-5)))
+    await parts.journal.commit(change(Insert(replace(values.cycle(), started_at=local))))
+    assert await parts.admin.fetchval("select started_at from cycles") == NOW

@@ -1,0 +1,1 @@
+"""Promises about the code itself: layers, limits, names, what may lie in the repository."""

@@ -1,0 +1,205 @@
+"""Ids, money, retries, decisions and the start of a trade."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tests.domain.trades import DECISION, POLICY, RESERVED, SECOND, START, pending
+from tradesaga.domain.decisions import Action, Proposal, is_executable, read_action
+from tradesaga.domain.errors import Conflict, Fenced, Invalid, Refused, Rejected, TradesagaError
+from tradesaga.domain.ids import SagaId, client_order_id, derived
+from tradesaga.domain.money import floor_to, is_sane, is_usable, percent_of, to_cents
+from tradesaga.domain.orders import OrderStatus, OrderType, Side
+from tradesaga.domain.retry import RetryPolicy
+from tradesaga.domain.saga import SagaStatus
+from tradesaga.domain.trade_start import trade_for
+
+D = Decimal
+SAGA = SagaId(UUID("00000000-0000-7000-8000-0000000000aa"))
+
+
+def test_ids_are_pinned_for_ever() -> None:
+    """A release that computed other ids would send orders twice after an upgrade."""
+    assert derived("a", 1) == UUID("839e11a4-21d3-80be-a8db-56fde67e9aad")
+    assert client_order_id(SAGA, 0, "entry") == "ts-mnifwz2on24afeml45nthiglp2"
+
+
+@given(st.uuids(), st.integers(0, 9), st.sampled_from(["entry", "exit"]))
+def test_client_order_ids_fit_every_venue(saga: UUID, leg: int, purpose: str) -> None:
+    name = client_order_id(SagaId(saga), leg, purpose)
+    assert len(name) == 29
+    assert name.startswith("ts-")
+    assert set(name[3:]) <= set("abcdefghijklmnopqrstuvwxyz234567")
+    assert name == client_order_id(SagaId(saga), leg, purpose)
+
+
+parts = st.lists(
+    st.one_of(st.integers(), st.text(st.characters(codec="ascii", exclude_characters="\x1f"))),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(parts, parts)
+def test_different_parts_make_different_ids(one: list[object], other: list[object]) -> None:
+    assume([str(p) for p in one] != [str(p) for p in other])
+    assert derived(*one) != derived(*other)
+    assert derived(*one).version == 8
+
+
+def test_the_leg_and_the_purpose_are_part_of_the_id() -> None:
+    names = {client_order_id(SAGA, leg, purpose) for leg in (0, 1) for purpose in ("entry", "exit")}
+    assert len(names) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "usable"),
+    [
+        (None, False),
+        (D(0), False),
+        (D(-1), False),
+        (D("NaN"), False),
+        (D("sNaN"), False),
+        (D("Infinity"), False),
+        (D("1e9"), False),
+        (D("999999999.99"), True),
+        (D("0.000000001"), True),
+    ],
+)
+def test_a_usable_number(value: Decimal | None, usable: bool) -> None:
+    assert is_usable(value) is usable
+
+
+@pytest.mark.parametrize(
+    ("value", "sane"),
+    [
+        (D(0), True),
+        (D(-5), True),
+        (D("1e-20"), True),
+        (D("1e-21"), False),
+        (D("1e9"), False),
+        (D("-1e9"), False),
+        (D("NaN"), False),
+        (D("-Infinity"), False),
+    ],
+)
+def test_a_sane_number(value: Decimal, sane: bool) -> None:
+    assert is_sane(value) is sane
+
+
+@given(
+    st.decimals(0, 10**9, places=6, allow_nan=False),
+    st.sampled_from([D(1), D("0.01"), D("0.25"), D(100)]),
+)
+def test_floor_is_the_greatest_multiple_not_above(value: Decimal, step: Decimal) -> None:
+    floored = floor_to(value, step)
+    assert floored % step == 0
+    assert floored <= value < floored + step
+
+
+@pytest.mark.parametrize(
+    ("value", "cents"),
+    [("0.005", "0.00"), ("0.015", "0.02"), ("0.025", "0.02"), ("-1.235", "-1.24")],
+)
+def test_cents_round_half_to_even(value: str, cents: str) -> None:
+    assert to_cents(D(value)) == D(cents)
+
+
+def test_percent_of() -> None:
+    assert percent_of(D("2.5"), D(200)) == D(5)
+
+
+def test_the_delay_doubles_up_to_its_bound() -> None:
+    policy = RetryPolicy(retries_max=3, delay_first=SECOND, delay_max=5 * SECOND)
+    assert [policy.delay(n) for n in (1, 2, 3, 4)] == [
+        1 * SECOND,
+        2 * SECOND,
+        4 * SECOND,
+        5 * SECOND,
+    ]
+    assert policy.delay(10_000) == 5 * SECOND
+    with pytest.raises(AssertionError):
+        policy.delay(0)
+
+
+@pytest.mark.parametrize(
+    ("word", "action"),
+    [
+        ("BUY", Action.BUY),
+        (" sell ", Action.SELL),
+        ("Hold", Action.HOLD),
+        ("short", None),
+        ("", None),
+    ],
+)
+def test_actions_are_read_in_any_case(word: str, action: Action | None) -> None:
+    assert read_action(word) is action
+
+
+@pytest.mark.parametrize(
+    ("action", "quantity", "executable"),
+    [
+        ("buy", None, True),
+        ("sell", D(1), True),
+        ("hold", D(1), False),
+        ("short", D(1), False),
+        ("buy", D(0), False),
+        ("buy", D(-1), False),
+        ("buy", D("NaN"), False),
+    ],
+)
+def test_what_could_make_an_order(action: str, quantity: Decimal | None, executable: bool) -> None:
+    said = Proposal(
+        external_id="d",
+        symbol="ACME",
+        action=action,
+        confidence=None,
+        reasoning="",
+        received_at=START,
+        suggested_quantity=quantity,
+    )
+    assert is_executable(said) is executable
+
+
+def test_one_decision_makes_one_trade_whoever_makes_it() -> None:
+    state = pending()
+    later = trade_for(DECISION, reserve=RESERVED, now=START + timedelta(hours=1), policy=POLICY)
+    assert (state.saga.id, state.order.id, state.reservation.id) == (
+        later.saga.id,
+        later.order.id,
+        later.reservation.id,
+    )
+    assert state.order.client_order_id == later.order.client_order_id
+    assert (state.saga.status, state.order.status) == (SagaStatus.PENDING, OrderStatus.INTENT)
+    assert state.saga.deadline_at == START + 60 * SECOND
+    assert (state.order.side, state.order.type) == (Side.BUY, OrderType.MARKET)
+    assert (state.order.quantity, state.reservation.amount) == (D(2), D(202))
+    assert state.order.expires_at == DECISION.expires_at
+
+
+def test_entries_and_exits_have_different_client_order_ids() -> None:
+    leave = replace(DECISION, action=Action.SELL, opening=False)
+    state = trade_for(leave, reserve=D(0), now=START, policy=POLICY)
+    assert (state.order.side, state.order.purpose) == (Side.SELL, "exit")
+    assert state.order.client_order_id != pending().order.client_order_id
+
+
+def test_a_hold_never_makes_a_trade() -> None:
+    with pytest.raises(AssertionError):
+        trade_for(replace(DECISION, action=Action.HOLD), reserve=D(0), now=START, policy=POLICY)
+
+
+def test_errors_are_classed_by_what_the_caller_does() -> None:
+    assert issubclass(Fenced, Conflict)
+    assert not issubclass(Refused, Rejected)
+    assert Invalid(["a: wrong", "b: missing"]).problems == ("a: wrong", "b: missing")
+    assert str(Invalid(["a: wrong", "b: missing"])) == "a: wrong\nb: missing"
+    assert Refused("no money", code="FUNDS").code == "FUNDS"
+    assert issubclass(Rejected, TradesagaError)
