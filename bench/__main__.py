@@ -16,29 +16,28 @@ import asyncpg
 
 from bench.raw import commits_per_second
 from bench.sagas import Bench, Figures
+from tradesaga.adapters import logging as log_output
 from tradesaga.adapters.postgres.migrate import migrate
 from tradesaga.embedded.postgres import EmbeddedPostgres
 
 LEVELS = (1, 16, 64, 256)
 
 
-async def measure(seconds: float) -> tuple[float, list[Figures], str]:
+async def measure(state_dir: Path, seconds: float) -> tuple[float, list[Figures], str]:
     """Raw commits per second, the table, and the server's version."""
-    with tempfile.TemporaryDirectory(prefix="tradesaga-bench-", dir=Path.cwd()) as directory:
-        Path(directory).chmod(0o711)
-        server = EmbeddedPostgres(Path(directory))
-        await server.start()
-        try:
-            connection = await asyncpg.connect(server.dsn)
-            version = str(await connection.fetchval("show server_version"))
-            fsync = str(await connection.fetchval("show fsync"))
-            await connection.close()
-            assert fsync == "on", "a benchmark without fsync says nothing"
-            await migrate(server.dsn)
-            raw = await commits_per_second(server.dsn, seconds)
-            figures = await Bench(server.dsn).run(LEVELS, seconds)
-        finally:
-            await server.stop()
+    server = EmbeddedPostgres(state_dir)
+    await server.start()
+    try:
+        connection = await asyncpg.connect(server.dsn)
+        version = str(await connection.fetchval("show server_version"))
+        fsync = str(await connection.fetchval("show fsync"))
+        await connection.close()
+        assert fsync == "on", "a benchmark without fsync says nothing"
+        await migrate(server.dsn)
+        raw = await commits_per_second(server.dsn, seconds)
+        figures = await Bench(server.dsn).run(LEVELS, seconds)
+    finally:
+        await server.stop()
     return raw, figures, version
 
 
@@ -47,8 +46,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=5.0, help="time for each level")
     seconds = parser.parse_args().seconds
-    raw, figures, version = asyncio.run(measure(seconds))
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, ")
+    log_output.configure(level="warning")
+    place = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None  # on disk, not in memory
+    with tempfile.TemporaryDirectory(prefix="tradesaga-bench-", dir=place) as directory:
+        state_dir = Path(directory)
+        state_dir.chmod(0o711)  # the server's unprivileged user must get through
+        raw, figures, version = asyncio.run(measure(state_dir, seconds))
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
     print(f"Postgres {version}, fsync on; client, server and venue on the same cores")
     print(f"raw single-row commits, one connection: {raw:,.0f} a second\n")
     print("concurrent     sagas   sagas/s    p50 ms    p99 ms   sagas/s : raw commits/s")

@@ -52,7 +52,6 @@ class Figures:
     per_second: float
     p50: float
     p99: float
-    commits_per_saga: float
 
 
 class Bench:
@@ -88,10 +87,12 @@ class Bench:
             agent_id=self._agent,
         )
         actions = TradeActions(
-            venue=InstantVenue(self._clock), clock=self._clock, leadership=leadership
+            venue=InstantVenue(self._clock),
+            clock=self._clock,
+            leadership=leadership,
+            refusal_to_send=str,
         )
         runner = SagaRunner(desk=desk, actions=actions, clock=self._clock)
-        figures = []
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(journal.run())
             await leadership.take()
@@ -105,8 +106,7 @@ class Bench:
             )
             await state.load()
             await self._level(desk, runner, scribe, 16, 0.5)
-            for level in levels:
-                figures.append(await self._level(desk, runner, scribe, level, seconds))
+            figures = [await self._level(desk, runner, scribe, level, seconds) for level in levels]
             holding.cancel()
             await journal.close(timedelta(seconds=5))
             await asyncio.wait([writing])
@@ -138,7 +138,6 @@ class Bench:
             per_second=len(latencies) / took,
             p50=latencies[len(latencies) // 2],
             p99=latencies[min(len(latencies) - 1, len(latencies) * 99 // 100)],
-            commits_per_saga=3,
         )
 
     async def _one(self, desk: TradeDesk, runner: SagaRunner, scribe: Scribe) -> None:

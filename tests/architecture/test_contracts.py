@@ -67,6 +67,6 @@ def test_planted_violations_are_found(tmp_path: Path) -> None:
     done = linted(tmp_path)
     assert done.returncode == 1, done.stderr
     said = done.stdout.splitlines()
-    broken = [line.removesuffix(" BROKEN") for line in said if line.endswith(" BROKEN")]
+    broken = [line for line in said if " BROKEN" in line]
     for contract in (contract for _, contract in PLANTED.values()):
         assert any(line.startswith(contract) for line in broken), (contract, broken)

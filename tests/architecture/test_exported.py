@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -27,4 +27,5 @@ def test_every_exported_name_exists_once(name: str) -> None:
 
 
 def test_the_version_is_that_of_the_distribution() -> None:
-    assert tradesaga.__version__ == version("tradesaga")
+    project = tomllib.loads((SOURCE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    assert tradesaga.__version__ == project["project"]["version"]

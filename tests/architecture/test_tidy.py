@@ -104,8 +104,8 @@ def test_the_command_says_what_is_broken_and_fails(tmp_path: Path) -> None:
     assert "utils.py: name it after what it holds" in done.stdout
     (package / "engine" / "utils.py").rename(package / "engine" / "words.py")
     (package / "__main__.py").write_text(DOC + "import tradesaga.engine.words\n", encoding="utf-8")
-    done = subprocess.run([sys.executable, script, str(package)], check=False)
-    assert done.returncode == 0
+    again = subprocess.run([sys.executable, script, str(package)], check=False)
+    assert again.returncode == 0
 
 
 def test_a_module_named_in_a_string_is_loaded_late(tmp_path: Path) -> None:

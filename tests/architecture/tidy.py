@@ -24,18 +24,17 @@ FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 70
 DOCSTRING_LINES_MAX = 20
 EMPTY_NAMES = frozenset(
-    "base common generic helper helpers manager misc shared stuff util utils".split()
+    ("base", "common", "generic", "helper", "helpers", "manager", "misc", "shared", "util", "utils")
 )
 MONEY_MODULES = frozenset(
-    "decisions money orders performance risk trade_messages trade_saga trade_start".split()
+    ("decisions", "money", "orders", "performance", "risk", "trade_messages", "trade_saga")
 )
 """Modules of the domain in which a float would be somebody's money."""
-DOMAIN_MAY_IMPORT = frozenset(
-    """
-    __future__ collections cronsim dataclasses datetime decimal enum functools hashlib itertools
-    math re struct tradesaga types typing uuid zoneinfo
-    """.split()
-)
+DOMAIN_MAY_IMPORT = frozenset({
+    "__future__", "collections", "cronsim", "dataclasses", "datetime", "decimal", "enum",
+    "functools", "hashlib", "itertools", "math", "re", "struct", "tradesaga", "types", "typing",
+    "uuid", "zoneinfo",
+})  # fmt: skip
 ENTRY_POINTS = frozenset({"__main__"})
 """Modules that are run, not imported."""
 EXAMPLE = "TODO(#12)"

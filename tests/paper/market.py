@@ -41,8 +41,10 @@ def recorded(
     bars: Mapping[str, Sequence[Bar]], quotes: Mapping[str, Sequence[QuoteRow]] | None = None
 ) -> Recording:
     """A recording of these rows on one day."""
-    rows = [row for series in (*bars.values(), *(quotes or {}).values()) for row in series]
-    minutes = sorted(row.minute for row in rows)
+    minutes = sorted(
+        [row.minute for rows in bars.values() for row in rows]
+        + [row.minute for rows in (quotes or {}).values() for row in rows]
+    )
     span = Span(day=OPEN.date(), start=minutes[0], end=minutes[-1] + 1)
     return Recording(
         bars={

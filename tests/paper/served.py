@@ -19,6 +19,7 @@ from typing import Any
 import httpx2
 import msgspec
 import nats
+from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 from nats.js.errors import NotFoundError
 
@@ -114,7 +115,7 @@ class Heard:
 
 
 @asynccontextmanager
-async def hearing(url: str, token: str, prefix: str) -> AsyncIterator[tuple[Heard, nats.NATS]]:
+async def hearing(url: str, token: str, prefix: str) -> AsyncIterator[tuple[Heard, NatsClient]]:
     """Listen to everything below a prefix."""
     client = await nats.connect(url, token=token)
     heard = Heard()

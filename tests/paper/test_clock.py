@@ -5,6 +5,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ def test_time_begins_a_minute_early_jumps_closed_hours_and_ends(clock_file: Cloc
             break
     assert authority.ended
     assert seen == sorted(seen)
-    jumps = [(a, b) for a, b in zip(seen, seen[1:], strict=False) if b - a > timedelta(minutes=1)]
+    jumps = [(a, b) for a, b in pairwise(seen) if b - a > timedelta(minutes=1)]
     # The last bar of day one is over at 14:40; a minute and ten seconds of settlement follow.
     ((before, after),) = jumps
     assert before <= OPEN + timedelta(minutes=11, seconds=10)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,7 +68,7 @@ def test_an_order_meets_the_running_minute() -> None:
     bars_only = Prices(recorded({"SPY": [bar(0, "10"), bar(1, "11.019", "12", volume="700")]}))
     offer = bars_only.execution("SPY", bar(1, "1").minute)
     assert offer is not None
-    assert (offer.bid, offer.ask, offer.volume) == (D("11.01"), D("11.02"), 700)
+    assert (offer.bid, offer.ask, offer.volume) == (D("11.01"), D("11.02"), D(700))
     assert bars_only.execution("SPY", bar(2, "1").minute) is None
     quoted = Prices(recorded({"SPY": [bar(1, "11")]}, {"SPY": [quote(1, "10.9", "11.1")]}))
     offer = quoted.execution("SPY", bar(1, "1").minute)
@@ -83,4 +82,4 @@ def test_wider_bars_are_made_of_the_minutes_that_have_one() -> None:
     prices = Prices(recorded({"SPY": rows}))
     assert prices.bars("SPY", "5m", start=None, end=None, limit=9, now=at(4, 59)) == []
     (wide,) = prices.bars("SPY", "5m", start=None, end=None, limit=9, now=at(5))
-    assert wide[1:] == (10, 12, 8, 9, Decimal(1007))
+    assert wide[1:] == (D(10), D(12), D(8), D(9), D(1007))

@@ -312,7 +312,8 @@ async def test_nothing_is_lost_by_sigkill_and_time_never_turns_back(
     async with process(settings) as client:
         assert clock.now() >= latest
         clock.close()
-        assert (await client.call(TRADING, "POST", "/orders", body))[0] == 422  # the id is known
+        known = {**BUY, "clientOrderId": "ts-0"}
+        assert (await client.call(TRADING, "POST", "/orders", known))[0] == 422
         for order_id in accepted:
             await filled(client, order_id)
         _, orders = await client.call(TRADING, "GET", "/orders")

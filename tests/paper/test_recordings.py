@@ -12,6 +12,7 @@ from tradesaga.paper.csv_rows import BARS_HEADER, QUOTES_HEADER
 from tradesaga.paper.minutes import start_of
 from tradesaga.paper.recordings import load
 
+D = Decimal
 GOOD = "2020-12-15T14:30:00Z,SPY,10,11,9,10.5,100"
 
 
@@ -78,7 +79,7 @@ def test_all_problems_are_told_at_once_up_to_twenty(tmp_path: Path) -> None:
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match="absent.csv: no such file"):
+    with pytest.raises(Invalid, match=r"absent\.csv: no such file"):
         load([tmp_path / "absent.csv"])
 
 
@@ -90,7 +91,7 @@ def test_a_folder_is_read_and_what_does_not_fit_is_named(tmp_path: Path) -> None
     recording = load([tmp_path])
     assert recording.symbols == ("SPY",)
     row = recording.quotes["SPY"].rows[0]
-    assert (row.bid, row.bid_size, row.ask, row.ask_size) == (None, 0, Decimal("10.02"), 300)
+    assert (row.bid, row.bid_size, row.ask, row.ask_size) == (None, D(0), D("10.02"), D(300))
     assert [notice.split(":")[0] for notice in recording.notices] == ["README.md", "factors.csv"]
 
 

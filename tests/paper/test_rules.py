@@ -7,8 +7,8 @@ import pytest
 from tradesaga.paper.recordings import load
 from tradesaga.paper.rules import (
     Breakout,
-    Rule,
     RsiMeanReversion,
+    Rule,
     Signal,
     SmaCrossover,
     rule_of,

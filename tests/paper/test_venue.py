@@ -178,7 +178,7 @@ def test_a_price_that_has_run_away_ends_the_order_when_the_cash_is_gone() -> Non
     order = market.submit(buy("10"), at(1, 59.9))
     gone = settled(market, order, 3)
     # At 1500.01 each not one share can be paid from 1,100.
-    assert (gone.status, gone.filled) == (OrderStatus.REJECTED, 0)
+    assert (gone.status, gone.filled) == (OrderStatus.REJECTED, D(0))
     assert market.account.cash == 1100
     rejected = [event for event in market.drain().events if isinstance(event, OrderRejected)]
     assert [event.code for event in rejected] == ["INSUFFICIENT_FUNDS"]
@@ -191,7 +191,7 @@ def test_cancel_knows_unknown_done_and_partly_filled_orders() -> None:
     order = market.submit(buy("150"), at(5))
     market.run_due(at(5, 30))
     gone = market.cancel(order.order_id, at(5, 40), by="user", reason="test")
-    assert (gone.status, gone.filled, gone.remaining) == (OrderStatus.CANCELLED, 100, 50)
+    assert (gone.status, gone.filled, gone.remaining) == (OrderStatus.CANCELLED, D(100), D(50))
     with pytest.raises(Refusal, match="is cancelled, it cannot"):
         market.cancel(order.order_id, at(5, 50), by="user", reason="test")
 

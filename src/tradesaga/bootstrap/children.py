@@ -17,7 +17,7 @@ from tradesaga.bootstrap.databases import Database, EventBus
 from tradesaga.config import Settings
 from tradesaga.embedded.program import Program
 from tradesaga.embedded.state import Ports
-from tradesaga.paper.settings import CLOCK_FILE
+from tradesaga.paper.places import CLOCK_FILE
 
 VISIBILITY_LAG_MS: Final = 2000
 """The simulated venue shows an order as soon as it has it."""

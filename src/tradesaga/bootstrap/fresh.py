@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tradesaga.domain.errors import Invalid
-from tradesaga.paper.settings import STORE_FILE
+from tradesaga.paper.places import STORE_FILE
 
 SHELF: Final = "former-runs"
 PARTS: Final = ("paper", "nats", "pgdata")

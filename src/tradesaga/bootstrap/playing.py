@@ -102,16 +102,16 @@ class Accompanied:
     async def watch(self) -> None:
         """Show every cycle and the bar until the recording has been played to its end."""
         clock = ScaledClock(self.replay.neighbours.clock_file)
-        shown = _Shown(self.since)
+        new = NewCycles(self.tally, since=self.since)
         note = f"{self.replay.speed:g}x  {self.api.url}"
         try:
             while not clock.ended:
-                await self._show_new(shown)
+                await new.show(self.display)
                 self.display.bar(self.played, clock.now(), note=note)
                 await asyncio.sleep(LOOK_EVERY_SECONDS)  # noqa: TID251 -- real time, for people
         finally:
             clock.close()
-        await self._settle(shown)
+        await self._settle(new)
         self.display.end_bar()
 
     async def summary(self) -> Summary:
@@ -137,7 +137,7 @@ class Accompanied:
             unsettled=await self.tally.unsettled(),
         )
 
-    async def _settle(self, shown: _Shown) -> None:
+    async def _settle(self, new: NewCycles) -> None:
         """Wait until nothing is under way any more, for a bounded time."""
         deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS_MAX
         unsettled: Unsettled | None = None
@@ -145,48 +145,43 @@ class Accompanied:
             if asyncio.get_running_loop().time() > deadline:
                 break
             await asyncio.sleep(LOOK_EVERY_SECONDS)  # noqa: TID251 -- real time, for people
-            await self._show_new(shown)
+            await new.show(self.display)
             try:
                 unsettled = await self.tally.unsettled()
             except Unavailable:
                 unsettled = None
 
-    async def _show_new(self, shown: _Shown) -> None:
+
+class NewCycles:
+    """Shows each cycle that ends, once. Memory is bounded by the cycles of the overlap."""
+
+    def __init__(self, tally: Tally, *, since: datetime) -> None:
+        self._tally = tally
+        self._since = self._latest = since
+        self._shown: dict[UUID, datetime] = {}
+
+    async def show(self, display: Display) -> None:
+        """Show what has ended since the last look; while the database is away, nothing."""
         full = True
         while full:
             try:
-                found = await self.tally.finished_cycles(shown.since)
+                found = await self._tally.finished_cycles(self._since)
             except Unavailable:
-                return  # the supervisor tells of it; nothing is missed
+                return  # the supervisor tells of it, and the next look begins where this one did
             for cycle in found:
-                if shown.is_new(cycle.id, cycle.started_at):
-                    self.display.cycle(cycle)
-            full = len(found) == CYCLES_AT_ONCE and shown.advance(found[-1].started_at)
-        shown.advance(shown.latest - OVERLAP)
+                if cycle.id not in self._shown:
+                    self._shown[cycle.id] = cycle.started_at
+                    display.cycle(cycle)
+            if found:
+                self._latest = max(self._latest, found[-1].started_at)
+            full = len(found) == CYCLES_AT_ONCE and self._look_from(self._latest)
+        self._look_from(self._latest - OVERLAP)
 
-
-class _Shown:
-    """Which cycles have been shown; bounded by how many begin within the overlap."""
-
-    def __init__(self, since: datetime) -> None:
-        self.since = since
-        self.latest = since
-        self._first = since
-        self._ids: dict[UUID, datetime] = {}
-
-    def is_new(self, cycle_id: UUID, started_at: datetime) -> bool:
-        """Whether it has not been shown; from now on it has."""
-        if cycle_id in self._ids:
-            return False
-        self._ids[cycle_id] = started_at
-        self.latest = max(self.latest, started_at)
-        return True
-
-    def advance(self, moment: datetime) -> bool:
+    def _look_from(self, moment: datetime) -> bool:
         """Look from `moment` on, never back; whether that is a change."""
-        before, self.since = self.since, max(self.since, moment, self._first)
-        self._ids = {one: at for one, at in self._ids.items() if at >= self.since}
-        return self.since > before
+        before, self._since = self._since, max(self._since, moment)
+        self._shown = {one: at for one, at in self._shown.items() if at >= self._since}
+        return self._since > before
 
 
 def _detail(body: bytes) -> str:

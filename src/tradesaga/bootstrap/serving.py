@@ -84,7 +84,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
     dsn = translation.dsn_of(settings)
     await _database_ready(dsn)
     clock = SystemClock() if options.market_clock is None else ScaledClock(options.market_clock)
-    metrics = PrometheusMetrics(version=__version__, now=clock.now)
+    metrics = PrometheusMetrics(version=__version__, now=SystemClock().now)
     journal, bus = PostgresJournal(dsn), _bus(settings, clock)
     async with AsyncExitStack() as stack:
         world = await _world(settings, dsn, stack, clock, metrics, journal, bus)

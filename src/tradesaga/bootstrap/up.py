@@ -38,7 +38,7 @@ from tradesaga.embedded.fence import Fence
 from tradesaga.embedded.state import Ports, make_state_dir
 from tradesaga.embedded.supervisor import Event, EventKind, Service, Supervisor
 from tradesaga.paper import recordings, strategies
-from tradesaga.paper.settings import STORE_FILE
+from tradesaga.paper.places import STORE_FILE
 from tradesaga.paper.store import Store
 
 START_CASH: Final = Decimal(100_000)

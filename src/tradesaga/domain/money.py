@@ -9,7 +9,8 @@ CENT = Decimal("0.01")
 HUNDRED = Decimal(100)
 PRICE_MAX = Decimal("1e9")
 """Greater than any price or quantity that is meant; what lies beyond is a fault of the sender."""
-DECIMALS_MAX = 20
+DECIMALS_MAX = 40
+"""More than an average of our own precision (28 digits) has."""
 
 
 def is_usable(value: Decimal | None) -> bool:
@@ -18,7 +19,7 @@ def is_usable(value: Decimal | None) -> bool:
 
 
 def is_sane(value: Decimal, limit: Decimal = PRICE_MAX) -> bool:
-    """Whether `value` is finite, smaller than `limit` and has no more than 20 decimal places."""
+    """Whether `value` is finite, below `limit` in size, with at most `DECIMALS_MAX` decimals."""
     if not value.is_finite() or abs(value) >= limit:
         return False
     exponent = value.as_tuple().exponent

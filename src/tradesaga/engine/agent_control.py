@@ -16,7 +16,6 @@ from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
 from tradesaga.domain.errors import Fenced, NotFound, Unavailable
 from tradesaga.domain.ids import CycleId
 from tradesaga.domain.money import ZERO
-from tradesaga.domain.trade_messages import CancelWanted
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.health import HealthBoard
@@ -84,7 +83,7 @@ class AgentControl:
             if agent is not before:
                 await self._fence()
                 await self._scheduler.cancel_all()
-            await self._bring_in(cancel_open_orders, actor)
+            await self._bring_in(cancel_open_orders)
         positions = sum(1 for q in self._desk.holdings.positions.values() if q != ZERO)
         pending = self._desk.trades.active_orders()
         return Stopped(agent=agent, open_positions=positions, pending_orders=pending)
@@ -172,15 +171,16 @@ class AgentControl:
         except Fenced as error:
             raise Unavailable("another node has taken over the agent; ask again") from error
 
-    async def _bring_in(self, cancel_open_orders: bool, actor: str) -> None:
-        """Give open sagas time to end; entries are cancelled first if that is wished."""
+    async def _bring_in(self, cancel_open_orders: bool) -> None:
+        """Give open sagas time to end; entries are cancelled first if that is wished.
+
+        What was not sent yet is not sent any more: the runner finds the agent stopped.
+        """
         trades = tuple(self._desk.trades)
         if cancel_open_orders:
             for trade in trades:
                 if trade.state.order.opening:
-                    await self._desk.book(
-                        trade, CancelWanted(reason="stop with cancelOpenOrders"), actor=actor
-                    )
+                    trade.wish_cancel("stop with cancelOpenOrders")
         try:
             async with asyncio.timeout(self._settings.stop_time_max.total_seconds()):
                 for trade in trades:

@@ -105,6 +105,10 @@ class AgentState:
         reasons = ", ".join(sorted(self.agent.pause_reasons))
         return f"agent is {self.agent.status}" + (f" ({reasons})" if reasons else "")
 
+    def refusal_to_send(self) -> str:
+        """Why no order may be sent, not even one that was decided before; empty when it may."""
+        return "" if self.runs() else f"agent is {self.agent.status}"
+
     async def _commit(self, row: Row, kind: str, body: Mapping[str, object], actor: str) -> None:
         entry = Entry(kind=kind, subject=str(self._agent_id), actor=actor, body=body)
         await self._scribe.fact([row], [entry])

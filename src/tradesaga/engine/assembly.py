@@ -74,7 +74,12 @@ def assemble(
         policy=policy,
         agent_id=agent_id,
     )
-    actions = TradeActions(venue=world.venue, clock=clock, leadership=leadership)
+    actions = TradeActions(
+        venue=world.venue,
+        clock=clock,
+        leadership=leadership,
+        refusal_to_send=state.refusal_to_send,
+    )
     crew = SagaCrew(
         runner=SagaRunner(desk=desk, actions=actions, clock=clock),
         desk=desk,

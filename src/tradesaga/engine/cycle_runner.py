@@ -24,7 +24,7 @@ from tradesaga.domain.events import CYCLE_COMPLETED, CYCLE_STARTED, ERROR_OCCURR
 from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.shutdown import finish
-from tradesaga.engine.waiting import within
+from tradesaga.engine.waiting import patience_from, within
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.journal import Add, CycleLog, Entry, Insert, Row, Update
@@ -119,7 +119,7 @@ class CycleRunner:
         self.current[work.cycle.id] = work.cycle
         try:
             await self._commit(work, Insert(work.cycle), "cycle.started", _started(work))
-            await self._take_steps(plan, work.cycle.started_at + time_max)
+            await self._take_steps(plan, time_max)
         except asyncio.CancelledError:
             if work.cycle.status is CycleStatus.STARTED:
                 await finish(self._end(work, CycleStatus.CANCELLED, "stopped"))
@@ -149,10 +149,12 @@ class CycleRunner:
         self.current[work.cycle.id] = work.cycle
         await self._commit(work, Update(work.cycle), kind, None, {"step": work.cycle.step})
 
-    async def _take_steps(self, plan: Plan, until: datetime) -> None:
-        work = plan.work
+    async def _take_steps(self, plan: Plan, time_max: timedelta) -> None:
+        work, clock = plan.work, self._clock
+        until, patience_until = work.cycle.started_at + time_max, patience_from(clock, time_max)
         for name in work.cycle.steps:
-            await within(self._clock, until, _awaited(plan.steps[name]))
+            step = _awaited(plan.steps[name])
+            await within(clock, until, step, patience_until=patience_until)
             after = machine.step_done(
                 work.cycle, self._clock.now(), errors=tuple(work.errors), **work.figures
             )

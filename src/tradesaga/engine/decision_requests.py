@@ -1,7 +1,7 @@
 """Questions to the decision makers that wait for their answer.
 
-An answer is matched by the request id that the service echoes, else by its symbol when exactly
-one question about that symbol is open. An answer that matches nothing is unsolicited. The bus
+An answer is matched by the request id that the service echoes, in the payload or as correlation
+id; when it echoes none, by its symbol if exactly one question about that symbol is open. An answer that matches nothing is unsolicited. The bus
 delivery stays unacknowledged until the decision that came of it is committed.
 """
 
@@ -70,7 +70,7 @@ class DecisionRequests:
     def answer(self, proposal: Proposal, delivery: Delivery) -> bool:
         """Whether the proposal answers an open question that has no answer yet."""
         for asked in self._open:
-            question = _matching(asked, proposal)
+            question = _matching(asked, proposal, delivery)
             if question is None:
                 continue
             question.answer = Answer(proposal, delivery)
@@ -80,10 +80,12 @@ class DecisionRequests:
         return False
 
 
-def _matching(asked: Round, proposal: Proposal) -> Question | None:
+def _matching(asked: Round, proposal: Proposal, delivery: Delivery) -> Question | None:
     unanswered = [q for q in asked.questions if q.answer is None]
-    if proposal.request_id is not None:
-        return next((q for q in unanswered if q.request_id == proposal.request_id), None)
+    incoming = delivery.incoming
+    echoed = proposal.request_id or (incoming.correlation_id if incoming is not None else None)
+    if echoed is not None:  # a late answer to an older question is no answer to this one
+        return next((q for q in unanswered if q.request_id == echoed), None)
     candidates = [
         q
         for q in unanswered

@@ -21,13 +21,23 @@ ACTIVE = LIVE | {OrderStatus.INTENT}
 
 
 class OpenTrade:
-    """One saga, its order and its reservation; `news` is set by every commit of the state."""
+    """One saga, its order and its reservation; `news` is set by every commit of the state.
+
+    `cancel_wish` is why an operator wants the order gone. Only the saga's runner acts on it: it
+    alone knows whether a submission is on its way at this moment.
+    """
 
     def __init__(self, state: TradeState) -> None:
         self.state = state
         self.lock = asyncio.Lock()
         self.news = asyncio.Event()
         self.ended = asyncio.Event()
+        self.cancel_wish: str | None = None
+
+    def wish_cancel(self, reason: str) -> None:
+        """Have the order cancelled as soon as it is known to be live."""
+        self.cancel_wish = reason
+        self.news.set()
 
     def became(self, state: TradeState) -> None:
         """The state as just committed."""

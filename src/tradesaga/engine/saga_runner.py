@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tradesaga.domain import trade_saga
+from tradesaga.domain.orders import LIVE
 from tradesaga.domain.saga import Saga
+from tradesaga.domain.trade_messages import CancelWanted
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.trade_actions import TradeActions
 from tradesaga.engine.trade_desk import TradeDesk
@@ -34,9 +36,19 @@ class SagaRunner:
         """
         while True:
             trade.news.clear()
+            if (reason := _wish(trade)) is not None:
+                await self.desk.book(trade, CancelWanted(reason=reason), actor="operator")
             command = trade_saga.command(trade.state, self.clock.now(), self.desk.policy)
             if command is None:
                 return trade.state.saga
             happened = await self.actions.perform(command, trade)
             if happened is not None:
                 await self.desk.book(trade, happened)
+
+
+def _wish(trade: OpenTrade) -> str | None:
+    """Why the order is to be cancelled, if it may be live and nobody has said so yet."""
+    order = trade.state.order
+    if order.status not in LIVE or order.cancel_wanted_at is not None:
+        return None
+    return trade.cancel_wish

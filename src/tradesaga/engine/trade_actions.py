@@ -1,7 +1,8 @@
 """What a trade saga asks of the venue, and how each answer is told to the saga.
 
     command         action or compensation            answers
-    Submit          submit_order                      Reported, SubmitRefused, NoAnswer
+    Submit          submit_order                      Reported, SubmitRefused, NoAnswer,
+                                                      CancelWanted when nothing may be sent
     LookUp          resolves an UNKNOWN submit        Reported, NotFound, Ambiguous, NoAnswer
     Follow          wait_for_fill, the cancel verdict Reported, TimeUp, or news from elsewhere
     RequestCancel   cancel_order, handle_partial_fill CancelAsked, NoAnswer
@@ -13,6 +14,7 @@ the fact that allows them. A timeout, a 5xx or a lost connection is NoAnswer, ne
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
@@ -22,6 +24,7 @@ from tradesaga.domain.orders import Order
 from tradesaga.domain.trade_messages import (
     Ambiguous,
     CancelAsked,
+    CancelWanted,
     Command,
     Follow,
     Happening,
@@ -51,6 +54,8 @@ class TradeActions:
     venue: TradingEngine
     clock: Clock
     leadership: Leadership
+    refusal_to_send: Callable[[], str]
+    """Why nothing new may be sent (the agent was stopped); empty when it may."""
 
     async def perform(self, command: Command, trade: OpenTrade) -> Happening | None:
         """What came of it; None when the trade changed meanwhile and must be looked at again."""
@@ -76,6 +81,8 @@ class TradeActions:
 
     async def _submit(self, trade: OpenTrade) -> Happening | None:
         order = trade.state.order
+        if reason := self.refusal_to_send():
+            return CancelWanted(reason=reason)
         if not self.leadership.may_send(opening=order.opening):
             await news_or_moment(self.clock, trade.news, self.clock.now() + NOT_LEADING_WAIT)
             return None

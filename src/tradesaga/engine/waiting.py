@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from tradesaga.domain.errors import DeadlineExceeded, TradesagaError
@@ -28,17 +28,29 @@ async def news_or_moment(
         return True
     if moment <= clock.now():
         return False
+    # On a clock that runs with real time the second wait is over with the first.
+    least = min(patience, (moment - clock.now()).total_seconds())
     async with asyncio.TaskGroup() as group:
         heard = group.create_task(news.wait())
-        passed = group.create_task(_both_pass(clock, moment, patience))
+        passed = group.create_task(_both_pass(clock, moment, clock.monotonic() + least))
         await asyncio.wait([heard, passed], return_when=asyncio.FIRST_COMPLETED)
         heard.cancel()
         passed.cancel()
     return news.is_set()
 
 
-async def within(clock: Clock, until: datetime, work: Coroutine[Any, Any, T]) -> T:
-    """Do `work`, cancelled when the clock comes to `until` and some real time has passed too.
+def patience_from(clock: Clock, time_max: timedelta) -> float:
+    """Until when (monotonic) work that begins now and may take `time_max` is left alone."""
+    return clock.monotonic() + min(REAL_SECONDS_MIN, time_max.total_seconds())
+
+
+async def within(
+    clock: Clock, until: datetime, work: Coroutine[Any, Any, T], *, patience_until: float
+) -> T:
+    """Do `work`, cancelled when the clock is at `until` and the real time `patience_until` is past.
+
+    The real time is fixed when the whole begins: market time may have jumped beyond `until` between
+    two steps of it.
 
     Raises:
         DeadlineExceeded: it was not done in time.
@@ -46,7 +58,7 @@ async def within(clock: Clock, until: datetime, work: Coroutine[Any, Any, T]) ->
     """
     async with asyncio.TaskGroup() as group:
         working = group.create_task(_caught(work))
-        passed = group.create_task(_both_pass(clock, until, REAL_SECONDS_MIN))
+        passed = group.create_task(_both_pass(clock, until, patience_until))
         await asyncio.wait([working, passed], return_when=asyncio.FIRST_COMPLETED)
         passed.cancel()
         if not working.done():
@@ -59,15 +71,10 @@ async def within(clock: Clock, until: datetime, work: Coroutine[Any, Any, T]) ->
     return outcome
 
 
-async def _both_pass(clock: Clock, moment: datetime, real_seconds: float) -> None:
-    """Wait for the market's moment and for the real time, whichever is later.
-
-    On a clock that runs with real time the second wait is over with the first.
-    """
-    least = min(real_seconds, max(0.0, (moment - clock.now()).total_seconds()))
-    began = clock.monotonic()
+async def _both_pass(clock: Clock, moment: datetime, real_until: float) -> None:
+    """Wait for the market's moment and for the monotonic one, whichever is later."""
     await clock.sleep_until(moment)
-    while (left := began + least - clock.monotonic()) > 0:  # noqa: ASYNC110 -- no event tells
+    while (left := real_until - clock.monotonic()) > 0:  # noqa: ASYNC110 -- no event tells
         await asyncio.sleep(left)  # noqa: TID251 -- real time is meant
 
 

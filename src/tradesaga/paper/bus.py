@@ -39,7 +39,7 @@ STREAM_BYTES_MAX = 64 * 1024 * 1024
 DUPLICATE_SECONDS = 120
 CONNECT_SECONDS_MAX = 5.0
 PUBLISH_SECONDS_MAX = 2.0
-FETCH_SECONDS = 5.0
+FETCH_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 ACK_SECONDS = 30
 T = TypeVar("T")
@@ -73,8 +73,6 @@ class Bus:
         self._address = address
         self._name = name
         self._connection: Client | None = None
-        self._refused: str | None = None
-        self._attempt: asyncio.Timeout | None = None
         self._streams_made = False
 
     @property
@@ -195,40 +193,31 @@ class Bus:
         )
 
     async def _connect(self) -> None:
-        self._refused = None
         client = Client()
         try:
-            async with asyncio.timeout(CONNECT_SECONDS_MAX) as self._attempt:
+            async with asyncio.timeout(CONNECT_SECONDS_MAX):
                 await client.connect(
                     self._address.url,
                     name=self._name,
                     token=self._address.token,
-                    allow_reconnect=True,
+                    allow_reconnect=False,  # the first time we want to hear what is wrong
                     max_reconnect_attempts=-1,  # else it closes for good after sixty
-                    reconnect_time_wait=RETRY_SECONDS,  # type: ignore[arg-type]  # fractions are fine
+                    reconnect_time_wait=RETRY_SECONDS,  # type: ignore[arg-type]  # fractions do
                     ping_interval=5,
                     max_outstanding_pings=2,
                     drain_timeout=5,
-                    error_cb=self._on_error,
+                    error_cb=_log_error,
                 )
-        except asyncio.CancelledError:
-            await client.close()  # else its tasks would go on trying
-            raise
-        except TimeoutError as error:
-            await client.close()
-            if self._refused is not None:
+        except BaseException as error:
+            await client.close()  # else its socket and its tasks would stay
+            if _AUTHORIZATION in str(error).lower():
                 raise Refused(
                     f"NATS at {self._address.url} refuses the token; check it",
                     code="NATS_AUTHORIZATION",
                 ) from error
             raise
-        self._connection, self._attempt = client, None
-
-    async def _on_error(self, error: Exception) -> None:
-        if _AUTHORIZATION in str(error).lower():
-            self._refused = str(error)
-            if self._attempt is not None and not self._attempt.expired():
-                self._attempt.reschedule(asyncio.get_running_loop().time())  # it is no use
+        client.options["allow_reconnect"] = True
+        self._connection = client
 
     async def _make_again(self) -> None:
         """Make the streams anew: the server may have come back with an empty store."""
@@ -259,6 +248,10 @@ class Bus:
                 # Made by another hand with other limits: it carries our subjects all the same.
                 _log.warning("stream_differs", stream=name, reason=error.description)
         self._streams_made = True
+
+
+async def _log_error(error: Exception) -> None:
+    _log.debug("nats", reason=str(error) or type(error).__name__)
 
 
 async def _cancellable(call: Awaitable[T]) -> T:

@@ -29,9 +29,10 @@ from tradesaga.paper.desk import TradingDesk
 from tradesaga.paper.faults import FaultBook
 from tradesaga.paper.http_server import listen, server
 from tradesaga.paper.outbox import Outbox
+from tradesaga.paper.places import STORE_FILE
 from tradesaga.paper.prices import Prices
 from tradesaga.paper.recordings import Recording, load
-from tradesaga.paper.settings import STORE_FILE, Endpoints, PaperSettings
+from tradesaga.paper.settings import Endpoints, PaperSettings
 from tradesaga.paper.spec import decisions_http, events, market_http, orders_http, positions_http
 from tradesaga.paper.spec.announcements import MARKET_DATA, SessionAnnouncer, heartbeat
 from tradesaga.paper.spec.application import application

@@ -7,11 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 
 from tradesaga.paper.bus import STREAM_BYTES_MAX
+from tradesaga.paper.places import CLOCK_FILE
 from tradesaga.paper.recordings import DEFAULT_DATA
 from tradesaga.paper.venue import VenueRules
-
-CLOCK_FILE = "market-clock"
-STORE_FILE = "paper.sqlite3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

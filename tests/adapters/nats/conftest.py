@@ -76,17 +76,13 @@ class World:
 
 
 def make_bus(url: str, token: str, prefix: str, **options: Any) -> NatsBus:
+    words = ("system.heartbeat", "market.session.*", "trade.order.*", "ai.decision.*")
     return NatsBus(
         url=url,
         token=token,
         clock=SystemClock(),
         publish_prefix=f"{prefix}.orchestrator",
-        subscriptions=[
-            f"{prefix}.system.heartbeat",
-            f"{prefix}.market.session.*",
-            f"{prefix}.trade.order.*",
-            f"{prefix}.ai.decision.*",
-        ],
+        subscriptions=options.pop("subscriptions", [f"{prefix}.{word}" for word in words]),
         limits=SMALL,
         retry_after=options.pop("retry_after", timedelta(milliseconds=20)),
         **options,

@@ -234,6 +234,21 @@ async def test_a_consumer_that_is_deleted_is_made_again(world: World) -> None:
     assert delivery.incoming is not None
 
 
+async def test_one_subscription_over_all_streams(
+    nats_url: str, nats_token: str, subject_prefix: str
+) -> None:
+    everything = [f"{subject_prefix}.>", f"{subject_prefix}.trade.order.*"]
+    bus = make_bus(nats_url, nats_token, subject_prefix, subscriptions=everything)
+    async with connected(nats_url, nats_token) as client:
+        async with running(bus):
+            world = World(bus, client, subject_prefix)
+            await world.publish("trade.order.filled", nested("x.y", "e1"))
+            await world.publish("ai.decision.generated", nested("x.y", "e2"))
+            taken = [delivery.incoming for delivery in await world.take(2)]
+            assert {one.event_id for one in taken if one is not None} == {"e1", "e2"}
+        await remove_streams(client, subject_prefix)
+
+
 async def test_our_own_stream_is_made_again(world: World) -> None:
     await world.client.jetstream().delete_stream(f"{world.prefix}_ORCHESTRATOR".upper())
     with pytest.raises(Unavailable):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+from collections.abc import Awaitable
 from datetime import timedelta
 
 from tests.adapters.nats.conftest import (
@@ -17,6 +19,7 @@ from tests.adapters.nats.conftest import (
 )
 from tradesaga.domain.errors import Unavailable
 from tradesaga.embedded.nats import EmbeddedNats
+from tradesaga.ports.bus import Published
 
 HEALTH = {"service": "x", "status": "healthy"}
 
@@ -82,6 +85,21 @@ async def test_publish_during_an_outage_is_unavailable_in_time(durable_nats: Emb
         await until(published)
 
 
+async def test_a_publish_on_its_way_does_not_wait_for_a_dead_server(
+    durable_nats: EmbeddedNats,
+) -> None:
+    bus = make_bus(durable_nats.url, durable_nats.token, "t", publish_time_max=timedelta(minutes=1))
+    async with running(bus):
+        assert durable_nats.child.process is not None
+        durable_nats.child.process.send_signal(signal.SIGSTOP)  # it takes, and answers nothing
+        async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+            publishing = group.create_task(_refused(bus.publish(row("e-1"))))
+            await asyncio.sleep(0.05)  # long enough for the request to leave; too short is harmless
+            await _kill(durable_nats)
+        assert publishing.result()
+        await durable_nats.start()
+
+
 async def test_an_emptied_store_is_set_up_again(durable_nats: EmbeddedNats) -> None:
     bus = make_bus(durable_nats.url, durable_nats.token, "t")
     async with running(bus), connected(durable_nats.url, durable_nats.token) as client:
@@ -111,6 +129,14 @@ async def test_a_message_on_its_way_to_a_killed_bus_comes_to_the_next(
         async with running(second):
             [again] = await World(second, client, "t").take()
         assert again.incoming == delivery.incoming
+
+
+async def _refused(publishing: Awaitable[Published]) -> bool:
+    try:
+        await publishing
+    except Unavailable:
+        return True
+    return False
 
 
 async def _next_id(world: World) -> str:

@@ -238,6 +238,12 @@ def test_a_fill_of_the_implementation() -> None:
     assert found.fills == ()
 
 
+def test_an_average_in_all_its_digits() -> None:
+    average = Decimal(1112) / 3  # 370.6666666666666666666666667
+    found = report("trade.order.filled", **ORDER, filledQuantity=3, averagePrice=str(average))
+    assert found.average_price == average
+
+
 def test_a_partial_fill_of_the_documents() -> None:
     found = report(
         "trade.order.filled",

@@ -14,7 +14,7 @@ import pytest
 from tests.adapters.postgres import values
 from tests.adapters.postgres.running import Running, running
 from tests.adapters.postgres.values import AGENT, NOW, change, entry
-from tradesaga.adapters.postgres.encoding import Operation
+from tests.adapters.postgres.wire import Wire
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
@@ -27,8 +27,6 @@ END_WRITERS = (
     "select count(pg_terminate_backend(pid)) from pg_stat_activity"
     " where application_name = 'tradesaga journal' and datname = current_database()"
 )
-_LOG_SEQ = 6 + len(Operation) + 1
-"""The parameter that holds the sequence of each log row."""
 LOST = asyncpg.ConnectionDoesNotExistError("the connection was closed in the middle")
 
 
@@ -36,39 +34,6 @@ LOST = asyncpg.ConnectionDoesNotExistError("the connection was closed in the mid
 async def parts(database_dsn: str) -> AsyncIterator[Running]:
     async with running(database_dsn) as parts:
         yield parts
-
-
-class Wire:
-    """Stands between a journal and its connection: `fault` is called around the next batch."""
-
-    def __init__(self, journal: PostgresJournal, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.batches: list[int] = []
-        self.fault: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] | None = None
-        connected = journal._connected
-        wire = self
-
-        class Connection:
-            def __init__(self, inner: Any) -> None:
-                self._inner = inner
-
-            def __getattr__(self, name: str) -> Any:
-                return getattr(self._inner, name)
-
-            async def fetchval(self, query: str, *arguments: Any) -> Any:
-                if not query.startswith("select apply"):
-                    return await self._inner.fetchval(query, *arguments)
-                wire.batches.append(len(arguments[_LOG_SEQ]))
-                fault, wire.fault = wire.fault, None
-
-                async def send() -> Any:
-                    return await self._inner.fetchval(query, *arguments)
-
-                return await (send() if fault is None else fault(send))
-
-        async def wrapped() -> Any:
-            return Connection(await connected())
-
-        monkeypatch.setattr(journal, "_connected", wrapped)
 
 
 @pytest.fixture

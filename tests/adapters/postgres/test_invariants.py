@@ -1,0 +1,171 @@
+"""Every invariant holds on consistent rows, and sees the violation that is planted for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from tests.adapters.postgres import values
+from tests.adapters.postgres.running import Running, running
+from tests.adapters.postgres.values import AGENT, NOW, SECOND, change, entry
+from tradesaga.adapters.postgres.queries import load
+from tradesaga.domain.agent import AgentCounts
+from tradesaga.domain.cycle import CycleStatus
+from tradesaga.domain.events import CYCLE_COMPLETED, CYCLE_STARTED, Event
+from tradesaga.ports.journal import Add, Insert, Update
+from tradesaga.ports.records import Invariant
+
+# What is run against a consistent database, and which invariants must see it.
+PLANTED = [
+    (
+        "alter table sagas drop constraint sagas_agent_id_decision_id_type_key;"
+        " update sagas set decision_id = (select min(decision_id::text)::uuid from sagas)",
+        {"I1_one_saga_per_decision"},
+    ),
+    (
+        "update orders set saga_id = (select min(saga_id::text)::uuid from orders)",
+        {"I1_one_order_per_intent", "I5_known_order", "I6_whole_trades"},
+    ),
+    ("update orders set venue_order_id = 'V'", {"I1_one_order_per_venue_order"}),
+    (
+        "alter table orders drop constraint orders_agent_id_client_order_id_key;"
+        " update orders set client_order_id = 'C'",
+        {"I1_one_order_per_venue_order"},
+    ),
+    ("update orders set evidence = null", {"I3_evidence"}),
+    ("update orders set ended_at = null", {"I3_evidence"}),
+    ("update positions set quantity = quantity + 1", {"I4_positions"}),
+    ("update positions set sold_value = 1", {"I4_positions"}),
+    ("update positions set fees = 0", {"I4_positions"}),
+    ("delete from positions", {"I4_positions"}),
+    ("update positions set symbol = 'QQQ'", {"I4_positions"}),
+    (
+        "alter table fills drop constraint fills_agent_id_venue_fill_id_key;"
+        " update fills set venue_fill_id = 'V:10'",
+        {"I5_fill_once"},
+    ),
+    ("update orders set filled_quantity = 9", {"I5_order_sums"}),
+    ("update orders set quantity = 9", {"I5_order_sums"}),
+    ("update orders set filled_value = 1", {"I5_order_sums"}),
+    ("update orders set fees = 1", {"I5_order_sums"}),
+    ("delete from trades", {"I5_one_trade_per_fill"}),
+    ("update trades set price = 1", {"I5_one_trade_per_fill"}),
+    ("update trades set fill_id = gen_random_uuid()", {"I5_one_trade_per_fill"}),
+    ("update fills set order_id = gen_random_uuid()", {"I5_known_order", "I5_order_sums"}),
+    ("update reservations set state = 'open'", {"I6_reservations"}),
+    ("update sagas set status = 'running'", {"I6_reservations"}),
+    ("delete from sagas", {"I6_reservations"}),
+    ("delete from reservations", {"I6_whole_trades"}),
+    ("alter table positions add column x double precision", {"I7_exact_columns"}),
+    ("alter table positions add column x timestamp", {"I7_exact_columns"}),
+    ("update reservations set consumed = consumed - 0.01", {"I7_consumed"}),
+    ("update heads set epoch = 0", {"I10_epochs", "I15_live_epoch"}),
+    ("update journal_log set epoch = 9 where seq = 2", {"I10_epochs", "I12_chain"}),
+    (
+        "update journal_log set event_type = 'x' where event_type = 'orchestrator.cycle.started'",
+        {"I11_cycle_events", "I12_chain"},
+    ),
+    (
+        "update journal_log set event_type = 'x' where event_type = 'orchestrator.cycle.completed'",
+        {"I11_cycle_events"},
+    ),
+    (
+        "insert into relay_marks select agent_id, n, 10 - n, now() from heads,"
+        " generate_series(1, 2) n",
+        {"I11_publication_order"},
+    ),
+    ("update journal_log set body = '{}' where seq = 2", {"I12_chain"}),
+    ("update journal_log set actor = 'somebody' where seq = 2", {"I12_chain"}),
+    ("update journal_log set at = at + interval '1 us' where seq = 2", {"I12_chain"}),
+    (
+        "update journal_log set event_id = gen_random_uuid() where event_id is not null",
+        {"I12_chain"},
+    ),
+    ("update journal_log set causation_id = 'x' where seq = 2", {"I12_chain"}),
+    ("delete from journal_log where seq = 2", {"I12_chain"}),
+    ("delete from journal_log where seq = 1", {"I12_chain"}),
+    ("delete from journal_log where seq = (select seq from heads)", {"I12_chain"}),
+    ("delete from journal_log", {"I12_chain", "I11_cycle_events"}),
+    (
+        "update cycles set completed_at = started_at + interval '2 min' where completed_at"
+        " is not null",
+        {"I15_no_overlap"},
+    ),
+    ("update cycles set epoch = 7", {"I15_live_epoch"}),
+    ("update agent_status set cycles_completed = 7", {"I19_counters"}),
+    ("update agent_status set decisions_generated = null", {"I19_counters"}),
+    ("delete from agent_status", {"I20_one_status"}),
+    ("update agent_status set status = 'dancing'", {"I20_one_status"}),
+]
+
+
+@pytest.fixture
+async def parts(database_dsn: str) -> AsyncIterator[Running]:
+    """Two finished trades, a finished and a running cycle, two decisions."""
+    async with running(database_dsn) as parts:
+        cycles = [values.cycle(0), values.cycle(1)]
+        for cycle in cycles:
+            told = entry(cycle.id, "cycle.started", Event(type=CYCLE_STARTED, payload={}))
+            await parts.journal.commit(change(Insert(cycle), entries=(told,)))
+        ended = replace(
+            cycles[0], status=CycleStatus.COMPLETED, completed_at=NOW + 9 * SECOND, version=2
+        )
+        told = entry(ended.id, "cycle.completed", Event(type=CYCLE_COMPLETED, payload={}))
+        counts = AgentCounts(cycles_completed=1, decisions_generated=2)
+        await parts.journal.commit(change(Update(ended), Add(counts), entries=(told,)))
+        for name in "ab":
+            began = values.trade(name)
+            works = values.working(began)
+            ends = values.filled(works)
+            decision = Insert(values.decision(name))
+            await parts.journal.commit(change(decision, *values.began(began)))
+            await parts.journal.commit(change(Update(works.saga), Update(works.order)))
+            end = Update(ends.saga), Update(ends.order), Update(ends.reservation)
+            await parts.journal.commit(change(*end, *values.booked_rows(ends)))
+        yield parts
+
+
+async def _broken(parts: Running) -> dict[str, Invariant]:
+    return {i.name: i for i in await parts.records.invariants(AGENT) if i.violations}
+
+
+async def test_consistent_rows_break_nothing(parts: Running) -> None:
+    found = await parts.records.invariants(AGENT)
+    assert [i for i in found if i.violations] == []
+    assert [i.name for i in found] == [*load("invariants"), "I12_chain"]
+    assert all(i.description and not i.sample for i in found)
+
+
+@pytest.mark.parametrize(("planted", "names"), PLANTED)
+async def test_a_violation_is_seen(parts: Running, planted: str, names: set[str]) -> None:
+    await parts.admin.execute(planted)
+    broken = await _broken(parts)
+    assert names <= set(broken)
+    for name in names:
+        assert 1 <= len(broken[name].sample) <= 5
+        assert broken[name].violations >= len(broken[name].sample)
+
+
+def test_every_invariant_has_its_violation() -> None:
+    seen = set().union(*(names for _, names in PLANTED))
+    assert seen == {*load("invariants"), "I12_chain"}
+
+
+async def test_another_agent_is_none_of_its_business(parts: Running) -> None:
+    await parts.admin.execute(
+        "update orders set agent_id = gen_random_uuid(), filled_quantity = 9;"
+        " update positions set agent_id = gen_random_uuid(), quantity = 9"
+    )
+    assert "I5_order_sums" not in await _broken(parts)
+
+
+async def test_many_violations_are_counted_and_some_shown(parts: Running) -> None:
+    await parts.admin.execute(
+        "insert into orders select (jsonb_populate_record(o, jsonb_build_object("
+        "'id', gen_random_uuid(), 'client_order_id', n::text, 'saga_id', gen_random_uuid(),"
+        " 'evidence', null))).* from (select * from orders limit 1) o, generate_series(1, 30) n"
+    )
+    evidence = (await _broken(parts))["I3_evidence"]
+    assert (evidence.violations, len(evidence.sample)) == (30, 5)
