@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import cast
 from uuid import UUID
 
 import pytest
 from rich.console import Console
+from typing_extensions import override
 
 from tests.adapters.postgres.running import running
 from tests.adapters.postgres.values import AGENT, NOW
 from tests.bootstrap.test_display import QUIET
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.tally import CYCLES_AT_ONCE, FinishedCycle, Tally, Unsettled
+from tradesaga.bootstrap.children import Api
 from tradesaga.bootstrap.display import Display
-from tradesaga.bootstrap.playing import NewCycles, market_time_left
+from tradesaga.bootstrap.playing import NewCycles, market_time_left, start_once
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import CycleId
@@ -55,8 +59,9 @@ async def shown_by(new: NewCycles) -> list[int]:
     """The minutes of the cycles that one look shows."""
     text = io.StringIO()
     await new.show(Display(Console(file=text)))
-    clock = [line.split()[2][:-1].split(":") for line in text.getvalue().splitlines()]
-    return [int(hour) * 60 + int(minute) - 14 * 60 - 30 for hour, minute in clock]
+    stamps = [" ".join(line.split()[2:4]) for line in text.getvalue().splitlines()]
+    moments = [datetime.strptime(stamp, "%Y-%m-%d %H:%M%z") for stamp in stamps]
+    return [(moment - START) // MINUTE for moment in moments]
 
 
 async def test_each_cycle_is_shown_once_slow_ones_too() -> None:
@@ -88,6 +93,65 @@ async def test_what_a_former_life_showed_is_not_shown_again() -> None:
     ended = Ended()
     ended.end(*range(30))
     assert await shown_by(NewCycles(cast("Tally", ended), since=START + 28 * MINUTE)) == [28, 29]
+
+
+class Journal:
+    """Stands for the tally: whether the agent was ever started; away at the first look."""
+
+    def __init__(self, *, was_started: bool) -> None:
+        self.started = was_started
+        self.looks = 0
+
+    async def was_started(self) -> bool:
+        self.looks += 1
+        if self.looks == 1:
+            raise Unavailable("restarting")
+        return self.started
+
+
+@pytest.fixture
+def answers() -> Iterator[tuple[Api, list[int]]]:
+    """An API that answers the statuses in the list, last one first, and takes each from it."""
+    left: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == "/api/v1/agent/start"
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = b'{"title": "Starting"}'
+            self.send_response(left.pop())
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        @override
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield Api(host="127.0.0.1", port=server.server_port, allow_remote=False), left
+        server.shutdown()
+        thread.join()
+
+
+async def test_the_agent_of_a_fresh_run_is_started_as_soon_as_it_can_be(
+    answers: tuple[Api, list[int]],
+) -> None:
+    api, left = answers
+    left += [200, 503, 503]
+    assert await start_once(api, cast("Tally", Journal(was_started=False)))
+    assert left == []
+
+
+async def test_an_agent_that_was_ever_started_is_left_alone(
+    answers: tuple[Api, list[int]],
+) -> None:
+    api, left = answers
+    left += [200]
+    assert not await start_once(api, cast("Tally", Journal(was_started=True)))
+    assert left == [200]
 
 
 def test_market_time_is_read_from_what_the_player_left(tmp_path: Path) -> None:

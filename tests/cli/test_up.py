@@ -138,3 +138,10 @@ async def test_another_machine_is_not_let_in_by_chance(state_dir: Path) -> None:
     code, _, err = await done("up", "--host", "0.0.0.0", "--state-dir", str(state_dir))
     assert code == ExitCode.USAGE
     assert "--allow-remote" in err
+
+
+@pytest.mark.acceptance
+async def test_flags_of_a_replay_need_one(state_dir: Path) -> None:
+    code, _, err = await done("up", "--fresh", "--exit-at-end", "--state-dir", str(state_dir))
+    assert code == ExitCode.USAGE
+    assert [line.split()[1] for line in err.splitlines()] == ["--exit-at-end", "--fresh"]

@@ -16,6 +16,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from typing_extensions import override
+
 from tests.domain.test_risk import LIMITS, SESSION
 from tests.domain.trades import DECISION, POLICY, START
 from tradesaga.domain.agent import Mode
@@ -80,6 +82,7 @@ class CrashingJournal(MemoryJournal):
         self.durable = durable
         self.dead = False
 
+    @override
     async def commit(self, change: Change) -> int:
         if self.dead:
             raise Crash
@@ -152,7 +155,7 @@ class CountingIds:
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
 
-    def new(self) -> UUID:
+    def uuid7(self) -> UUID:
         return UUID(int=(7 << 76) | (2 << 62) | next(self._numbers))
 
 

@@ -182,18 +182,6 @@ async def test_a_venue_that_ignores_every_cancel_needs_a_person() -> None:
     assert await place.broken() == []
 
 
-async def test_a_saga_that_needs_a_person_still_hears_of_fills() -> None:
-    place = Place()
-    place.venue.default_cancel = OnCancel(ignored=True)
-    place.venue.script(ACCEPT)
-    async with place.running() as parts:
-        trade = await begin(place, parts)
-        await trade.ended.wait()
-        place.venue.fill(trade.state.order.client_order_id)
-        assert await place.position() == D(0)
-    assert trade.state.saga.status is S.MANUAL_REQUIRED
-
-
 async def test_an_exit_reserves_nothing_and_lowers_the_position() -> None:
     place = Place()
     leave = replace(DECISION, action=Action.SELL, opening=False)

@@ -28,6 +28,8 @@ from tradesaga.paper.process import run_paper
 from tradesaga.paper.settings import Endpoints, PaperSettings
 
 SECONDS_MAX = 10
+TRADING, MARKET, DECISIONS = "trading", "market", "decisions"
+BUY = {"symbol": "SPY", "side": "buy", "quantity": 10, "type": "market"}
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -112,6 +114,13 @@ class Heard:
                 self._more.clear()
                 await self._more.wait()
         return found
+
+
+async def filled(client: Client, order_id: str) -> Any:
+    """The order, as soon as it is filled."""
+    return await client.until(
+        TRADING, f"/orders/{order_id}", lambda order: order["status"] == "filled"
+    )
 
 
 @asynccontextmanager

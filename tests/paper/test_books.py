@@ -8,10 +8,12 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.paper.market import CASH, OPEN, D, bar, recorded, venue
+from tests.paper.market import OPEN, D, bar, recorded, venue
 from tradesaga.paper.orders import OrderType, Refusal, Side, Ticket
 from tradesaga.paper.venue import Venue, VenueRules
 
+CASH = D(30_000)
+"""Little, so that orders compete for it."""
 PRICES = ["100", "101.5", "99.333", "140", "80.017", "100.5", "103", "97", "2.5", "200"]
 MARKET = recorded(
     {
@@ -78,7 +80,7 @@ def check(market: Venue, now: datetime) -> None:
 def test_cash_positions_and_fills_always_add_up(
     script: list[tuple[int, Ticket | str]], how: VenueRules
 ) -> None:
-    market = venue(MARKET, how)
+    market = venue(MARKET, how, CASH)
     now = OPEN + timedelta(minutes=1)
     for seconds, action in script:
         now += timedelta(seconds=seconds)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -155,11 +155,12 @@ def test_a_failed_commit_leaves_nothing_behind(store: Store) -> None:
     class Broken(Exception):
         pass
 
-    def events() -> list[Outgoing]:
+    def events() -> Iterator[Outgoing]:
+        yield event(1)
         raise Broken
 
     with pytest.raises(Broken):
-        store.commit(now=at(0), decision=("d", b"{}"), events=(_ for _ in events()))
+        store.commit(now=at(0), decision=("d", b"{}"), events=events())
     assert store.decision("d") is None
     store.commit(now=at(0), decision=("d", b"{}"))
     assert store.decision("d") == b"{}"

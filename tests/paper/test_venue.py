@@ -88,9 +88,12 @@ def test_without_a_row_for_the_minute_the_order_waits_for_the_next() -> None:
 def test_a_tenth_of_the_minutes_volume_is_the_most_for_all_orders_together() -> None:
     market = venue(FLAT)
     first = market.submit(buy("70"), at(1))
-    second = market.submit(buy("250"), at(1))
+    second = market.submit(buy("250"), at(1, 5))
+    market.run_due(at(1, 30))
+    third = market.submit(buy("5"), at(1, 30))
     market.run_due(at(1, 59))
     assert market.orders[first.order_id].filled + market.orders[second.order_id].filled == 100
+    assert market.orders[third.order_id].filled == 0
     assert market.orders[second.order_id].status is OrderStatus.PARTIALLY_FILLED
     done = settled(market, second, 5)
     assert done.status is OrderStatus.FILLED

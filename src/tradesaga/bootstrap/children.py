@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,8 @@ from tradesaga.paper.places import CLOCK_FILE
 
 VISIBILITY_LAG_MS: Final = 2000
 """The simulated venue shows an order as soon as it has it."""
+START_CASH: Final = Decimal(100_000)
+"""Dollars that the simulated account begins with."""
 GRACE_SECONDS: Final = 5.0
 _COMMAND: Final = (sys.executable, "-P", "-m", "tradesaga")
 
@@ -75,13 +78,13 @@ class Replay:
     symbols: Sequence[str]
     speed: float
     governor: bool
-    strategies: Path | None
     neighbours: Neighbours
 
 
 def paper_program(
     state_dir: Path,
     replay: Replay,
+    strategies: Path | None,
     bus: EventBus,
     settings: Settings,
     environment: Mapping[str, str],
@@ -91,14 +94,14 @@ def paper_program(
     arguments = [
         *("--state-dir", str(there.directory)),
         *("--speed", repr(replay.speed)),
+        *("--start-cash", str(START_CASH)),
         *("--trading-engine-port", str(there.trading_engine_port)),
         *("--ai-decision-port", str(there.ai_decision_port)),
         *("--market-data-port", str(there.market_data_port)),
         *("--subject-prefix", _subject_prefix(settings)),
         *(() if replay.governor else ("--no-governor",)),
-        *(() if replay.strategies is None else ("--strategies", str(replay.strategies))),
-        "--data",
-        *map(str, replay.data),
+        *(() if strategies is None else ("--strategies", str(strategies))),
+        *("--data", *map(str, replay.data)),
     ]
 
     def variables() -> Mapping[str, str]:
@@ -142,6 +145,7 @@ def serve_program(
     database: Database,
     bus: EventBus,
     replay: Replay | None,
+    strategies: Path | None,
     config: Path | None,
     environment: Mapping[str, str],
 ) -> Program:
@@ -153,10 +157,10 @@ def serve_program(
         arguments.append("--allow-remote")
     if replay is not None:
         arguments += ["--market-clock", str(replay.neighbours.clock_file)]
-        if replay.strategies is None:
-            arguments += ["--default-strategies-for", ",".join(replay.symbols)]
-        else:
-            arguments += ["--strategies", str(replay.strategies)]
+    if strategies is not None:
+        arguments += ["--strategies", str(strategies)]
+    elif replay is not None:
+        arguments += ["--default-strategies-for", ",".join(replay.symbols)]
 
     def variables() -> Mapping[str, str]:
         of_replay = {} if replay is None else replay.neighbours.variables()

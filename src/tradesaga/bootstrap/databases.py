@@ -9,7 +9,7 @@ after it meets half of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import quote
@@ -88,11 +88,11 @@ class OwnPostgres:
 
     def __init__(self, state_dir: Path, settings: Settings) -> None:
         self._server = EmbeddedPostgres(state_dir)
+        self._note = state_dir / "database-made"
         self._foreseen = _kept_port(state_dir, "postgres")
         self._started = False
         self._database = settings.database.name
         self._schema = settings.database.schema
-        self.version = ""
 
     @property
     def child(self) -> Child:
@@ -101,8 +101,10 @@ class OwnPostgres:
 
     @property
     def foreseeable(self) -> bool:
-        """Whether its address is known already, most probably."""
-        return self._foreseen is not None
+        """Whether its address is known already, most probably, and our database is there."""
+        made = self._note.is_file() and self._note.read_text(encoding="utf-8") == self._database
+        initialised = (self._server.data_dir / "PG_VERSION").exists()
+        return self._foreseen is not None and made and initialised
 
     async def start(self) -> None:
         """Start it, check it, and make our database ready. Raises as `EmbeddedPostgres.start`."""
@@ -142,8 +144,8 @@ class OwnPostgres:
         report = await check_postgres(self._server.dsn)
         if report.problems:
             raise Invalid(report.problems)
-        self.version = report.version
         await ensure_database(self._server.dsn, self._database)
+        self._note.write_text(self._database, encoding="utf-8")
         await migrate(self.dsn(), schema=self._schema)
 
 
@@ -228,9 +230,9 @@ class OtherPostgres:
         except Refused as error:
             if error.code != _NO_SUCH_DATABASE:
                 raise
-            name = quote(self.settings.database.name)
-            maintenance = self.dsn().replace(f"/{name}", "/postgres", 1)
-            await ensure_database(maintenance, self.settings.database.name)
+            database = self.settings.database
+            always_there = replace(self.settings, database=replace(database, name="postgres"))
+            await ensure_database(dsn_of(always_there), database.name)
             report = await check_postgres(self.dsn())
         if report.problems:
             raise Invalid(report.problems)

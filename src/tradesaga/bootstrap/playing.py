@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -21,7 +20,7 @@ from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.tally import CYCLES_AT_ONCE, Tally, Unsettled
 from tradesaga.adapters.system import ScaledClock
 from tradesaga.bootstrap.asking import ask
-from tradesaga.bootstrap.children import Api, Replay
+from tradesaga.bootstrap.children import START_CASH, Api, Replay
 from tradesaga.bootstrap.display import Display, Played
 from tradesaga.bootstrap.summary import Summary, summarize
 from tradesaga.domain.errors import Unavailable
@@ -62,13 +61,13 @@ async def start_once(api: Api, tally: Tally) -> bool:
     An agent that was stopped since stays stopped, one that was running runs on by itself. Raises
     Unavailable when the orchestrator does not do it in time.
     """
-    if await tally.was_started():
-        return False
     said = "nothing"
     try:
         async with asyncio.timeout(START_SECONDS_MAX):
             while True:
                 try:
+                    if await tally.was_started():
+                        return False
                     status, body = await ask("POST", f"{api.url}/api/v1/agent/start", {})
                 except Unavailable as error:
                     said = str(error)
@@ -78,7 +77,7 @@ async def start_once(api: Api, tally: Tally) -> bool:
                     said = f"{status}: {_detail(body)}"
                 await asyncio.sleep(LOOK_EVERY_SECONDS)  # noqa: TID251 -- real time, no clock here
     except TimeoutError as error:
-        raise Unavailable(f"the agent could not be started; the API said {said}") from error
+        raise Unavailable(f"the agent could not be started, the last answer: {said}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +90,6 @@ class Accompanied:
     agent_id: AgentId
     pool: ReaderPool
     display: Display
-    start_cash: Decimal
     since: datetime
 
     @property
@@ -133,7 +131,7 @@ class Accompanied:
             played=self.played,
             symbols=self.replay.symbols,
             venue_url=self.replay.neighbours.trading_engine,
-            start_cash=self.start_cash,
+            start_cash=START_CASH,
             unsettled=await self.tally.unsettled(),
         )
 

@@ -96,7 +96,6 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
         )
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(journal.run(), name="journal")
-            carrying = group.create_task(bus.run(), name="bus")
             running = group.create_task(orchestrator.run(stop), name="orchestrator")
             control = await orchestrator.control
             metrics.read_at_scrape(
@@ -107,7 +106,6 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             await asyncio.wait([running])
             await journal.close(JOURNAL_CLOSE_TIME_MAX)
             await asyncio.wait([writing])
-            carrying.cancel()
 
 
 class _Deferred:

@@ -2,28 +2,27 @@
 
     databases, checked, schema up to date ──► neighbours (with --paper) and orchestrator ──► agent
 
-Servers that the configuration names are used instead of our own. On a later start the addresses
-are known beforehand, so all begin at once and wait for each other. Nothing here survives the end
-of this process, and everything goes on where it was at the next start.
+Servers that the configuration names are used instead of our own. Nothing that is started here
+survives the end of this process, and everything goes on where it was at the next start. What can
+be refused is refused before a server starts.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import Final
 
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.api.loopback import is_loopback
-from tradesaga.bootstrap import children, databases
-from tradesaga.bootstrap.children import Api, Replay
-from tradesaga.bootstrap.databases import OtherNats, OtherPostgres, OwnNats, OwnPostgres, Plan
-from tradesaga.bootstrap.display import Display, Played
+from tradesaga.bootstrap import databases
+from tradesaga.bootstrap.children import START_CASH, Api, Replay, neighbours
+from tradesaga.bootstrap.databases import Plan
+from tradesaga.bootstrap.display import Display
 from tradesaga.bootstrap.fresh import is_replay, put_aside
 from tradesaga.bootstrap.playing import (
     Accompanied,
@@ -31,17 +30,17 @@ from tradesaga.bootstrap.playing import (
     played_of,
     start_once,
 )
+from tradesaga.bootstrap.processes import Processes, processes_of
 from tradesaga.domain.errors import Invalid, Rejected
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market_clock import EPOCH
 from tradesaga.embedded.fence import Fence
 from tradesaga.embedded.state import Ports, make_state_dir
-from tradesaga.embedded.supervisor import Event, EventKind, Service, Supervisor
+from tradesaga.embedded.supervisor import Event, EventKind, Supervisor
 from tradesaga.paper import recordings, strategies
 from tradesaga.paper.places import STORE_FILE
+from tradesaga.paper.recordings import Recording
 from tradesaga.paper.store import Store
-
-START_CASH: Final = Decimal(100_000)
 
 
 class PortTaken(Rejected):
@@ -80,145 +79,69 @@ async def up(
         Rejected: the port is taken, or the machine or directory cannot hold the servers.
         Unavailable: a server did not come up, or does not stay up.
     """
+    _refuse_unfit_flags(options)
     plan = _plan(options, environment)
     recording = recordings.load(options.data or recordings.DEFAULT_DATA) if options.paper else None
     if options.strategies is not None:
         strategies.load_strategies(options.strategies)
     make_state_dir(options.state_dir)
-    run = _Run(options, plan, environment, display, recording)
-    await run.prepare()
-    return await run.go(stop)
+    async with _sole_owner(options.state_dir):
+        processes = _prepare(options, plan, recording, environment, display)
+    for unknown in await processes.check_others():
+        display.say(f"not verified: {unknown}", "yellow")
+    agent_id = AgentId(plan.loaded.settings.agent.id)
+    return await _Life(options, processes, recording, agent_id, display).live(stop)
 
 
-class _Run:
-    """One life of the supervisor."""
+class _Life:
+    """From the first process to the last."""
 
     def __init__(
         self,
         options: UpOptions,
-        plan: Plan,
-        environment: Mapping[str, str],
+        processes: Processes,
+        recording: Recording | None,
+        agent_id: AgentId,
         display: Display,
-        recording: recordings.Recording | None,
     ) -> None:
         self._options = options
-        self._plan = plan
-        self._environment = environment
-        self._display = display
+        self._processes = processes
         self._recording = recording
-        self._state_dir = options.state_dir
-        server = plan.loaded.settings.server
-        port = server.port or Ports(self._state_dir / "ports.json").keep_or_choose("api")
-        self._api = Api(host=server.host, port=port, allow_remote=options.allow_remote)
-        self._ready: set[str] = set()
-        self._started_at = 0.0
+        self._agent_id = agent_id
+        self._display = display
+        self._seen: set[str] = set()
 
-    async def prepare(self) -> None:
-        """Everything that is to be refused before a server starts."""
-        lock = Fence(self._state_dir / "supervisor.lock")
-        if await lock.take():  # else the supervisor says who has it
-            try:
-                if self._options.fresh:
-                    self._put_aside()
-                self._refuse_other_data()
-                _refuse_taken_port(self._api)
-            finally:
-                lock.drop()
-
-    async def go(self, stop: asyncio.Event) -> bool:
+    async def live(self, stop: asyncio.Event) -> bool:
         """Run; whether all is well at the end."""
-        self._started_at = asyncio.get_running_loop().time()
         ending = asyncio.Event()
-        supervisor = Supervisor(self._state_dir, await self._stages(), self._tell)
+        state_dir = self._options.state_dir
+        supervisor = Supervisor(state_dir, self._processes.stages, self._tell)
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._follow(supervisor), name="follow")
-            following.add_done_callback(lambda _: ending.set())
             stopping = group.create_task(stop.wait(), name="stop")
-            stopping.add_done_callback(lambda _: ending.set())
+            for task in (following, stopping):
+                task.add_done_callback(lambda _: ending.set())
             await supervisor.run(ending)
             following.cancel()
             stopping.cancel()
         self._display.end_bar()
-        self._display.say(f"stopped; the state is kept in {self._state_dir}", "dim")
+        self._display.say(f"stopped; the state is kept in {state_dir}", "dim")
         return following.cancelled() or following.result()
-
-    async def _stages(self) -> Sequence[Sequence[Service]]:
-        settings = self._plan.loaded.settings
-        servers: list[Service] = []
-        foreseeable = True
-        self._database: OwnPostgres | OtherPostgres
-        self._bus: OwnNats | OtherNats
-        if self._plan.embeds_postgres:
-            self._database = own_postgres = OwnPostgres(self._state_dir, settings)
-            servers.append(own_postgres)
-            foreseeable = own_postgres.foreseeable
-        else:
-            self._database = OtherPostgres(settings)
-            await self._database.make_ready()
-        if self._plan.embeds_nats:
-            self._bus = own_nats = OwnNats(self._state_dir)
-            servers.append(own_nats)
-            foreseeable = foreseeable and own_nats.foreseeable
-        else:
-            self._bus = OtherNats(settings)
-            for unknown in await self._bus.check():
-                self._display.say(f"not verified: {unknown}", "yellow")
-        programs = self._programs()
-        return [[*servers, *programs]] if foreseeable else [servers, programs]
-
-    def _programs(self) -> list[Service]:
-        self._replay = replay = self._replay_of()
-        programs: list[Service] = []
-        if replay is not None:
-            settings = self._plan.loaded.settings
-            programs.append(
-                children.paper_program(
-                    self._state_dir, replay, self._bus, settings, self._environment
-                )
-            )
-        config = None if self._options.config is None else self._options.config.resolve()
-        programs.append(
-            children.serve_program(
-                self._state_dir,
-                self._api,
-                self._database,
-                self._bus,
-                replay,
-                config,
-                self._environment,
-            )
-        )
-        return programs
-
-    def _replay_of(self) -> Replay | None:
-        if self._recording is None:
-            return None
-        options = self._options
-        return Replay(
-            data=[path.resolve() for path in options.data or recordings.DEFAULT_DATA],
-            symbols=self._recording.symbols,
-            speed=options.speed,
-            governor=options.governor,
-            strategies=None if options.strategies is None else options.strategies.resolve(),
-            neighbours=children.neighbours(self._state_dir),
-        )
 
     async def _follow(self, supervisor: Supervisor) -> bool:
         """What is done while everything is up; ends with the recording, or when cancelled."""
-        since, had_ended = EPOCH, False
-        if self._replay is not None:
-            since, had_ended = market_time_left(self._replay.neighbours.clock_file)
+        loop = asyncio.get_running_loop()
+        began, since, had_ended = loop.time(), EPOCH, False
+        replay = self._processes.replay
+        if replay is not None:
+            since, had_ended = market_time_left(replay.neighbours.clock_file)
         await supervisor.up.wait()
-        took = asyncio.get_running_loop().time() - self._started_at
-        self._display.say(f"API {self._api.url}/api/v1  ready after {took:.1f} s", "bold")
-        if self._replay is None or self._recording is None:
+        url = f"{self._processes.api.url}/api/v1"
+        self._display.say(f"API {url}  ready after {loop.time() - began:.1f} s", "bold")
+        if replay is None or self._recording is None:
             self._display.say("the agent is as it was left; Ctrl-C stops everything")
             return await _for_ever()
-        pool = ReaderPool(self._database.dsn(), connections_max=2)
-        try:
-            good = await self._accompany(pool, self._replay, played_of(self._recording), since)
-        finally:
-            await pool.close()
+        good = await self._accompany(replay, self._recording, since)
         if had_ended:
             self._display.say("the recording had been played before; --fresh plays it anew")
         if self._options.exit_at_end:
@@ -226,66 +149,57 @@ class _Run:
         self._display.say("everything stays up for exploring; Ctrl-C stops it", "bold")
         return await _for_ever()
 
-    async def _accompany(
-        self, pool: ReaderPool, replay: Replay, played: Played, since: datetime
-    ) -> bool:
-        accompanied = Accompanied(
-            replay=replay,
-            played=played,
-            api=self._api,
-            agent_id=AgentId(self._plan.loaded.settings.agent.id),
-            pool=pool,
-            display=self._display,
-            start_cash=START_CASH,
-            since=since,
-        )
-        if await start_once(self._api, accompanied.tally):
-            self._display.say("the agent runs")
-        await accompanied.watch()
-        summary = await accompanied.summary()
+    async def _accompany(self, replay: Replay, recording: Recording, since: datetime) -> bool:
+        """Watch the replay to its end and sum it up; whether all is well."""
+        pool = ReaderPool(self._processes.database.dsn(), connections_max=2)
+        try:
+            accompanied = Accompanied(
+                replay=replay,
+                played=played_of(recording),
+                api=self._processes.api,
+                agent_id=self._agent_id,
+                pool=pool,
+                display=self._display,
+                since=since,
+            )
+            if await start_once(self._processes.api, accompanied.tally):
+                self._display.say("the agent runs")
+            await accompanied.watch()
+            summary = await accompanied.summary()
+        finally:
+            await pool.close()
         self._display.say("Summary of the run", "bold")
         for line in summary.lines():
             self._display.say(line)
         return summary.is_good
 
-    def _put_aside(self) -> None:
-        if not (self._plan.embeds_postgres and self._plan.embeds_nats):
-            raise Invalid(
-                ["--fresh: the servers are not ours; name another database and stream instead"]
-            )
-        if (place := put_aside(self._state_dir)) is not None:
-            self._display.say(f"the former run is put aside in {place}", "dim")
-
-    def _refuse_other_data(self) -> None:
-        """A replay of other data has other prices: its positions would mean nothing."""
-        if self._recording is None or not is_replay(self._state_dir):
-            return
-        path = self._state_dir / "paper" / STORE_FILE
-        try:
-            Store(path, fingerprint=self._recording.fingerprint, start_cash=START_CASH).close()
-        except Invalid as error:
-            raise Invalid(
-                [
-                    f"{self._state_dir} holds a replay of other recorded data: --fresh puts it "
-                    "aside and begins anew, or choose another directory with --state-dir"
-                ]
-            ) from error
-
     def _tell(self, event: Event) -> None:
         """Show what the supervisor says, in so far as it is news."""
-        first = event.service not in self._ready
+        name, detail = event.service, event.detail
         match event.kind:
             case EventKind.READY:
-                self._ready.add(event.service)
-                self._display.say(f"{event.service} {'ready' if first else 'is back'}", "dim")
+                self._display.say(f"{name} {'is back' if name in self._seen else 'ready'}", "dim")
+                self._seen.add(name)
             case EventKind.EXITED:
-                self._display.say(f"{event.service} ended ({event.detail}), restarting", "yellow")
+                self._display.say(f"{name} ended ({detail}), restarting", "yellow")
             case EventKind.HUNG:
-                self._display.say(f"{event.service} hangs ({event.detail}), restarting", "yellow")
+                self._display.say(f"{name} hangs ({detail}), restarting", "yellow")
             case EventKind.START_FAILED:
-                self._display.say(f"{event.service} did not start: {event.detail}", "red")
+                self._display.say(f"{name} did not start: {detail}", "red")
             case EventKind.UP | EventKind.STOPPED:
                 pass
+
+
+def _refuse_unfit_flags(options: UpOptions) -> None:
+    given = {
+        "--data": bool(options.data),
+        "--exit-at-end": options.exit_at_end,
+        "--fresh": options.fresh,
+        "--no-governor": not options.governor,
+    }
+    if not options.paper and any(given.values()):
+        unfit = [flag for flag, is_given in given.items() if is_given]
+        raise Invalid([f"{flag} is for a replay: add --paper, or leave it out" for flag in unfit])
 
 
 def _plan(options: UpOptions, environment: Mapping[str, str]) -> Plan:
@@ -294,9 +208,8 @@ def _plan(options: UpOptions, environment: Mapping[str, str]) -> Plan:
     overrides = {path: str(value) for path, value in flags.items() if value is not None}
     found = databases.plan(options.config, environment, overrides)
     if found.loaded.origins["server.host"] == "default":
-        found = databases.plan(
-            options.config, environment, {**overrides, "server.host": "127.0.0.1"}
-        )
+        here = {**overrides, "server.host": "127.0.0.1"}
+        found = databases.plan(options.config, environment, here)
     host = found.loaded.settings.server.host
     if not (options.allow_remote or is_loopback(host)):
         raise Invalid(
@@ -307,6 +220,85 @@ def _plan(options: UpOptions, environment: Mapping[str, str]) -> Plan:
             ]
         )
     return found
+
+
+def _api(options: UpOptions, plan: Plan) -> Api:
+    server = plan.loaded.settings.server
+    port = server.port or Ports(options.state_dir / "ports.json").keep_or_choose("api")
+    return Api(host=server.host, port=port, allow_remote=options.allow_remote)
+
+
+def _replay(options: UpOptions, recording: Recording) -> Replay:
+    return Replay(
+        data=[path.resolve() for path in options.data or recordings.DEFAULT_DATA],
+        symbols=recording.symbols,
+        speed=options.speed,
+        governor=options.governor,
+        neighbours=neighbours(options.state_dir),
+    )
+
+
+@asynccontextmanager
+async def _sole_owner(state_dir: Path) -> AsyncIterator[None]:
+    """Hold the supervisor's lock before there is a supervisor. Raises AlreadyRunning."""
+    lock = Fence(state_dir / "supervisor.lock")
+    if not await lock.take():
+        at_once = asyncio.Event()
+        at_once.set()
+        await Supervisor(state_dir, (), lambda _: None).run(at_once)  # it says who has it
+    try:
+        yield
+    finally:
+        lock.drop()
+
+
+def _prepare(
+    options: UpOptions,
+    plan: Plan,
+    recording: Recording | None,
+    environment: Mapping[str, str],
+    display: Display,
+) -> Processes:
+    """Choose ports and processes; refuse what cannot work. The lock must be held."""
+    state_dir = options.state_dir
+    if options.fresh:
+        _put_aside(state_dir, plan, display)
+    if recording is not None:
+        _refuse_other_data(state_dir, recording)
+    api = _api(options, plan)
+    _refuse_taken_port(api)
+    return processes_of(
+        plan,
+        state_dir=state_dir,
+        api=api,
+        replay=None if recording is None else _replay(options, recording),
+        strategies=None if options.strategies is None else options.strategies.resolve(),
+        config=None if options.config is None else options.config.resolve(),
+        environment=environment,
+    )
+
+
+def _put_aside(state_dir: Path, plan: Plan, display: Display) -> None:
+    if not (plan.embeds_postgres and plan.embeds_nats):
+        raise Invalid(["--fresh: the servers are not ours; name another database instead"])
+    if (place := put_aside(state_dir)) is not None:
+        display.say(f"the former run is put aside in {place}", "dim")
+
+
+def _refuse_other_data(state_dir: Path, recording: Recording) -> None:
+    """A replay of other data has other prices: its positions would mean nothing."""
+    if not is_replay(state_dir):
+        return
+    path = state_dir / "paper" / STORE_FILE
+    try:
+        Store(path, fingerprint=recording.fingerprint, start_cash=START_CASH).close()
+    except Invalid as error:
+        raise Invalid(
+            [
+                f"{state_dir} holds a replay of other recorded data: --fresh puts it aside and "
+                "begins anew, or choose another directory with --state-dir"
+            ]
+        ) from error
 
 
 def _refuse_taken_port(api: Api) -> None:

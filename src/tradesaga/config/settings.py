@@ -40,8 +40,9 @@ from tradesaga.config.section import (
     section,
 )
 from tradesaga.config.values import Unfit, milliseconds
+from tradesaga.domain.ids import DEFAULT_AGENT
 
-DEFAULT_AGENT_ID: Final = UUID("01900000-0000-7000-8000-000000000001")
+DEFAULT_AGENT_ID: Final[UUID] = DEFAULT_AGENT
 """The agent that `/api/v1/agent/...` speaks of when `agent.id` is empty."""
 
 _NATS = r"(?:nats|tls|ws|wss)://[^\s,/]+/?"

@@ -323,7 +323,7 @@ def with_report(order: Order, report: VenueReport, fills: tuple[Fill, ...]) -> O
         submitted_at=order.submitted_at or report.at,
         acked_at=order.acked_at or report.at,
         ended_at=(order.ended_at or report.at) if ended else None,
-        evidence=_evidence(report) if ended else order.evidence,
+        evidence=_evidence(report) if ended and status is not order.status else order.evidence,
     )
 
 

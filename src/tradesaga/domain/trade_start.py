@@ -54,7 +54,8 @@ def trade_for(decision: Decision, *, reserve: Decimal, now: datetime, policy: Po
         time_in_force="day",
         opening=decision.opening,
         reference_price=decision.reference_price,
-        expires_at=decision.expires_at,
+        # Late is better than never for an order that reduces risk: only the saga's time binds it.
+        expires_at=decision.expires_at if decision.opening else saga.deadline_at,
         created_at=now,
     )
     reservation = Reservation(

@@ -30,6 +30,7 @@ from tradesaga.domain.ids import derived
 from tradesaga.domain.money import ZERO, to_cents
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.trade_messages import TradeState
 from tradesaga.domain.trade_start import trade_for
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.decision_requests import (
@@ -43,16 +44,15 @@ from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.risk_gate import Batch, MarketView, RiskGate
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.shutdown import finish
 from tradesaga.engine.trade_desk import TradeDesk
-from tradesaga.engine.waiting import news_or_moment
+from tradesaga.engine.waiting import news_or_moment, patience_from
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Add, Entry, InboxEntry, Insert
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.services import MarketData, TradingEngine
 
 log = get_logger()
-PATIENCE = 2.0
-"""Real seconds that answers are waited for at least, however fast market time runs."""
 
 
 @dataclass(slots=True)
@@ -161,11 +161,14 @@ class AnalysisCycle:
         ]
         work.entries.extend(self._question_entry(work, asked) for asked in work.questions)
         asked = self.requests.ask(work.questions)
+        time_max = self.settings.decision_time_max
+        patience_until = patience_from(self.clock, time_max)  # the commit may take its while
         try:
             if work.questions:
                 await self.runner.commit_now(work, "analysis.requested")
-            deadline = now + self.settings.decision_time_max
-            await news_or_moment(self.clock, asked.complete, deadline, patience=PATIENCE)
+            await news_or_moment(
+                self.clock, asked.complete, now + time_max, patience_until=patience_until
+            )
         finally:
             self.requests.end(asked)
         for question in work.questions:
@@ -210,7 +213,6 @@ class AnalysisCycle:
             trade = await self._begin(work, decision)
             if trade is not None:
                 work.trades.append(trade)
-                self.crew.take(trade)
         deadline = self.clock.now() + self.desk.policy.fill_time_max
         for trade in work.trades:
             await news_or_moment(self.clock, trade.ended, deadline)
@@ -246,7 +248,7 @@ class AnalysisCycle:
             decision, reserve=risk.cost_to_reserve(situation), now=now, policy=self.desk.policy
         )
         try:
-            return await self.desk.begin(state, epoch=work.cycle.epoch)
+            return await finish(self._begin_and_run(state, work.cycle.epoch))
         except Fenced:
             if self.desk.epoch == work.cycle.epoch:
                 raise
@@ -255,6 +257,12 @@ class AnalysisCycle:
         except Conflict:
             work.note("warning", "the decision has its saga already", now, id=str(decision.id))
             return None
+
+    async def _begin_and_run(self, state: TradeState, epoch: int) -> OpenTrade:
+        """Not to be interrupted between the two: a saga that is committed has its runner."""
+        trade = await self.desk.begin(state, epoch=epoch)
+        self.crew.take(trade)
+        return trade
 
     def _question_entry(self, work: AnalysisWork, question: Question) -> Entry:
         strategy, view = question.strategy, _seen(work)

@@ -50,6 +50,78 @@ def assemble(
     world: World, settings: EngineSettings, policy: Policy, group: asyncio.TaskGroup
 ) -> Parts:
     """All parts of one agent; their tasks will belong to `group`."""
+    core = _core(world, settings, policy, group)
+    market = MarketGate(world.calendar, hours_only=settings.market_hours_only)
+    requests = DecisionRequests()
+    scheduler = _scheduler(world, settings, core, market, requests, group)
+    return Parts(
+        leadership=core.leadership,
+        control=AgentControl(
+            settings=settings,
+            clock=world.clock,
+            records=world.records,
+            bus=world.bus,
+            leadership=core.leadership,
+            state=core.state,
+            book=core.book,
+            desk=core.desk,
+            scheduler=scheduler,
+            runner=core.runner,
+            board=core.board,
+        ),
+        scheduler=scheduler,
+        relay=OutboxRelay(
+            outbox=world.outbox,
+            bus=world.bus,
+            clock=world.clock,
+            agent_id=settings.agent_id,
+            wake=core.scribe.events_written,
+        ),
+        coordinator=EventCoordinator(
+            bus=world.bus,
+            scribe=core.scribe,
+            records=world.records,
+            clock=world.clock,
+            desk=core.desk,
+            requests=requests,
+            market=market,
+            board=core.board,
+            metrics=world.metrics,
+            agent_id=settings.agent_id,
+            unsolicited=scheduler.analyse_unsolicited,
+        ),
+        recovery=Recovery(
+            records=world.records,
+            clock=world.clock,
+            state=core.state,
+            runner=core.runner,
+            desk=core.desk,
+            crew=core.crew,
+            agent_id=settings.agent_id,
+        ),
+        book=core.book,
+        board=core.board,
+        crew=core.crew,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Core:
+    """What almost every other part is given."""
+
+    leadership: Leadership
+    scribe: Scribe
+    state: AgentState
+    desk: TradeDesk
+    crew: SagaCrew
+    runner: CycleRunner
+    board: HealthBoard
+    book: StrategyBook
+
+
+def _core(
+    world: World, settings: EngineSettings, policy: Policy, group: asyncio.TaskGroup
+) -> _Core:
     clock, agent_id = world.clock, settings.agent_id
     leadership = Leadership(
         lease=world.lease,
@@ -80,96 +152,59 @@ def assemble(
         leadership=leadership,
         refusal_to_send=state.refusal_to_send,
     )
-    crew = SagaCrew(
-        runner=SagaRunner(desk=desk, actions=actions, clock=clock),
-        desk=desk,
-        clock=clock,
-        group=group,
-    )
-    runner = CycleRunner(
-        scribe=scribe, clock=clock, ids=world.ids, metrics=world.metrics, agent_id=agent_id
-    )
-    board = HealthBoard(venue=world.venue, decisions=world.decisions, market_data=world.market_data)
-    book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
-    market = MarketGate(world.calendar, hours_only=settings.market_hours_only)
-    requests = DecisionRequests()
-    positions = PositionCheck(venue=world.venue, desk=desk)
-    scheduler = Scheduler(
-        settings=settings,
-        clock=clock,
+    saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock)
+    return _Core(
+        leadership=leadership,
+        scribe=scribe,
         state=state,
+        desk=desk,
+        crew=SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group),
+        runner=CycleRunner(
+            scribe=scribe, clock=clock, ids=world.ids, metrics=world.metrics, agent_id=agent_id
+        ),
+        board=HealthBoard(
+            venue=world.venue, decisions=world.decisions, market_data=world.market_data
+        ),
+        book=StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id),
+    )
+
+
+def _scheduler(
+    world: World,
+    settings: EngineSettings,
+    core: _Core,
+    market: MarketGate,
+    requests: DecisionRequests,
+    group: asyncio.TaskGroup,
+) -> Scheduler:
+    positions = PositionCheck(venue=world.venue, desk=core.desk)
+    return Scheduler(
+        settings=settings,
+        clock=world.clock,
+        state=core.state,
         market=market,
         analysis=AnalysisCycle(
             settings=settings,
-            clock=clock,
-            runner=runner,
+            clock=world.clock,
+            runner=core.runner,
             venue=world.venue,
             market_data=world.market_data,
             requests=requests,
-            gate=RiskGate(settings=settings, state=state, desk=desk, market=market),
-            desk=desk,
+            gate=RiskGate(settings=settings, state=core.state, desk=core.desk, market=market),
+            desk=core.desk,
             positions=positions,
-            crew=crew,
+            crew=core.crew,
             metrics=world.metrics,
         ),
         heartbeat=HeartbeatCycle(
-            clock=clock,
-            runner=runner,
-            board=board,
+            clock=world.clock,
+            runner=core.runner,
+            board=core.board,
             positions=positions,
-            state=state,
+            state=core.state,
             metrics=world.metrics,
         ),
-        active=book.active,
+        active=core.book.active,
         metrics=world.metrics,
         group=group,
-    )
-    return Parts(
-        leadership=leadership,
-        control=AgentControl(
-            settings=settings,
-            clock=clock,
-            records=world.records,
-            bus=world.bus,
-            leadership=leadership,
-            state=state,
-            book=book,
-            desk=desk,
-            scheduler=scheduler,
-            runner=runner,
-            board=board,
-        ),
-        scheduler=scheduler,
-        relay=OutboxRelay(
-            outbox=world.outbox,
-            bus=world.bus,
-            clock=clock,
-            agent_id=agent_id,
-            wake=scribe.events_written,
-        ),
-        coordinator=EventCoordinator(
-            bus=world.bus,
-            scribe=scribe,
-            records=world.records,
-            clock=clock,
-            desk=desk,
-            requests=requests,
-            market=market,
-            board=board,
-            metrics=world.metrics,
-            agent_id=agent_id,
-            unsolicited=scheduler.analyse_unsolicited,
-        ),
-        recovery=Recovery(
-            records=world.records,
-            clock=clock,
-            state=state,
-            runner=runner,
-            desk=desk,
-            crew=crew,
-            agent_id=agent_id,
-        ),
-        book=book,
-        board=board,
-        crew=crew,
     )

@@ -1,8 +1,9 @@
 """Questions to the decision makers that wait for their answer.
 
 An answer is matched by the request id that the service echoes, in the payload or as correlation
-id; when it echoes none, by its symbol if exactly one question about that symbol is open. An answer that matches nothing is unsolicited. The bus
-delivery stays unacknowledged until the decision that came of it is committed.
+id; when it echoes none, by its symbol if exactly one question about that symbol is open. An answer
+that matches nothing is unsolicited. The bus delivery stays unacknowledged until the decision that
+came of it is committed.
 """
 
 from __future__ import annotations

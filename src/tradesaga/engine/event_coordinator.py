@@ -144,7 +144,8 @@ class EventCoordinator:
                 venue_order_id=report.venue_order_id,
                 client_order_id=report.client_order_id,
             )
-            trade = OpenTrade(stored) if stored is not None else None
+            if stored is not None:  # it may have become known to us while we looked
+                trade = self._desk.trades.of(stored.saga.id) or OpenTrade(stored)
         if trade is None and self._desk.trades.expects_id_for(report.symbol):
             await delivery.retry_later()  # the reply that names our order may be on its way
             return

@@ -40,6 +40,11 @@ class MarketGate:
         regular = self.calendar.kind_at(now) is SessionKind.REGULAR
         return regular and not self.closed_by_event(now)
 
+    def opens_at(self, now: datetime) -> bool:
+        """Whether `now` is the very instant of a session's opening."""
+        session = self.calendar.regular_at(now) if self.hours_only else None
+        return session is not None and session.open == now
+
     def next_open(self, now: datetime) -> datetime | None:
         """`now` when open, else the next regular open; None beyond the calendar."""
         if not self.hours_only or self.calendar.kind_at(now) is SessionKind.REGULAR:

@@ -72,6 +72,10 @@ class OpenTrades:
     def __contains__(self, saga_id: object) -> bool:
         return saga_id in self._by_saga
 
+    def of(self, saga_id: SagaId) -> OpenTrade | None:
+        """The one handle of the saga, while it is open."""
+        return self._by_saga.get(saga_id)
+
     def find(self, venue_order_id: str | None, client_order_id: str | None) -> OpenTrade | None:
         """The trade whose order the venue means."""
         for trade in self._by_saga.values():

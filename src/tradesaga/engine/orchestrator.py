@@ -1,9 +1,9 @@
 """The orchestrator of one agent: owns every task, in the order in which they may begin.
 
-    lease                  nobody acts before it is held
-    relay, coordinator     events out and in: a fill may be waiting there
-    recovery               what was open is settled before anything new begins
-    scheduler              cycles, last
+    lease                    nobody acts before it is held
+    bus, relay, coordinator  events out and in: a fill may be waiting there
+    recovery                 what was open is settled before anything new begins
+    scheduler                cycles, last
 
 A loop that ends or fails ends all: the supervisor of the process starts it again, and recovery is
 the same path as start. Stopping is the reverse: no new cycles, sagas get time to end, then the
@@ -70,6 +70,7 @@ class Orchestrator:
         log.info("lease taken", epoch=epoch)
         async with asyncio.TaskGroup() as loops:
             loops.create_task(parts.leadership.hold(), name="lease")
+            loops.create_task(self._world.bus.run(), name="bus")
             loops.create_task(parts.relay.run(), name="relay")
             await parts.recovery.run()
             loops.create_task(parts.coordinator.run(), name="coordinator")

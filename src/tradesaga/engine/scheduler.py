@@ -68,7 +68,9 @@ class Scheduler:
             return None
         tick = next_tick(self._clock.now(), self._settings.analysis_interval)
         opens = self._market.next_open(tick)
-        return None if opens is None else max(tick, opens)
+        if opens is None or (opens <= tick and not self._market.opens_at(tick)):
+            return None if opens is None else tick
+        return next_tick(max(tick, opens), self._settings.analysis_interval)
 
     async def run_analyses(self) -> None:
         """Tick for ever."""
@@ -82,6 +84,8 @@ class Scheduler:
         kind = CycleType.ANALYSIS
         if not self._state.runs() or not self._market.is_open(tick):
             return False
+        if self._market.opens_at(tick):
+            return False  # no minute of the session is over yet: there is nothing to analyse
         strategies = self._active()
         if not strategies:
             self._metrics.cycle_skipped(kind, "no_strategy")

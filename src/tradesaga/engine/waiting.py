@@ -18,21 +18,20 @@ REAL_SECONDS_MIN = 2.0
 
 
 async def news_or_moment(
-    clock: Clock, news: asyncio.Event, moment: datetime, *, patience: float = 0.0
+    clock: Clock, news: asyncio.Event, moment: datetime, *, patience_until: float = 0.0
 ) -> bool:
     """Return when `news` is set (True) or the clock is at `moment` (False).
 
-    `patience`: real seconds that must pass besides, for a market time that runs fast or jumps.
+    `patience_until`: the monotonic time that must be past besides, for a market time that runs
+    fast or jumps, see `patience_from`.
     """
     if news.is_set():
         return True
-    if moment <= clock.now():
+    if moment <= clock.now() and patience_until <= clock.monotonic():
         return False
-    # On a clock that runs with real time the second wait is over with the first.
-    least = min(patience, (moment - clock.now()).total_seconds())
     async with asyncio.TaskGroup() as group:
         heard = group.create_task(news.wait())
-        passed = group.create_task(_both_pass(clock, moment, clock.monotonic() + least))
+        passed = group.create_task(_both_pass(clock, moment, patience_until))
         await asyncio.wait([heard, passed], return_when=asyncio.FIRST_COMPLETED)
         heard.cancel()
         passed.cancel()

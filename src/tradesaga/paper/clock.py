@@ -213,7 +213,7 @@ class ClockAuthority:
         self._last_us = max(position, begin)
         self.governor.excuse_until(self._last_us)
         self._await_agent_until_ns = at_ns + int(hold * 1e9)
-        self._write(at_ns, self._last_us, limit=self._last_us)
+        self._write(at_ns, self._last_us, limit=self._last_us, held=True)
 
     def now(self) -> datetime:
         """Market time, aware UTC, never earlier than the answer before."""
@@ -236,12 +236,12 @@ class ClockAuthority:
             return datetime_of(now_us)
         if self._await_agent_until_ns is not None:
             if at_ns < self._await_agent_until_ns:
-                self._write(at_ns, now_us, limit=now_us)
+                self._write(at_ns, now_us, limit=now_us, held=True)
                 return datetime_of(now_us)
             self._await_agent_until_ns = None
         span = next((span for span in self._spans if now_us < span.until_us), None)
         if span is None:
-            self._write(at_ns, now_us, limit=now_us, ended=1)
+            self._write(at_ns, now_us, limit=now_us, held=True, ended=1)
             return datetime_of(now_us)
         if now_us < span.from_us:
             self._last_us = now_us = span.from_us
@@ -262,12 +262,14 @@ class ClockAuthority:
         )
         self._publish(replace(held, anchor_real_ns=at_ns))
 
-    def _write(self, at_ns: int, now_us: int, *, limit: int, ended: int = 0) -> None:
+    def _write(
+        self, at_ns: int, now_us: int, *, limit: int, held: bool = False, ended: int = 0
+    ) -> None:
         self._publish(
             MarketClock(
                 anchor_real_ns=at_ns,
                 anchor_market_us=now_us,
-                rate_milli=0 if ended else self._rate_milli,
+                rate_milli=0 if held else self._rate_milli,
                 limit_us=limit,
                 ended=ended,
                 boot=self._boot,

@@ -57,6 +57,10 @@ class Published:
 class Bus(Protocol):
     """Publish with acknowledgement, consume durably; reconnects for ever by itself."""
 
+    async def run(self) -> None:
+        """Hold the connection and take what comes, for ever; for the holder of the lease alone."""
+        ...
+
     async def publish(self, row: OutboxRow) -> Published:
         """Return when the bus has stored the event, under its event id as message id.
 

@@ -75,6 +75,10 @@ class MemoryBus:
         self._changes = asyncio.Event()
         self._unanswered = 0
 
+    async def run(self) -> None:
+        """Nothing to hold; ends by cancellation alone, as the real one."""
+        await asyncio.Event().wait()
+
     # ---- what the test says -------------------------------------------------------------------
 
     def deliver(self, incoming: Incoming) -> MemoryDelivery:
@@ -94,6 +98,11 @@ class MemoryBus:
     async def until_idle(self) -> None:
         """Wait until every message handed in is acknowledged or discarded; bound it likewise."""
         while self._unanswered:
+            await self._next_change()
+
+    async def until_answered(self, delivery: MemoryDelivery) -> None:
+        """Wait until this delivery is answered, in whatever way; bound it likewise."""
+        while delivery.answer is None:
             await self._next_change()
 
     # ---- the port -----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from tradesaga.adapters.postgres.queries import load
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.cycle import CycleStatus
 from tradesaga.domain.events import CYCLE_COMPLETED, CYCLE_STARTED, Event
+from tradesaga.domain.orders import OrderStatus
 from tradesaga.ports.journal import Add, Insert, Update
 from tradesaga.ports.records import Invariant
 
@@ -61,6 +62,14 @@ PLANTED = [
     ("alter table positions add column x double precision", {"I7_exact_columns"}),
     ("alter table positions add column x timestamp", {"I7_exact_columns"}),
     ("update reservations set consumed = consumed - 0.01", {"I7_consumed"}),
+    ("update sagas set status = 'compensated'", {"I8_steps"}),
+    (
+        "update journal_log set body = replace(body, 'completed', 'compensated')",
+        {"I8_steps", "I12_chain"},
+    ),
+    ("delete from journal_log where body like '%pending%'", {"I8_steps"}),
+    ("delete from journal_log where body like '%completed%'", {"I8_steps"}),
+    ("update sagas set status = 'manual_required'", {"I9_alerts"}),
     ("update heads set epoch = 0", {"I10_epochs", "I15_live_epoch"}),
     ("update journal_log set epoch = 9 where seq = 2", {"I10_epochs", "I12_chain"}),
     (
@@ -120,10 +129,16 @@ async def parts(database_dsn: str) -> AsyncIterator[Running]:
             works = values.working(began)
             ends = values.filled(works)
             decision = Insert(values.decision(name))
-            await parts.journal.commit(change(decision, *values.began(began)))
-            await parts.journal.commit(change(Update(works.saga), Update(works.order)))
             end = Update(ends.saga), Update(ends.order), Update(ends.reservation)
-            await parts.journal.commit(change(*end, *values.booked_rows(ends)))
+            for rows, source, target in (
+                ((decision, *values.began(began)), "pending", "running"),
+                ((Update(works.saga), Update(works.order)), "running", "running"),
+                ((*end, *values.booked_rows(ends)), "running", "completed"),
+            ):
+                step = replace(
+                    entry(began.saga.id, "saga.step"), body={"from": source, "to": target}
+                )
+                await parts.journal.commit(change(*rows, entries=(step,)))
         yield parts
 
 
@@ -162,10 +177,8 @@ async def test_another_agent_is_none_of_its_business(parts: Running) -> None:
 
 
 async def test_many_violations_are_counted_and_some_shown(parts: Running) -> None:
-    await parts.admin.execute(
-        "insert into orders select (jsonb_populate_record(o, jsonb_build_object("
-        "'id', gen_random_uuid(), 'client_order_id', n::text, 'saga_id', gen_random_uuid(),"
-        " 'evidence', null))).* from (select * from orders limit 1) o, generate_series(1, 30) n"
-    )
+    orders = (values.trade(str(number)).order for number in range(30))
+    unproven = (replace(order, status=OrderStatus.REJECTED) for order in orders)
+    await parts.journal.commit(change(*map(Insert, unproven)))
     evidence = (await _broken(parts))["I3_evidence"]
     assert (evidence.violations, len(evidence.sample)) == (30, 5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
 
 import asyncpg
@@ -46,6 +47,11 @@ async def set_codecs(connection: Connection) -> None:
         )
 
 
+def _member(enum: type[StrEnum]) -> Callable[[Any], object]:
+    """The member of a stored value: a third of the time that calling the enum takes."""
+    return {member.value: member for member in enum}.__getitem__
+
+
 def _errors(stored: Sequence[Mapping[str, Any]] | None) -> tuple[CycleError, ...]:
     return tuple(
         CycleError(strategy_id=error.get("strategy_id"), error=str(error.get("error", "")))
@@ -62,21 +68,21 @@ def _or_empty(stored: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 
 _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
-    Agent: {"status": AgentStatus, "mode": Mode, "pause_reasons": frozenset},
-    Strategy: {"status": StrategyStatus, "symbols": tuple},
+    Agent: {"status": _member(AgentStatus), "mode": _member(Mode), "pause_reasons": frozenset},
+    Strategy: {"status": _member(StrategyStatus), "symbols": tuple},
     Cycle: {
-        "type": CycleType,
-        "triggered_by": TriggeredBy,
-        "status": CycleStatus,
+        "type": _member(CycleType),
+        "triggered_by": _member(TriggeredBy),
+        "status": _member(CycleStatus),
         "errors": _errors,
         "metadata": _or_empty,
     },
     CycleLog: {"context": _or_empty},
-    Decision: {"action": Action, "verdict": Verdict, "denials": _denials},
-    Saga: {"status": SagaStatus},
-    Order: {"side": Side, "type": OrderType, "status": OrderStatus},
-    Reservation: {"state": ReservationState},
-    Trade: {"side": Side},
+    Decision: {"action": _member(Action), "verdict": _member(Verdict), "denials": _denials},
+    Saga: {"status": _member(SagaStatus)},
+    Order: {"side": _member(Side), "type": _member(OrderType), "status": _member(OrderStatus)},
+    Reservation: {"state": _member(ReservationState)},
+    Trade: {"side": _member(Side)},
 }
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import IntEnum, auto
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -191,15 +190,14 @@ def _stored(agent_id: AgentId, row: Row, kind: _Kind) -> Iterator[Part]:
     if owner != agent_id:
         raise Invalid([f"{kind.table} {value.id} belongs to agent {owner}, not to {agent_id}"])
     check_times(value)
-    names = kind.changing if isinstance(row, Update) else None
-    operation = kind.update if isinstance(row, Update) else kind.insert
+    is_update = isinstance(row, Update)
+    operation = kind.update if is_update else kind.insert
     if operation is None or isinstance(row, Add):
         raise Invalid([f"a row of {kind.table} is only inserted"])
-    if names is None and kind.special is None:
+    if kind.special is None and not is_update:
         yield operation, _encode(value)
     else:
-        names = names or _fields(type(value))
-        content = dict(zip(names, attrgetter(*names)(value), strict=True))
+        content = _content(value, kind.changing if is_update else _FIELDS[type(value)])
         for name, convert in (kind.special or {}).items():
             content[name] = convert(content[name])
         yield operation, _encode(content)
@@ -216,11 +214,15 @@ def _addition(agent_id: AgentId, row: Row) -> Part:
     if not isinstance(row, Add if is_sum else Insert):
         raise Invalid([f"{type(value).__name__} cannot be written by {type(row).__name__}"])
     check_times(value)
-    names = _fields(type(value))
-    content = {"agent_id": agent_id} | {name: getattr(value, name) for name in names}
+    content = _content(value, _FIELDS[type(value)])
+    content["agent_id"] = agent_id
     if operation is Operation.CYCLE_LOG:
         content["context"] = msgspec.Raw(to_wire(value.context))
     return operation, _encode(content)
+
+
+def _content(value: object, names: tuple[str, ...]) -> dict[str, object]:
+    return {name: getattr(value, name) for name in names}
 
 
 def check_times(value: object) -> None:
@@ -231,6 +233,7 @@ def check_times(value: object) -> None:
             raise Invalid([f"{type(value).__name__}.{name} is {at}, a time without a zone"])
 
 
+_FIELDS: Mapping[type, tuple[str, ...]] = {cls: _fields(cls) for cls in (*_KINDS, *_ADDITIONS)}
 # Annotations are text here; "datetime" and "datetime | None" are all there is.
 _TIMES: Mapping[type, tuple[str, ...]] = {
     cls: tuple(f.name for f in fields(cls) if str(f.type).startswith("datetime"))

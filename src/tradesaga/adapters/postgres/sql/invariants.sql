@@ -87,6 +87,31 @@ where r.agent_id = $1
 group by r.id
 having r.consumed <> coalesce(sum(f.quantity * f.price + f.fee), 0);
 
+-- I8_steps: the steps of a saga follow from one another, along legal edges, to where it stands
+with steps as (
+  select subject, seq, body::json ->> 'from' as source, body::json ->> 'to' as target,
+    lag(body::json ->> 'to', 1, 'pending') over (partition by subject order by seq) as before,
+    lead(seq) over (partition by subject order by seq) as next
+  from journal_log where agent_id = $1 and kind = 'saga.step'
+),
+legal(source, target) as (values
+  ('pending', 'running'), ('running', 'running'), ('running', 'completed'),
+  ('running', 'completed_partial'), ('running', 'compensating'), ('running', 'manual_required'),
+  ('compensating', 'compensating'), ('compensating', 'compensated'), ('compensating', 'running'),
+  ('compensating', 'manual_required'), ('manual_required', 'manual_required'),
+  ('manual_required', 'running'), ('manual_required', 'compensating')
+)
+select t.subject, t.seq, t.before, t.source, t.target, s.status
+from steps t left join legal using (source, target) left join sagas s on s.id::text = t.subject
+where legal.source is null or t.source <> t.before
+  or (t.next is null and t.target is distinct from s.status);
+
+-- I9_alerts: a saga that waits for a person has its alert
+select s.id, s.reason from sagas s
+where s.agent_id = $1 and s.status = 'manual_required' and not exists (
+  select from journal_log l where l.agent_id = $1 and l.kind = 'alert' and l.subject = s.id::text
+);
+
 -- I10_epochs: no row of the log was written under an epoch that had passed
 select seq, epoch, before from (
   select seq, epoch, lag(epoch) over (order by seq) as before

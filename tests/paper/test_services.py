@@ -1,56 +1,17 @@
-"""The three services over real HTTP and NATS, with faults, and through SIGKILL."""
+"""The three services over real HTTP and NATS: what they answer, what they tell, ordered faults."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import nats
 import pytest
 
-from tests.paper.served import Client, Heard, hearing, served, settings_of
-from tradesaga.adapters.system import ScaledClock
-from tradesaga.domain.errors import Conflict, Invalid, Refused, Unavailable
-from tradesaga.embedded.nats import EmbeddedNats
-from tradesaga.paper.process import run_paper
-from tradesaga.paper.settings import Endpoints, PaperSettings
-
-SPEED = 600.0
-BUY = {"symbol": "SPY", "side": "buy", "quantity": 10, "type": "market"}
-TRADING, MARKET, DECISIONS = "trading", "market", "decisions"
-
-
-@pytest.fixture
-def settings(tmp_path: Path, nats_url: str, nats_token: str, subject_prefix: str) -> PaperSettings:
-    return settings_of(tmp_path / "state", nats_url, nats_token, subject_prefix, SPEED)
-
-
-@pytest.fixture
-async def heard(settings: PaperSettings) -> AsyncIterator[Heard]:
-    token = settings.nats_token or ""
-    async with hearing(settings.nats_url, token, settings.subject_prefix) as (heard, _):
-        yield heard
-
-
-@pytest.fixture
-async def paper(settings: PaperSettings, heard: Heard) -> AsyncIterator[Client]:
-    async with served(settings) as client:
-        await client.until(MARKET, "/quotes?symbols=SPY", lambda body: body["quotes"])
-        yield client
-
-
-async def filled(client: Client, order_id: str) -> Any:
-    return await client.until(
-        TRADING, f"/orders/{order_id}", lambda order: order["status"] == "filled"
-    )
+from tests.paper.served import BUY, DECISIONS, MARKET, TRADING, Client, Heard, filled
+from tradesaga.paper.settings import PaperSettings
 
 
 async def test_an_order_from_submission_to_position_and_back(paper: Client, heard: Heard) -> None:
@@ -268,129 +229,3 @@ async def test_session_events_and_heartbeats(paper: Client, heard: Heard) -> Non
         assert beat["payload"]["status"] == "healthy"
     await paper.until(TRADING, "/health/ready", lambda body: body["status"] == "ready")
     assert (await paper.call(MARKET, "GET", "/health"))[1]["checks"]["eventBus"] == "connected"
-
-
-# ---- life and death -----------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def process(settings: PaperSettings) -> AsyncIterator[Client]:
-    """The neighbours as a process, killed at the end."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.paper.served",
-        str(settings.state_dir), settings.nats_url, settings.nats_token or "",
-        settings.subject_prefix, str(settings.speed),
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    assert child.stdout is not None
-    async with asyncio.timeout(10):
-        addresses = json.loads(await child.stdout.readline())
-    client = Client(Endpoints(**addresses))
-    try:
-        yield client
-    finally:
-        await client.close()
-        child.kill()
-        await child.wait()
-
-
-async def test_nothing_is_lost_by_sigkill_and_time_never_turns_back(
-    settings: PaperSettings, heard: Heard
-) -> None:
-    settings.state_dir.mkdir()
-    accepted = []
-    async with process(settings) as client:
-        await client.until(MARKET, "/quotes?symbols=SPY", lambda body: body["quotes"])
-        clock = ScaledClock(settings.clock_path)
-        for number in range(6):
-            body = {**BUY, "quantity": 1, "clientOrderId": f"ts-{number}"}
-            status, reply = await client.call(TRADING, "POST", "/orders", body)
-            assert status == 201
-            accepted.append(reply["orderId"])
-        _, before = await client.call(TRADING, "GET", "/orders")
-        latest = clock.now()
-    async with process(settings) as client:
-        assert clock.now() >= latest
-        clock.close()
-        known = {**BUY, "clientOrderId": "ts-0"}
-        assert (await client.call(TRADING, "POST", "/orders", known))[0] == 422
-        for order_id in accepted:
-            await filled(client, order_id)
-        _, orders = await client.call(TRADING, "GET", "/orders")
-        assert [order["orderId"] for order in orders["orders"]] == accepted
-        for was, now in zip(before["orders"], orders["orders"], strict=True):
-            assert now["fills"][: len(was["fills"])] == was["fills"]
-        paid = sum(
-            fill["price"] * fill["quantity"]
-            for order in orders["orders"]
-            for fill in order["fills"]
-        )
-        _, account = await client.call(TRADING, "GET", "/account")
-        assert account["cash"] == 100_000 - paid
-        for order_id in accepted:
-            for kind in ("submitted", "filled"):
-                await heard.wait(f"trade.order.{kind}", orderId=order_id)
-                assert len(heard.of(f"trade.order.{kind}", orderId=order_id)) == 1
-
-
-async def test_a_clean_stop_freezes_time_and_the_next_start_goes_on(
-    settings: PaperSettings,
-) -> None:
-    async with served(settings) as client:
-        await client.until(MARKET, "/market/status", lambda body: body["isOpen"])
-    clock = ScaledClock(settings.clock_path)
-    frozen = clock.now()
-    assert clock.now() == frozen
-    clock.close()
-    async with served(settings) as client:
-        body = await client.until(MARKET, "/market/status", lambda body: body["isOpen"])
-        assert body["asOf"] >= frozen.isoformat()[:19]
-
-
-async def test_events_wait_while_nats_is_away(
-    settings: PaperSettings, durable_nats: EmbeddedNats
-) -> None:
-    own = settings_of(
-        settings.state_dir, durable_nats.url, durable_nats.token, settings.subject_prefix, 60
-    )
-    async with served(own) as client:
-        await client.until(TRADING, "/health/ready", lambda body: body["status"] == "ready")
-        await client.until(MARKET, "/quotes?symbols=SPY", lambda body: body["quotes"])
-        await durable_nats.stop()
-        _, accepted = await client.call(TRADING, "POST", "/orders", BUY)
-        await filled(client, accepted["orderId"])
-        assert (await client.call(TRADING, "GET", "/health"))[1]["status"] == "degraded"
-        await durable_nats.start()
-        bus = await nats.connect(durable_nats.url, token=durable_nats.token)
-        subject = f"{settings.subject_prefix}.trade.order.*"
-        reader = await bus.jetstream().pull_subscribe(subject, durable="reader")
-        messages = await reader.fetch(2, timeout=10)
-        while len(messages) < 2:
-            messages += await reader.fetch(1, timeout=10)
-        kinds = [json.loads(message.data)["metadata"]["eventType"] for message in messages]
-        assert kinds == ["trade.order.submitted", "trade.order.filled"]
-        request = {"payload": {"requestId": "r", "strategyId": "breakout", "symbol": "SPY"}}
-        told = await bus.subscribe(f"{settings.subject_prefix}.ai.>")
-        subject = f"{settings.subject_prefix}.orchestrator.analysis.requested"
-        await bus.jetstream().publish(subject, json.dumps(request).encode())
-        decision = json.loads((await told.next_msg(timeout=10)).data)
-        assert decision["metadata"]["correlationId"] == "r"
-        await bus.close()
-
-
-async def test_what_cannot_work_is_refused_at_the_start(
-    settings: PaperSettings, tmp_path: Path
-) -> None:
-    with pytest.raises(Invalid, match="no such file"):
-        await run_paper(replace(settings, data=(tmp_path / "none",)), asyncio.Event())
-    async with served(settings) as client:
-        with pytest.raises(Conflict, match="in use"):
-            await run_paper(settings, asyncio.Event())
-        port = int(client.bases["trading"].rpartition(":")[2])
-        other = replace(settings, state_dir=tmp_path / "other", trading_engine_port=port)
-        with pytest.raises(Unavailable, match="choose another port"):
-            await run_paper(other, asyncio.Event())
-    wrong = replace(settings, state_dir=tmp_path / "third", nats_token="wrong")
-    async with asyncio.timeout(15):
-        with pytest.raises(Refused, match="refuses the token"):
-            await run_paper(wrong, asyncio.Event())

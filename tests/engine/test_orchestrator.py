@@ -1,0 +1,159 @@
+"""The whole orchestrator: it trades, dies at any commit, and goes on without a trace of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from tests.engine.deciding import DecidingBus
+from tests.engine.place import (
+    PATIENCE,
+    SETTINGS,
+    STRATEGY,
+    Crash,
+    CrashingJournal,
+    Place,
+)
+from tradesaga.domain.agent import Agent, AgentStatus
+from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.errors import Fenced
+from tradesaga.domain.ids import DEFAULT_AGENT
+from tradesaga.domain.orders import Fill, Order
+from tradesaga.domain.saga import ENDS, Saga
+from tradesaga.engine.agent_control import AgentControl
+from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.testing.journal import MemoryJournal
+
+
+@dataclass
+class Life:
+    """One process: the orchestrator, run until so many analyses have been completed."""
+
+    place: Place
+    journal: MemoryJournal
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, analyses: int) -> None:
+        assert isinstance(self.place.bus, DecidingBus)
+        self.place.bus.restart()
+        control: asyncio.Future[AgentControl] = asyncio.get_running_loop().create_future()
+        orchestrator = Orchestrator(
+            world=self.place.world(self.journal),
+            settings=self.place.settings,
+            policy=self.place.policy,
+            strategies=[STRATEGY],
+            on_control=control.set_result,
+        )
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            running = group.create_task(orchestrator.run(self.stop))
+            await self._operate(await control, running, analyses)
+            self.stop.set()
+
+    async def _operate(
+        self, control: AgentControl, running: asyncio.Task[None], analyses: int
+    ) -> None:
+        await control.ready.wait()
+        if agent(self.place).status is not AgentStatus.RUNNING:
+            await control.start(strategies=None, mode=None, actor="operator")
+        while len(completed(self.place)) < analyses and not running.done():
+            await self.place.clock.sleep_until(self.place.clock.now() + timedelta(seconds=1))
+
+
+def agent(place: Place) -> Agent:
+    (found,) = place.store.of(Agent, DEFAULT_AGENT)
+    assert isinstance(found, Agent)
+    return found
+
+
+def completed(place: Place) -> list[Cycle]:
+    cycles = place.store.of(Cycle, DEFAULT_AGENT)
+    ended = (c for c in cycles if c.status is CycleStatus.COMPLETED)
+    return [cycle for cycle in ended if cycle.type is CycleType.ANALYSIS]
+
+
+def new_place() -> Place:
+    settings = replace(SETTINGS, heartbeat_interval=timedelta(minutes=10))
+    place = Place(settings=settings)
+    place.bus = DecidingBus(place.clock)
+    place.market_data.show("ACME", 100)
+    place.market_data.known["ACME"] = replace(
+        place.market_data.known["ACME"], at=place.clock.now() + timedelta(hours=6)
+    )
+    return place
+
+
+async def check(place: Place) -> None:
+    """Books and venue agree, nothing is open, everything committed is out, in order."""
+    assert await place.broken() == []
+    assert {saga.status for saga in place.store.of(Saga, DEFAULT_AGENT)} <= ENDS
+    orders = place.store.of(Order, DEFAULT_AGENT)
+    assert len(orders) == len(place.store.of(Saga, DEFAULT_AGENT))
+    by_venue = {placed.order.client_order_id for placed in place.venue.orders.values()}
+    assert len(place.venue.orders) == len(by_venue), "no order twice"
+    assert by_venue <= {order.client_order_id for order in orders}
+    filled = sum((placed.filled for placed in place.venue.orders.values()), Decimal(0))
+    assert await place.position() == filled
+    bought = [d for d in place.store.of(Decision, DEFAULT_AGENT) if d.external_id == "d-1"]
+    assert len(bought) <= 1
+    assert len(place.venue.orders) <= 1, "one buy was decided"
+    assert await place.outbox.backlog(DEFAULT_AGENT) == 0
+    seen: dict[str | None, int] = {}
+    for row in place.bus.published:
+        assert seen.get(row.correlation_id, 0) < row.sequence, "in order per thing"
+        seen[row.correlation_id] = row.sequence
+    stale = [c for c in place.store.of(Cycle, DEFAULT_AGENT) if c.status is CycleStatus.STARTED]
+    assert stale == []
+
+
+async def test_it_trades_from_the_question_to_the_position() -> None:
+    place = new_place()
+    await Life(place, MemoryJournal(place.store)).run(3)
+    await check(place)
+    assert await place.position() == Decimal(2)
+    first = completed(place)[0]
+    assert (first.decisions_generated, first.orders_submitted, first.orders_filled) == (1, 1, 1)
+    assert place.lease.released == 1, "handed over"
+    counts = await place.records.counts(DEFAULT_AGENT)
+    assert counts.orders_executed == 1
+    assert counts.cycles_completed >= 3
+
+
+@pytest.mark.parametrize("durable", [False, True], ids=["before", "after"])
+async def test_a_crash_at_any_commit_leaves_no_trace(durable: bool) -> None:
+    place = new_place()
+    journal = MemoryJournal(place.store)
+    await Life(place, journal).run(2)
+    traded = 0
+    for at in range(1, len(journal.changes) + 1):
+        place = new_place()
+        dying = CrashingJournal(place.store, at=at, durable=durable)
+        with pytest.raises(BaseExceptionGroup) as caught:
+            await Life(place, dying).run(2)
+        assert caught.group_contains(Crash), at
+        await Life(place, MemoryJournal(place.store)).run(len(completed(place)) + 2)
+        await check(place)
+        traded += bool(place.store.of(Fill, DEFAULT_AGENT))
+    assert traded > 0, "some of them had something to lose"
+
+
+async def test_a_lost_lease_ends_the_process_and_the_next_one_goes_on() -> None:
+    place = new_place()
+    life = Life(place, MemoryJournal(place.store))
+
+    async def usurp() -> None:
+        while not completed(place):
+            await place.clock.sleep_until(place.clock.now() + timedelta(seconds=1))
+        await place.lease.take(DEFAULT_AGENT)
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            group.create_task(usurp())
+            await life.run(5)
+    assert caught.group_contains(Fenced)
+    await Life(place, MemoryJournal(place.store)).run(len(completed(place)) + 1)
+    await check(place)

@@ -1,0 +1,142 @@
+"""When cycles begin, and when they do not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.domain.test_risk import SESSION
+from tests.domain.trades import START
+from tests.engine.place import SETTINGS, Place
+from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType, TriggeredBy
+from tradesaga.domain.ids import DEFAULT_AGENT
+from tradesaga.engine.scheduler import EPOCH, next_tick
+from tradesaga.testing.clock import VirtualClock
+
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=36_500)), st.integers(100, 86_400_000))
+def test_the_next_tick_is_the_first_multiple_that_is_later(
+    since: timedelta, milliseconds: int
+) -> None:
+    after = EPOCH + since
+    interval = timedelta(milliseconds=milliseconds)
+    tick = next_tick(after, interval)
+    assert after < tick <= after + interval
+    assert (tick - EPOCH) % interval == timedelta(0)
+
+
+def cycles(place: Place, kind: CycleType = CycleType.ANALYSIS) -> list[Cycle]:
+    return [c for c in place.store.of(Cycle, DEFAULT_AGENT) if c.type is kind]
+
+
+def at(moment: datetime, **changes: object) -> Place:
+    place = Place(clock=VirtualClock(moment), settings=replace(SETTINGS, **changes))  # type: ignore[arg-type]  # checked by replace
+    place.market_data.show("ACME", 100)
+    return place
+
+
+async def test_a_tick_begins_a_cycle_that_says_when_it_was_due() -> None:
+    place = at(START, decision_time_max=SECOND)
+    async with place.running() as parts:
+        assert parts.scheduler.tick_analysis(START)
+        while not cycles(place) or cycles(place)[0].status is CycleStatus.STARTED:
+            await place.clock.sleep_until(place.clock.now() + SECOND)
+    (cycle,) = cycles(place)
+    assert (cycle.scheduled_at, cycle.triggered_by) == (START, TriggeredBy.SCHEDULE)
+
+
+async def test_a_tick_that_meets_a_running_cycle_is_skipped_and_counted() -> None:
+    place = at(START)
+    async with place.running() as parts:
+        assert parts.scheduler.tick_analysis(START)
+        await asyncio.sleep(0)
+        assert not parts.scheduler.tick_analysis(START + MINUTE)
+        assert not parts.scheduler.tick_analysis(START + 2 * MINUTE)
+    skipped = [seen for seen in place.metrics.seen if seen[0] == "cycle_skipped"]
+    assert skipped == [("cycle_skipped", "analysis", "overlap")] * 2
+    assert len(cycles(place)) == 1
+
+
+async def test_ticks_that_were_slept_over_are_one() -> None:
+    place = at(START + SECOND, decision_time_max=SECOND, heartbeat_interval=timedelta(days=1))
+    async with place.running() as parts:
+        task = asyncio.ensure_future(parts.scheduler.run_analyses())
+        await asyncio.sleep(0)
+        place.clock.advance(10 * MINUTE + 30 * SECOND)  # a stall over ten ticks
+        while len(cycles(place)) < 2:
+            await place.clock.sleep_until(place.clock.now() + SECOND)
+        task.cancel()
+        await asyncio.wait([task])
+    first, second = cycles(place)
+    assert first.scheduled_at == START + MINUTE
+    assert first.started_at == START + 10 * MINUTE + 31 * SECOND
+    assert second.scheduled_at == START + 11 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("tick", "begins"),
+    [
+        (SESSION.open - MINUTE, False),
+        (SESSION.open, False),  # no minute of the session is over yet
+        (SESSION.open + MINUTE, True),
+        (SESSION.close - MINUTE, True),
+        (SESSION.close, False),
+    ],
+)
+async def test_a_closed_market_begins_nothing(tick: datetime, begins: bool) -> None:
+    place = at(tick)
+    async with place.running() as parts:
+        assert parts.scheduler.tick_analysis(tick) is begins
+
+
+async def test_without_market_hours_every_tick_counts() -> None:
+    place = at(SESSION.close, market_hours_only=False)
+    async with place.running() as parts:
+        assert parts.scheduler.tick_analysis(SESSION.close)
+
+
+async def test_only_an_agent_that_runs_or_is_paused_analyses() -> None:
+    place = at(START)
+    async with place.running() as parts:
+        await parts.control.pause(duration=None, actor="operator")
+        assert parts.scheduler.tick_analysis(START), "exits go on"
+        await parts.control.stop(reason="", cancel_open_orders=False, actor="operator")
+        assert not parts.scheduler.tick_analysis(START)
+        assert parts.scheduler.next_analysis_at() is None
+
+
+async def test_without_an_active_strategy_nothing_is_begun() -> None:
+    place = at(START)
+    async with place.running() as parts:
+        await parts.book.select([], actor="operator")
+        assert not parts.scheduler.tick_analysis(START)
+    assert ("cycle_skipped", "analysis", "no_strategy") in place.metrics.seen
+
+
+async def test_the_next_analysis_is_at_the_next_tick_or_the_next_open() -> None:
+    place = at(START + SECOND)
+    async with place.running() as parts:
+        assert parts.scheduler.next_analysis_at() == START + MINUTE
+    before = at(SESSION.pre_open)
+    async with before.running() as parts:
+        assert parts.scheduler.next_analysis_at() == SESSION.open + MINUTE
+
+
+async def test_heartbeats_go_on_whatever_the_agent_does() -> None:
+    place = at(SESSION.pre_open)
+    async with place.node() as parts:
+        task = asyncio.ensure_future(parts.scheduler.run_heartbeats())
+        while len(cycles(place, CycleType.HEARTBEAT)) < 3:
+            await place.clock.sleep_until(place.clock.now() + SECOND)
+        task.cancel()
+        await asyncio.wait([task])
+    beats = [cycle.scheduled_at for cycle in cycles(place, CycleType.HEARTBEAT)]
+    assert [beat - SESSION.pre_open for beat in beats] == [30 * SECOND, 60 * SECOND, 90 * SECOND]
