@@ -3,89 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from tests.adapters.postgres import values
-from tests.adapters.postgres.running import running
 from tests.adapters.postgres.values import AGENT, NOW, SECOND, change, entry
+from tests.contract.conftest import Backend
 from tradesaga.domain.agent import AgentCounts, AgentStatus
 from tradesaga.domain.cycle import CycleError, CycleStatus
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
-from tradesaga.domain.events import Event
-from tradesaga.domain.ids import AgentId, DecisionId, FillId, OrderId, SagaId, TradeId, derived
-from tradesaga.domain.orders import OrderStatus, Side
+from tradesaga.domain.ids import AgentId, derived
 from tradesaga.domain.strategies import Performance
 from tradesaga.ports.journal import (
     Add,
     Change,
     CycleLog,
-    DeadLetter,
-    Entry,
     InboxEntry,
     Insert,
-    Journal,
     Update,
 )
-from tradesaga.ports.records import Outbox, Records
-from tradesaga.testing.journal import MemoryJournal
-from tradesaga.testing.records import MemoryOutbox, MemoryRecords
-
-
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """A journal whose agent AGENT is open under epoch 1 and has one log entry: its own row."""
-
-    journal: Journal
-    records: Records
-    outbox: Outbox
-    open: Callable[[AgentId, int], Awaitable[int]]
-    raise_epoch: Callable[[], Awaitable[int]]
-    close: Callable[[], Awaitable[None]]
-
-
-@pytest.fixture(params=["memory", "postgres"])
-async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
-    if request.param == "memory":
-        yield await _in_memory()
-        return
-    async with running(request.getfixturevalue("database_dsn")) as parts:
-
-        async def raise_epoch() -> int:
-            return (await parts.lease.raise_epoch(AGENT, 1)).epoch
-
-        yield Backend(
-            parts.journal,
-            parts.records,
-            parts.outbox,
-            parts.journal.open,
-            raise_epoch,
-            lambda: parts.journal.close(5 * SECOND),
-        )
-
-
-async def _in_memory() -> Backend:
-    journal = MemoryJournal()
-    await journal.open(AGENT, 1)
-    await journal.commit(change(Insert(values.agent())))
-
-    async def raise_epoch() -> int:
-        journal.store.epochs[AGENT] += 1
-        return journal.store.epochs[AGENT]
-
-    records, outbox = MemoryRecords(journal.store), MemoryOutbox(journal.store)
-    return Backend(journal, records, outbox, journal.open, raise_epoch, journal.close)
-
-
-@pytest.fixture(autouse=True)
-def _database(request: pytest.FixtureRequest) -> None:
-    """Set the database up outside of the backend's event loop task."""
-    if "backend" in request.fixturenames and "postgres" in request.node.name:
-        request.getfixturevalue("database_dsn")
 
 
 async def test_a_commit_answers_the_sequence_of_its_last_entry(backend: Backend) -> None:
@@ -351,114 +290,3 @@ async def test_a_closed_journal_refuses(backend: Backend) -> None:
     await backend.close()
     with pytest.raises(Unavailable):
         await backend.journal.commit(change())
-
-
-async def test_events_leave_in_the_order_of_the_log(backend: Backend) -> None:
-    async def told(*numbers: int) -> int:
-        events = (
-            Event(
-                type="orchestrator.saga.started",
-                payload={"n": number, "price": Decimal("1.50"), "at": NOW},
-                correlation_id=f"c{number}",
-            )
-            for number in numbers
-        )
-        entries: list[Entry] = [entry(), *(entry("x", "k", event) for event in events)]
-        return await backend.journal.commit(change(entries=tuple(entries)))
-
-    await told(1)  # 2 entries after the agent's one: the event is 3
-    await told(2, 3)  # 5, 6
-    assert await backend.outbox.backlog(AGENT) == 3
-    rows = await backend.outbox.pending(AGENT, limit=2)
-    assert [row.sequence for row in rows] == [3, 5]
-    assert rows[0].payload == b'{"at":"2026-11-20T15:30:00.123456Z","n":1,"price":1.50}'
-    assert (rows[0].correlation_id, rows[0].causation_id) == ("c1", None)
-    assert (rows[0].type, rows[0].at) == ("orchestrator.saga.started", NOW)
-    assert rows[0].event_id == str(derived(AGENT, "event", 3))
-    await backend.outbox.mark_published(AGENT, sequence=5, stream_sequence=2, at=NOW)
-    await backend.outbox.mark_published(AGENT, sequence=3, stream_sequence=1, at=NOW)
-    assert [row.sequence for row in await backend.outbox.pending(AGENT, limit=9)] == [6]
-    assert await backend.outbox.backlog(AGENT) == 1
-
-
-async def test_cycles_are_listed_latest_first(backend: Backend) -> None:
-    cycles = [values.cycle(n) for n in range(4)]
-    await backend.journal.commit(change(*(Insert(cycle) for cycle in cycles)))
-    ended = replace(
-        cycles[1], status=CycleStatus.CANCELLED, completed_at=NOW + 90 * SECOND, version=2
-    )
-    await backend.journal.commit(change(Update(ended)))
-    assert await backend.records.cycles(AGENT, limit=3) == [cycles[3], cycles[2], ended]
-    found = await backend.records.cycles(AGENT, limit=3, status=CycleStatus.CANCELLED)
-    assert found == [ended]
-    unfinished = await backend.records.unfinished_cycles(AGENT)
-    assert unfinished == [cycles[0], cycles[2], cycles[3]]
-    assert await backend.records.cycle(AGENT, values.cycle(9).id) is None
-
-
-async def test_unknown_agents_have_nothing(backend: Backend) -> None:
-    stranger = AgentId(derived("stranger"))
-    assert await backend.records.agent(stranger) is None
-    assert await backend.records.counts(stranger) == AgentCounts()
-    assert await backend.records.cycles(stranger, limit=5) == []
-    assert await backend.outbox.pending(stranger, limit=5) == []
-
-
-async def test_submissions_are_counted_by_creation(backend: Backend) -> None:
-    orders = []
-    for number in range(3):
-        order = values.trade(str(number)).order
-        orders.append(replace(order, created_at=NOW + number * SECOND))
-    await backend.journal.commit(change(*(Insert(order) for order in reversed(orders))))
-    found = await backend.records.submissions_since(AGENT, NOW + SECOND)
-    assert found == [NOW + SECOND, NOW + 2 * SECOND]
-
-
-async def test_strategies_have_the_figures_of_their_trades(backend: Backend) -> None:
-    trade = values.trade()
-    bought = values.trade_record(trade, values.fill(trade))  # 10 at 366.01, fee 0.35
-    sold = replace(
-        bought,
-        id=TradeId(derived("sold")),
-        fill_id=FillId(derived("sold fill")),
-        side=Side.SELL,
-        price=Decimal("370.00"),
-        executed_at=bought.executed_at + SECOND,
-    )
-    await backend.journal.commit(change(Insert(values.strategy()), Insert(sold), Insert(bought)))
-    [record] = await backend.records.strategies(AGENT)
-    # 10 * (370 - 366.01) - 0.70 = 39.20
-    assert record.performance == Performance(pnl=Decimal("39.20"), trades=1, win_rate=Decimal(1))
-
-
-async def test_dead_letters_are_kept(backend: Backend) -> None:
-    letter = DeadLetter(subject="s", reason="no JSON", body=b"\x00\xff{", received_at=NOW)
-    assert await backend.journal.commit(change(Insert(letter))) == 2
-
-
-async def test_money_invariants_hold_and_their_breaks_are_seen(backend: Backend) -> None:
-    works = values.working(values.trade())
-    ends = values.filled(works)
-    await backend.journal.commit(change(*values.began(values.trade())))
-    await backend.journal.commit(change(Update(works.saga), Update(works.order)))
-    end = [Update(ends.saga), Update(ends.order), Update(ends.reservation)]
-    await backend.journal.commit(change(*end, *values.booked_rows(ends)))
-    assert _broken(await backend.records.invariants(AGENT)) == set()
-    wrong = replace(ends.order, filled_quantity=Decimal(9), version=ends.order.version + 1)
-    await backend.journal.commit(change(Update(wrong), Add(values.position(values.fill(ends)))))
-    broken = _broken(await backend.records.invariants(AGENT))
-    assert broken == {"I4_positions", "I5_order_sums"}
-
-
-def _broken(invariants: object) -> set[str]:
-    assert isinstance(invariants, list)
-    return {invariant.name for invariant in invariants if invariant.violations}
-
-
-async def test_ids_of_orders_and_sagas_are_kept_apart(backend: Backend) -> None:
-    """The same UUID in two tables is no key taken twice."""
-    one = derived("one")
-    trade = values.trade()
-    saga = replace(trade.saga, id=SagaId(one), decision_id=DecisionId(one))
-    order = replace(trade.order, id=OrderId(one), status=OrderStatus.INTENT)
-    assert await backend.journal.commit(change(Insert(saga), Insert(order))) == 2

@@ -8,40 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.domain.limits import LIMITS, SESSION
 from tests.domain.trades import SECOND, START
 from tradesaga.domain import risk
 from tradesaga.domain.decisions import Action
-from tradesaga.domain.market import Calendar, Quote, Session
-from tradesaga.domain.risk import Book, Candidate, Limits, Situation
+from tradesaga.domain.market import Calendar, Quote
+from tradesaga.domain.risk import Book, Candidate, Situation
 
 D = Decimal
 NAN = D("NaN")
 MINUTE = timedelta(minutes=1)
 NOW = START  # 2026-11-23 15:00 UTC, a Monday, 10:00 in New York
 
-LIMITS = Limits(
-    order_notional_percent=D(10),  # of 10,000: 1,000
-    position_percent=D(20),
-    exposure_percent=D(50),
-    positions_max=3,
-    decision_age_max=60 * SECOND,
-    quote_age_max=10 * SECOND,
-    price_drift_percent=D(1),
-    confidence_min=D("0.6"),
-    orders_per_minute=5,
-    orders_per_day=20,
-    active_orders_max=30,
-    allow_short=False,
-    entry_cutoff=15 * MINUTE,
-    buying_power_reserve_percent=D(5),
-)
 BOOK = Book(
     equity=D(10_000),
     buying_power=D(8_000),
@@ -64,14 +49,6 @@ CANDIDATE = Candidate(
     reference_price=D(100),
     as_of=NOW,
     quote=QUOTE,
-)
-SESSION = Session(
-    day=date(2026, 11, 23),
-    pre_open=datetime.fromisoformat("2026-11-23T09:00Z"),
-    open=datetime.fromisoformat("2026-11-23T14:30Z"),
-    close=datetime.fromisoformat("2026-11-23T21:00Z"),
-    post_close=datetime.fromisoformat("2026-11-24T01:00Z"),
-    half_day=False,
 )
 CONTROL = Situation(
     candidate=CANDIDATE,

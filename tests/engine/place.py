@@ -18,7 +18,7 @@ from uuid import UUID
 
 from typing_extensions import override
 
-from tests.domain.test_risk import LIMITS, SESSION
+from tests.domain.limits import LIMITS, SESSION
 from tests.domain.trades import DECISION, POLICY, START
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.decisions import Decision

@@ -146,14 +146,18 @@ async def test_a_lost_lease_ends_the_process_and_the_next_one_goes_on() -> None:
     life = Life(place, MemoryJournal(place.store))
 
     async def usurp() -> None:
+        """Another process takes the lease once a cycle is done."""
         while not completed(place):
             await place.clock.sleep_until(place.clock.now() + timedelta(seconds=1))
         await place.lease.take(DEFAULT_AGENT)
 
-    with pytest.raises(BaseExceptionGroup) as caught:
+    async def live() -> None:
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             group.create_task(usurp())
             await life.run(5)
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await live()
     assert caught.group_contains(Fenced)
     await Life(place, MemoryJournal(place.store)).run(len(completed(place)) + 1)
     await check(place)

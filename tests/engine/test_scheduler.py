@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.domain.test_risk import SESSION
+from tests.domain.limits import SESSION
 from tests.domain.trades import START
 from tests.engine.place import SETTINGS, Place
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType, TriggeredBy

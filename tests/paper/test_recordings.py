@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -102,10 +101,8 @@ def test_the_same_minute_in_two_files_is_refused(tmp_path: Path) -> None:
         load([first, second])
 
 
-def test_the_shipped_sessions_load_fast_and_whole() -> None:
-    began = time.perf_counter()
+def test_the_shipped_sessions_load_whole() -> None:
     recording = load()
-    assert time.perf_counter() - began < 0.3
     assert recording.symbols == ("SPY",)
     assert len(recording.bars["SPY"].rows) == 1564
     assert [span.day for span in recording.spans] == [date(2020, 12, day) for day in range(15, 19)]
