@@ -29,6 +29,9 @@ from tradesaga.ports.clock import Clock
 from tradesaga.ports.operations import HealthReport, Started, Status, Stopped
 from tradesaga.ports.records import CycleRecord, Records, StrategyRecord
 
+LAST_LOOKED_AT = 20
+"""Completed cycles among which the last one that trades is looked for; heartbeats come between."""
+
 
 class AgentControl:
     """Commands and views of one agent on the node that holds its lease."""
@@ -103,7 +106,10 @@ class AgentControl:
         """See `ports.operations`."""
         self._must_lead()
         agent_id, agent = self._settings.agent_id, self._state.agent
-        done = await self._records.cycles(agent_id, limit=1, status=CycleStatus.COMPLETED)
+        done = await self._records.cycles(
+            agent_id, limit=LAST_LOOKED_AT, status=CycleStatus.COMPLETED
+        )
+        trading = [c for c in done if c.type is not CycleType.HEARTBEAT]
         records = await self.strategies()
         current = self._current()
         return Status(
@@ -112,7 +118,7 @@ class AgentControl:
             uptime=self._uptime(),
             counts=await self._records.counts(agent_id),
             current_cycle=current,
-            last_cycle=done[0] if done else None,
+            last_cycle=next(iter(trading or done), None),
             strategies=[r for r in records if r.strategy.status == "active"],
             next_cycle_at=self._scheduler.next_analysis_at(),
         )

@@ -131,7 +131,7 @@ class CycleRunner:
         finally:
             self.current.pop(work.cycle.id, None)
         cycle = work.cycle
-        self._metrics.cycle_ended(cycle.type, cycle.outcome, cycle.duration or timedelta())
+        self._metrics.cycle_ended(cycle.type, cycle.status, cycle.duration or timedelta())
         log.info(
             "cycle ended", status=cycle.outcome, decisions=cycle.decisions_generated,
             orders=cycle.orders_submitted, errors=len(cycle.errors),
