@@ -275,8 +275,11 @@ async def _run(
             working.cancel()
             for one, _ in servers:
                 one.should_exit = True
-    except* TradesagaError as failures:
-        raise _first(failures) from failures
+    except BaseExceptionGroup as failures:  # a raise within `except*` would be wrapped anew
+        ours, others = failures.split(TradesagaError)
+        if ours is None or others is not None:
+            raise
+        raise _first(ours) from failures
     finally:
         await paper.bus.close()
 

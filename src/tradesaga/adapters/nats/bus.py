@@ -126,6 +126,7 @@ class NatsBus:
                 log.warning("bus_lost", reasons=_reasons(ends))
             except* Refused as ends:
                 _report_refusal(ends)
+            _forget_cancellation_by_group()
             pause = PAUSE_FIRST if was_ready else min(2 * pause, PAUSE_MAX)
             await _real_pause(pause)
 
@@ -216,6 +217,17 @@ async def _real_pause(time_max: timedelta) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(time_max.total_seconds()):
             await asyncio.Event().wait()
+
+
+def _forget_cancellation_by_group() -> None:
+    """Undo the mark that a task group which failed leaves on the task that waited for it.
+
+    The timeouts of Python before 3.11.4 take the mark for a cancellation from outside, and raise
+    CancelledError from then on. A real one beside it stays: there are two marks then.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        task.uncancel()
 
 
 def _report_refusal(ends: BaseExceptionGroup[Refused]) -> None:
