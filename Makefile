@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS ?= tests
 WORKERS ?= 2
+SEEDS ?= 500
 SEARCH_INDEX_FREE := --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: run test check format bench lock clean
+.PHONY: run test check format bench crash sim lock clean
 
 run: $(VENV)/runtime
 	$(BIN)/tradesaga up --paper $(ARGS)
@@ -28,6 +29,14 @@ format: $(VENV)/development
 
 bench: $(VENV)/runtime
 	$(BIN)/python -m bench $(ARGS)
+
+# Every single over all scenarios, a sample of the pairs, all mutants; crash-report.json.
+crash: $(VENV)/runtime
+	$(BIN)/python -m crash $(ARGS)
+
+# Market hours on virtual time, with faults; see docs/howto/simulate.md.
+sim: $(VENV)/runtime
+	$(BIN)/python -m sim --seeds $(SEEDS) --jobs $(WORKERS) $(ARGS)
 
 # Pins everything with hashes and without index addresses; needs uv on the PATH.
 lock:

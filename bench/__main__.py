@@ -1,4 +1,9 @@
-"""`python -m bench [--seconds N]`: sagas per second at 1, 16, 64 and 256 concurrent.
+"""`python -m bench`: what a durable trade costs, in one run on one machine, in under two minutes.
+
+    curve      full sagas a second over concurrency, with the cost of one and the plain yardstick
+    lean       the journal alone
+    decisions  from a decision in hand to its durable intent and to its order, at a steady rate
+    recovery   in-flight sagas, read back and brought to their end
 
 Starts a Postgres of its own with fsync on in a temporary directory on disk, and stops it.
 """
@@ -6,61 +11,132 @@ Starts a Postgres of its own with fsync on in a temporary directory on disk, and
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import platform
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import asyncpg
+import uvloop
 
+from bench import decisions, old_sagas, plain, recovery, sagas
+from bench.product import Product, product
 from bench.raw import commits_per_second
-from bench.sagas import Bench, Figures
+from bench.sagas import COMMITS, ROW_WRITES, Figures
+from bench.server import memory_mib
 from tradesaga.adapters import logging as log_output
 from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.system import calm_collector
 from tradesaga.embedded.postgres import EmbeddedPostgres
 
-LEVELS = (1, 16, 64, 256)
+LEVELS = (1, 4, 16, 64, 256, 1024)
+SECTIONS = ("curve", "lean", "decisions", "recovery")
+RATES = (1, 200)
 
 
-async def measure(state_dir: Path, seconds: float) -> tuple[float, list[Figures], str]:
-    """Raw commits per second, the table, and the server's version."""
+async def measure(state_dir: Path, options: argparse.Namespace) -> None:
+    """Start the server, run the sections, print each as soon as it is known."""
     server = EmbeddedPostgres(state_dir)
     await server.start()
     try:
-        connection = await asyncpg.connect(server.dsn)
-        version = str(await connection.fetchval("show server_version"))
-        fsync = str(await connection.fetchval("show fsync"))
-        await connection.close()
-        assert fsync == "on", "a benchmark without fsync says nothing"
         await migrate(server.dsn)
-        raw = await commits_per_second(server.dsn, seconds)
-        figures = await Bench(server.dsn).run(LEVELS, seconds)
+        await _headline(server.dsn, options.seconds)
+        if options.old_sagas:
+            await old_sagas.load(server.dsn, options.old_sagas)
+            print(f"{options.old_sagas:,} old sagas in the tables")
+        pid = server.child.pid
+        assert pid is not None, "it has just been started"
+        calm_collector()
+        await _sections(server.dsn, pid, options)
     finally:
         await server.stop()
-    return raw, figures, version
+
+
+async def _headline(dsn: str, seconds: float) -> None:
+    connection = await asyncpg.connect(dsn)
+    version, fsync = [
+        str(await connection.fetchval(f"show {name}")) for name in ("server_version", "fsync")
+    ]
+    await connection.close()
+    assert fsync == "on", "a benchmark without fsync says nothing"
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
+    print(f"Postgres {version}, fsync on; client, server and venue on the same cores")
+    print(f"load of the machine before the run (1, 5, 15 minutes): {load}")
+    raw = await commits_per_second(dsn, min(seconds, 2.0))
+    print(f"raw single-row commits, one connection: {raw:,.0f} a second")
+
+
+async def _sections(dsn: str, pid: int, options: argparse.Namespace) -> None:
+    wanted: Sequence[str] = options.sections
+    async with product(dsn) as made:
+        await sagas.level(made.saga, 16, 0.5, (dsn, pid))
+        if "curve" in wanted:
+            await _curve(made, dsn, pid, options.seconds)
+        if "lean" in wanted:
+            print("\nlean path: one row, three commits, three entries of the log")
+            _table([await sagas.level(lambda: sagas.lean(made), 256, options.seconds, (dsn, pid))])
+        if "decisions" in wanted:
+            await _decisions(made, options.seconds)
+    if "recovery" in wanted:
+        found = await recovery.recover(dsn, options.open_sagas)
+        print(f"\n{found.sagas:,} sagas in flight: read back in {found.read:.2f} s,", end=" ")
+        print(f"all at their end after {found.ended:.1f} s")
+
+
+async def _curve(made: Product, dsn: str, pid: int, seconds: float) -> None:
+    before = memory_mib()
+    figures = [await sagas.level(made.saga, at, seconds, (dsn, pid)) for at in LEVELS]
+    print("\nfull sagas, with every row of the product")
+    _table(figures)
+    number = sum(row.sagas for row in figures)
+    print(f"memory: {before:.0f} MiB before, {memory_mib():.0f} MiB after {number:,} sagas")
+    yardstick = await plain.rows_per_second(dsn)
+    best = max(row.per_second for row in figures)
+    print(f"plain batched inserts of the same rows: {yardstick:,.0f} rows a second;", end=" ")
+    print(f"best of ours {best * ROW_WRITES:,.0f} row writes, {best * ROW_WRITES / yardstick:.0%}")
+
+
+async def _decisions(made: Product, seconds: float) -> None:
+    print("\nfrom a decision in hand (ms)      durable intent          order sent")
+    print("a second  decisions               p50     p99            p50     p99")
+    for rate in RATES:
+        row = await decisions.reaction(made, rate, max(seconds, 10.0 if rate == 1 else 0.0))
+        print(
+            f"{row.per_second:8}  {row.decisions:9}          {row.durable[0]:8.1f}"
+            f"{row.durable[1]:8.1f}       {row.sent[0]:8.1f}{row.sent[1]:8.1f}"
+        )
+
+
+def _table(figures: Sequence[Figures]) -> None:
+    print("                                               each saga: CPU us         WAL")
+    print("concurrent    sagas  sagas/s   p50 ms   p99 ms   client   server   bytes  commits")
+    for row in figures:
+        each = 1e6 / row.sagas
+        print(
+            f"{row.concurrency:10} {row.sagas:8} {row.per_second:8,.0f} {row.p50:8.1f} "
+            f"{row.p99:8.1f} {row.spent.client * each:8.0f} {row.spent.server * each:8.0f} "
+            f"{row.spent.wal_bytes / row.sagas:7,.0f} {COMMITS:8}"
+        )
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Read the flags and run."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=5.0, help="time for each level")
-    seconds = parser.parse_args().seconds
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--old-sagas", type=int, default=0, help="ended sagas to begin with")
+    parser.add_argument("--open-sagas", type=int, default=10_000, help="in flight for `recovery`")
+    options = parser.parse_args()
     log_output.configure(level="warning")
     place = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None  # on disk, not in memory
     with tempfile.TemporaryDirectory(prefix="tradesaga-bench-", dir=place) as directory:
         state_dir = Path(directory)
         state_dir.chmod(0o711)  # the server's unprivileged user must get through
-        raw, figures, version = asyncio.run(measure(state_dir, seconds))
-    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}")
-    print(f"Postgres {version}, fsync on; client, server and venue on the same cores")
-    print(f"raw single-row commits, one connection: {raw:,.0f} a second\n")
-    print("concurrent     sagas   sagas/s    p50 ms    p99 ms   sagas/s : raw commits/s")
-    for row in figures:
-        print(
-            f"{row.concurrency:10} {row.sagas:9} {row.per_second:9,.0f} {row.p50:9.1f} "
-            f"{row.p99:9.1f}   {row.per_second / raw:22.2f}"
-        )
+        uvloop.run(measure(state_dir, options))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -14,7 +15,10 @@ PRICE = Decimal("370.01")
 
 
 class InstantVenue:
-    """Accepts every order and reports it filled in the same answer."""
+    """Accepts every order and reports it filled in the same answer; a look-up says the same.
+
+    `sent` holds when each order came, by client order id, while somebody asks for it.
+    """
 
     capabilities = Capabilities(
         dedupes=True, query_by_client_id=True, visibility_lag=timedelta(seconds=1)
@@ -22,23 +26,27 @@ class InstantVenue:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._number = 0
+        self.sent: dict[str, float] | None = None
 
     async def submit(self, order: Order) -> VenueReport:
-        self._number += 1
+        if self.sent is not None:
+            self.sent[order.client_order_id] = time.perf_counter()
+        return self._filled(order)
+
+    async def look_up(self, order: Order) -> VenueReport | None:
+        return self._filled(order)
+
+    def _filled(self, order: Order) -> VenueReport:
         now = self._clock.now()
         fill = VenueFill(cumulative=order.quantity, quantity=order.quantity, price=PRICE, at=now)
         return VenueReport(
-            venue_order_id=f"instant-{self._number}",
+            venue_order_id=f"venue-{order.client_order_id}",
             status=OrderStatus.FILLED,
             source="reply",
             at=now,
             filled_quantity=order.quantity,
             fills=(fill,),
         )
-
-    async def look_up(self, order: Order) -> VenueReport | None:
-        raise AssertionError("an instant answer leaves nothing to look up")
 
     async def cancel(self, venue_order_id: str) -> None:
         raise AssertionError("an instant answer leaves nothing to cancel")

@@ -24,6 +24,7 @@ OURS = {
     "orchestrator_cycle_duration_seconds": "histogram",
     "orchestrator_last_cycle_timestamp_seconds": "gauge",
     "orchestrator_build_info": "gauge",
+    "orchestrator_invariants_broken": "gauge",
 }
 NOW = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
 
@@ -122,3 +123,10 @@ def test_two_registries_do_not_meet() -> None:
     one, two = (PrometheusMetrics(version="1", now=lambda: NOW) for _ in range(2))
     one.error_occurred(Unavailable.__name__)
     assert value(two, "orchestrator_errors_total", type="Unavailable") is None
+
+
+def test_the_number_of_broken_invariants_is_the_last_one_told(metrics: PrometheusMetrics) -> None:
+    assert value(metrics, "orchestrator_invariants_broken") == 0
+    metrics.invariants_broken(3)
+    metrics.invariants_broken(1)
+    assert value(metrics, "orchestrator_invariants_broken") == 1

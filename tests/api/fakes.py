@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx2
 
+from tests.api.fake_sagas import FakeSagas
 from tradesaga.api.app import create_app
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
@@ -27,7 +28,7 @@ from tradesaga.domain.ids import (
 from tradesaga.domain.orders import Order, OrderStatus, OrderType, Side
 from tradesaga.domain.strategies import Performance, Strategy, StrategyStatus
 from tradesaga.ports.journal import CycleLog
-from tradesaga.ports.operations import HealthReport, Started, Status, Stopped
+from tradesaga.ports.operations import HealthReport, InvariantReport, Started, Status, Stopped
 from tradesaga.ports.records import CycleRecord, StrategyRecord
 from tradesaga.ports.services import Health
 
@@ -165,6 +166,7 @@ class FakeOperations:
         self.last_cycle: Cycle | None = CYCLE
         self.next_cycle_at: datetime | None = LATER
         self.listed: Sequence[Cycle] = (RUNNING_CYCLE, CYCLE)
+        self.invariant_report = InvariantReport()
         self.report = HealthReport(
             database=True,
             event_bus=True,
@@ -238,6 +240,10 @@ class FakeOperations:
                 return CycleRecord(cycle=cycle, decisions=[DECISION], orders=[ORDER], logs=[LOG])
         raise NotFound(f"no cycle {cycle_id}")
 
+    async def invariants(self) -> InvariantReport:
+        self._asked("invariants")
+        return self.invariant_report
+
     async def health(self) -> HealthReport:
         self._asked("health")
         return self.report
@@ -260,6 +266,7 @@ class CountedErrors:
     def order_ended(self, status: str) -> None: ...
     def agent_up(self, uptime: timedelta) -> None: ...
     def strategies_active(self, number: int) -> None: ...
+    def invariants_broken(self, number: int) -> None: ...
 
     def error_occurred(self, error_type: str) -> None:
         self.errors.append(error_type)
@@ -277,9 +284,11 @@ class Api:
 
     def __init__(self) -> None:
         self.operations = FakeOperations()
+        self.sagas = FakeSagas()
         self.metrics = CountedErrors()
         self.app = create_app(
             self.operations,
+            self.sagas,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
             metrics_port=self.metrics,
             ids=OneId(),
@@ -289,6 +298,7 @@ class Api:
         """The same application, its fakes as at the beginning; building one takes a while."""
         vars(self.operations).clear()
         self.operations.__init__()  # type: ignore[misc]  # all its state is made there
+        self.sagas.__init__()  # type: ignore[misc]  # as above
         self.metrics.errors.clear()
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(cast("Any", self.app), client=("127.0.0.1", 4000)),

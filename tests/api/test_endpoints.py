@@ -27,6 +27,8 @@ from tests.api.fakes import (
 from tradesaga.api.answers import stamp
 from tradesaga.domain.agent import AgentStatus, Mode
 from tradesaga.domain.cycle import CycleStatus
+from tradesaga.ports.operations import InvariantReport
+from tradesaga.ports.records import Invariant
 from tradesaga.ports.services import Health
 
 START = {
@@ -327,3 +329,31 @@ def test_decimals_survive_to_the_last_digit() -> None:
     assert msgspec.json.decode(ENCODER.encode({"x": value}), type=dict[str, Decimal]) == {
         "x": value
     }
+
+
+async def test_the_last_check_of_the_invariants_is_told(api: Api) -> None:
+    async def told() -> Any:
+        response = await api.client.get("/api/v1/invariants")
+        assert response.status_code == 200
+        return response.json()
+
+    nothing: dict[str, Any] = {"checkedAt": None, "broken": 0, "runsSkipped": 0, "invariants": []}
+    assert await told() == nothing
+    broken = Invariant(
+        name="I4_positions",
+        description="every sum is that of its fills",
+        violations=1,
+        sample=[{"symbol": "SPY", "held": Decimal("1.50"), "id": None}],
+        remedy="compare",
+    )
+    api.operations.invariant_report = InvariantReport(
+        checked_at=NOON,
+        runs_skipped=2,
+        invariants=[broken, replace(broken, name="I9_alerts", violations=0, skipped="late")],
+    )
+    answer = await told()
+    assert (answer["checkedAt"], answer["broken"], answer["runsSkipped"]) == (NOON_TEXT, 1, 2)
+    first, second = answer["invariants"]
+    assert (first["money"], second["money"]) == (True, False)
+    assert first["sample"] == [{"symbol": "SPY", "held": "1.50", "id": None}]
+    assert (first["lookedAt"], second["skipped"]) == (None, "late")

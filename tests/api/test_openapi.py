@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.fake_sagas import PARKED_ID
 from tests.api.fakes import CYCLE_ID, Api
 
 OPERATIONS = {
@@ -17,9 +18,23 @@ OPERATIONS = {
     ("GET", "/api/v1/strategies"): "listStrategies",
     ("GET", "/api/v1/cycles"): "listCycles",
     ("GET", "/api/v1/cycles/{cycleId}"): "getCycle",
+    ("GET", "/api/v1/sagas"): "listSagas",
+    ("GET", "/api/v1/sagas/{sagaId}"): "getSaga",
+    ("POST", "/api/v1/sagas/{sagaId}/retry"): "retrySaga",
+    ("POST", "/api/v1/sagas/{sagaId}/compensate"): "compensateSaga",
+    ("POST", "/api/v1/sagas/{sagaId}/resolve"): "resolveSaga",
+    ("GET", "/api/v1/orders"): "listOrders",
+    ("GET", "/api/v1/reservations"): "listReservations",
+    ("GET", "/api/v1/positions"): "listPositions",
+    ("GET", "/api/v1/invariants"): "getInvariants",
     ("GET", "/health"): "getHealth",
     ("GET", "/livez"): "getLiveness",
     ("GET", "/metrics"): "getMetrics",
+}
+BODIES = {
+    "retry": {"reason": "x"},
+    "compensate": {"reason": "x"},
+    "resolve": {"reason": "x", "outcome": "canceled"},
 }
 TYPES = {
     "object": (dict,), "array": (list,), "string": (str,), "integer": (int,),
@@ -86,7 +101,10 @@ def test_limits_and_numbers_are_told(document: dict[str, Any]) -> None:
 async def test_answers_have_exactly_the_described_fields(
     api: Api, document: dict[str, Any], method: str, path: str
 ) -> None:
-    response = await api.client.request(method, path.replace("{cycleId}", str(CYCLE_ID)))
+    body = BODIES.get(path.rpartition("/")[2])
+    where = path.replace("{cycleId}", str(CYCLE_ID)).replace("{sagaId}", str(PARKED_ID))
+    response = await api.client.request(method, where, json=body)
+    assert response.status_code == 200
     content = document["paths"][path][method.lower()]["responses"]["200"]["content"]
     schema = content.get("application/json", {}).get("schema")
     if schema is not None:

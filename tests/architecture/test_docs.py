@@ -18,6 +18,7 @@ import pytest
 from tradesaga import cli
 from tradesaga.adapters.postgres.migrate import migrations
 from tradesaga.adapters.postgres.queries import load
+from tradesaga.bootstrap.venue_check import DESCRIPTIONS
 from tradesaga.config.keys import KEYS
 from tradesaga.domain import events
 from tradesaga.domain.risk import codes
@@ -250,7 +251,7 @@ def test_the_tables_and_migrations_are_all_described() -> None:
 
 def test_the_invariants_are_all_described() -> None:
     described = first_column(section(reference("sql.md"), "Invariants"))
-    assert described == {*load("invariants"), "I12_chain"}
+    assert described == {*load("invariants"), "I12_chain", *DESCRIPTIONS}
 
 
 def test_the_faults_and_rules_of_the_simulated_neighbours_are_all_described() -> None:

@@ -13,7 +13,7 @@ from tests.architecture import tidy
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("folder", ["src/tradesaga", "tests", "bench"])
+@pytest.mark.parametrize("folder", ["src/tradesaga", "tests", "bench", "sim"])
 def test_the_repository_is_tidy(folder: str) -> None:
     assert tidy.findings(ROOT / folder) == []
 

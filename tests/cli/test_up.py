@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
 import re
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.running import connect
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.paper.csv_rows import BARS_HEADER
 
@@ -78,6 +80,33 @@ async def line_with(process: Process, text: str) -> str:
     raise AssertionError(f"it ended without saying {text!r}")
 
 
+async def verified(state_dir: Path) -> None:
+    """`tradesaga verify` on a system that is up: all holds; what is planted is seen and gone."""
+    verify = ["verify", "--state-dir", str(state_dir)]
+    code, out, err = await done(*verify)
+    assert (code, err) == (0, ""), out
+    assert out.splitlines()[-1] == f"{out.count('holds')} checked, none broken"
+    assert {f"I{number}" for number in range(1, 21)} == set(re.findall(r"^(I\d+)_", out, re.M))
+    change = "update positions set quantity = quantity + $1"
+    connection = await connect(state_dir)
+    try:
+        await connection.execute(change, 1)
+        code, out, err = await done(*verify, "-o", "json")
+        found = json.loads(out)
+        broken = [one["name"] for one in found["invariants"] if one["violations"]]
+        assert (code, err, found["broken"]) == (ExitCode.FAILED, "", 2)
+        assert broken == ["I4_positions", "I4_venue_positions"]
+        code, out, err = await done(*verify, "--venue-url", "http://127.0.0.1:1")
+        assert code == ExitCode.FAILED
+        assert "I4_positions" in out
+        await connection.execute(change, -1)
+        code, out, err = await done(*verify, "--venue-url", "http://127.0.0.1:1")
+        assert (code, err.count("\n")) == (ExitCode.UNREACHABLE, 1)
+        assert "none broken, 5 not checked" in out
+    finally:
+        await connection.close()
+
+
 @pytest.mark.acceptance
 @pytest.mark.timeout(120)  # three starts of all servers, on a machine that may be busy
 async def test_a_replay_from_start_to_summary_and_again(
@@ -94,9 +123,13 @@ async def test_a_replay_from_start_to_summary_and_again(
         summary = await line_with(process, "invariants")
         assert "none broken" in summary
         await line_with(process, "Ctrl-C stops it")
+        await verified(state_dir)
         process.send_signal(signal.SIGTERM)
         await line_with(process, "stopped; the state is kept")
         assert await process.wait() == 0
+    code, out, err = await done("verify", "--state-dir", str(state_dir))
+    assert (code, out) == (ExitCode.UNREACHABLE, "")
+    assert "the database gave no answer" in err
     code, out, err = await done(*up, "--exit-at-end")
     assert (code, err) == (0, "")
     assert "saga" not in out.partition("Summary")[0]  # nothing is played twice

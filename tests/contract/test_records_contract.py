@@ -109,7 +109,8 @@ async def test_dead_letters_are_kept(backend: Backend) -> None:
 async def test_money_invariants_hold_and_their_breaks_are_seen(backend: Backend) -> None:
     works = values.working(values.trade())
     ends = values.filled(works)
-    await backend.journal.commit(change(*values.began(values.trade())))
+    decided = Insert(values.allowed()), Add(AgentCounts(decisions_generated=1))
+    await backend.journal.commit(change(*decided, *values.began(values.trade())))
     await backend.journal.commit(change(Update(works.saga), Update(works.order)))
     end = [Update(ends.saga), Update(ends.order), Update(ends.reservation)]
     await backend.journal.commit(change(*end, *values.booked_rows(ends)))

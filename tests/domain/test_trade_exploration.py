@@ -31,6 +31,7 @@ PRELUDES = {
         "cancel, ignored",
         "the answer comes",
     ),
+    "a person is needed": ("submit, accepted", "the answer is lost", "looked up, ambiguous"),
 }
 """What has happened before the exploration begins: it reaches this much deeper."""
 

@@ -20,6 +20,7 @@ from tradesaga.domain.orders import OrderStatus, OrderType, Side
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.trade_start import trade_for
+from tradesaga.domain.values import changed
 
 D = Decimal
 SAGA = SagaId(UUID("00000000-0000-7000-8000-0000000000aa"))
@@ -203,3 +204,12 @@ def test_errors_are_classed_by_what_the_caller_does() -> None:
     assert str(Invalid(["a: wrong", "b: missing"])) == "a: wrong\nb: missing"
     assert Refused("no money", code="FUNDS").code == "FUNDS"
     assert issubclass(Rejected, TradesagaError)
+
+
+def test_a_changed_copy_is_what_replace_makes() -> None:
+    order = pending().order
+    other = changed(order, sends=2, status=OrderStatus.WORKING)
+    assert other == replace(order, sends=2, status=OrderStatus.WORKING)
+    assert order == pending().order
+    with pytest.raises(KeyError):
+        changed(order, quantities=1)

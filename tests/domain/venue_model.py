@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from tests.domain.trades import LAG, START, begun, report
-from tradesaga.domain import trade_saga
+from tests.domain.trades import LAG, START, VENUE_ID, begun, report
+from tradesaga.domain import trade_intervention, trade_saga
 from tradesaga.domain.orders import OrderStatus
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_messages import (
@@ -34,10 +34,14 @@ from tradesaga.domain.trade_messages import (
     Recovered,
     Reported,
     RequestCancel,
+    Resolution,
+    Resolved,
+    Resumed,
     Submit,
     SubmitRefused,
     TimeUp,
     TradeState,
+    TurnedBack,
 )
 
 ORDERED = 2
@@ -161,6 +165,8 @@ def moves(world: World, policy: Policy) -> Iterator[Move]:
         yield Move("stop", world, CancelWanted(reason="stop"))
     if status not in RESTS:
         yield Move("crash", replace(world, answer=None), Recovered())
+    if status is SagaStatus.MANUAL_REQUIRED:
+        yield from _person(world)
 
 
 def latest(world: World, index: int = -1) -> Reported:
@@ -173,6 +179,29 @@ def visible(world: World) -> bool:
     """Whether a look-up must find the order."""
     known = world.state.order.venue_order_id is not None
     return bool(world.placed) and (known or world.now - world.placed[-1].at >= LAG)
+
+
+def _person(world: World) -> Iterator[Move]:
+    """What a person may say, who tells the truth about the order."""
+    yield Move("a person retries", world, Resumed(reason="again"))
+    actions = trade_intervention.allowed(world.state)
+    if trade_intervention.COMPENSATE in actions:
+        yield Move("a person turns back", world, TurnedBack(reason="back"))
+    if trade_intervention.RESOLVE not in actions:
+        return
+
+    def resolved(resolution: Resolution, venue_order_id: str | None = None) -> Move:
+        told = Resolved(
+            resolution=resolution, reason="seen", by="ann", venue_order_id=venue_order_id
+        )
+        return Move(f"a person resolves as {resolution}", world, told)
+
+    if world.placed:
+        yield resolved(Resolution.ADOPT, VENUE_ID)
+        if not world.placed[-1].lives:
+            yield resolved(Resolution.CANCELED)
+    elif world.state.order.venue_order_id is None:
+        yield resolved(Resolution.NOT_PLACED)
 
 
 def _asked(world: World, policy: Policy) -> Iterator[Move]:

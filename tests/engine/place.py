@@ -148,6 +148,9 @@ class CountingMetrics:
     def strategies_active(self, number: int) -> None:
         self.seen.append(("strategies_active", number))
 
+    def invariants_broken(self, number: int) -> None:
+        self.seen.append(("invariants_broken", number))
+
 
 class CountingIds:
     """UUIDs 1, 2, 3 ... of version 7, so that they sort by their making."""

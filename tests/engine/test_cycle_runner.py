@@ -15,7 +15,8 @@ from tradesaga.domain.errors import Fenced, Unavailable
 from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.engine.assembly import Parts
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
-from tradesaga.ports.journal import Entry
+from tradesaga.ports.journal import Change, Entry
+from tradesaga.testing.journal import MemoryJournal
 
 NAMES = STEPS[CycleType.ANALYSIS]
 MINUTE = timedelta(minutes=1)
@@ -234,3 +235,54 @@ async def test_questions_are_durable_in_the_middle_of_a_step() -> None:
         steps = Steps(place, runner, generate_decisions=ask)
         assert (await runner.run(steps.plan, time_max=MINUTE)).outcome == "success"
     assert place.kinds().count("asked") == 1
+
+
+def journal_refusing(place: Place, kind: str, times: int) -> MemoryJournal:
+    """A journal that does not take the first `times` changes with such an entry."""
+    journal, left = MemoryJournal(place.store), times
+
+    def refuse(change: Change) -> Exception | None:
+        nonlocal left
+        if left == 0 or all(entry.kind != kind for entry in change.entries):
+            return None
+        left -= 1
+        return Unavailable("too many changes wait")
+
+    journal.refuse_next = refuse
+    return journal
+
+
+@pytest.mark.parametrize("kind", ["cycle.step", "cycle.completed"])
+async def test_a_commit_that_is_not_taken_fails_the_cycle(kind: str) -> None:
+    place = Place()
+    async with place.running(journal_refusing(place, kind, 1)) as parts:
+        steps = Steps(place, runner_of(parts))
+        cycle = await runner_of(parts).run(steps.plan, time_max=MINUTE)
+    assert stored(place) == cycle
+    assert cycle.status is CycleStatus.FAILED
+    counts = await place.records.counts(DEFAULT_AGENT)
+    assert (counts.cycles_completed, counts.errors_count) == (0, 1)
+
+
+async def test_a_cycle_whose_beginning_is_not_taken_never_was() -> None:
+    place = Place()
+    async with place.running(journal_refusing(place, "cycle.started", 1)) as parts:
+        steps = Steps(place, runner_of(parts))
+        with pytest.raises(Unavailable):
+            await runner_of(parts).run(steps.plan, time_max=MINUTE)
+        assert runner_of(parts).current == {}
+    assert place.store.of(Cycle, DEFAULT_AGENT) == []
+    assert steps.taken == []
+
+
+async def test_the_end_of_a_failed_cycle_is_offered_again() -> None:
+    place = Place()
+
+    async def fail(work: CycleWork) -> None:
+        raise Unavailable("the venue gave no answer")
+
+    async with place.running(journal_refusing(place, "cycle.failed", 3)) as parts:
+        steps = Steps(place, runner_of(parts), evaluate_positions=fail)
+        await runner_of(parts).run(steps.plan, time_max=MINUTE)
+    assert stored(place).status is CycleStatus.FAILED
+    assert events(place).count("orchestrator.error.occurred") == 1

@@ -12,7 +12,9 @@ import pytest
 
 from tests.domain.trades import POLICY, report
 from tests.engine.place import Place, begin, desk_of
+from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision, Proposal, Verdict
+from tradesaga.domain.errors import Invalid
 from tradesaga.domain.events import (
     DecisionGenerated,
     ErrorOccurred,
@@ -26,9 +28,11 @@ from tradesaga.domain.market import SessionKind
 from tradesaga.domain.orders import Fill, OrderStatus, VenueReport
 from tradesaga.domain.saga import Saga, SagaStatus
 from tradesaga.engine.assembly import Parts
+from tradesaga.engine.event_coordinator import TRIES_MAX
 from tradesaga.engine.health import TRADING_ENGINE
 from tradesaga.ports.services import Health
 from tradesaga.testing.bus import Answer
+from tradesaga.testing.journal import MemoryJournal
 from tradesaga.testing.services import as_event
 from tradesaga.testing.venue_script import ACCEPT, OnCancel
 
@@ -167,7 +171,6 @@ async def test_poison_is_buried_and_what_follows_is_handled() -> None:
 
 async def test_what_cannot_be_committed_is_delivered_again() -> None:
     from tradesaga.domain.errors import Unavailable
-    from tradesaga.testing.journal import MemoryJournal
 
     place = Place()
     journal = MemoryJournal(place.store)
@@ -266,3 +269,31 @@ async def test_what_is_only_heard_is_acknowledged(
         if isinstance(content, ErrorOccurred):
             assert ("error_occurred", "neighbour") in place.metrics.seen
     assert delivery.answer is Answer.ACKNOWLEDGED
+
+
+async def test_what_can_never_be_stored_is_buried_and_not_asked_for_again() -> None:
+    place = Place()
+    journal = MemoryJournal(place.store)
+    async with place.running(journal) as parts:
+        refusals = iter([Invalid(["reasoning: holds a NUL"])])
+        journal.refuse_next = lambda change: next(refusals, None)
+        delivery = place.bus.deliver(told(report(Is.FILLED, 2), "e-1"))
+        task = asyncio.ensure_future(parts.coordinator.run())
+        await place.bus.until_idle()
+        task.cancel()
+        await asyncio.wait([task])
+    assert delivery.answer is Answer.DISCARDED
+    ((_, letter),) = place.store.dead_letters
+    assert letter.reason == "reasoning: holds a NUL"
+
+
+async def test_a_decision_whose_analysis_keeps_failing_is_put_aside() -> None:
+    place = Place()
+    place.venue.down = True  # no account: no analysis can judge anything
+    async with listening(place):
+        place.bus.deliver(decided(proposal(), "e-1"))
+        await place.bus.until_idle()
+    assert place.bus.answered[-1].answer is Answer.DISCARDED
+    assert len(place.store.of(Cycle, DEFAULT_AGENT)) == TRIES_MAX
+    ((_, letter),) = place.store.dead_letters
+    assert letter.reason == f"no effect in {TRIES_MAX} tries"

@@ -12,10 +12,13 @@ from tests.domain.trades import DECISION, FORGETFUL, POLICY
 from tests.engine.place import Place, begin, carried_out
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.decisions import Action
+from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.domain.orders import Fill, Order, OrderStatus, Reservation, ReservationState, Trade
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.trade_messages import Policy
+from tradesaga.ports.journal import Change
+from tradesaga.testing.journal import MemoryJournal
 from tradesaga.testing.venue_script import (
     ACCEPT,
     CANCEL_LATER,
@@ -196,4 +199,22 @@ async def test_a_venue_that_is_down_for_long_is_waited_for() -> None:
     place.venue.lose_lookups(50)  # 4 minutes and more
     async with place.running() as parts:
         assert (await carried_out(place, parts)).status is S.COMPLETED
+    await checked(place, sent=1, filled=2)
+
+
+@pytest.mark.parametrize("policy", [POLICY, FORGETFUL], ids=["dedupes", "does not"])
+async def test_an_answer_that_the_journal_does_not_take_is_offered_again(policy: Policy) -> None:
+    place, refused = Place(policy=policy), 0
+
+    def refuse_the_answer(_: Change) -> Exception | None:
+        nonlocal refused
+        refused += bool(place.venue.submits)
+        return Unavailable("too many changes wait") if 1 <= refused <= 3 else None
+
+    journal = MemoryJournal(place.store)
+    journal.refuse_next = refuse_the_answer
+    async with place.running(journal) as parts:
+        saga = await carried_out(place, parts)
+    assert refused > 3
+    assert saga.status is S.COMPLETED
     await checked(place, sent=1, filled=2)

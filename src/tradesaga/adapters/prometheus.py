@@ -1,4 +1,4 @@
-"""The metrics in Prometheus' text format: the specification's seven, and four more.
+"""The metrics in Prometheus' text format: the specification's seven, and five more.
 
 Names, types and the unit of `orchestrator_cycle_duration_ms` are the specification's; the same
 durations stand under `..._seconds` as well, the unit that Prometheus asks for. Every known label
@@ -58,6 +58,9 @@ class PrometheusMetrics:
         )
         self._uptime = self._gauge("agent_uptime", "Seconds since the agent started.")
         self._strategies = self._gauge("strategies_active", "Strategies that are active.")
+        self._invariants = self._gauge(
+            "invariants_broken", "Invariants that the last check found broken."
+        )
         self._last_cycle = Gauge(
             "orchestrator_last_cycle_timestamp_seconds",
             "When the last cycle ended, Unix time of the service's clock.",
@@ -99,6 +102,10 @@ class PrometheusMetrics:
     def strategies_active(self, number: int) -> None:
         """Set the number of active strategies; `read_at_scrape` replaces this."""
         self._strategies.set(number)
+
+    def invariants_broken(self, number: int) -> None:
+        """Set how many invariants do not hold."""
+        self._invariants.set(number)
 
     def read_at_scrape(
         self,

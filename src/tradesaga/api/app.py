@@ -19,6 +19,7 @@ from litestar.types import ControllerRouterHandler
 
 from tradesaga.api.agent_control import actor_of, agent_status, pause, resume, start, stop
 from tradesaga.api.gate import Gate
+from tradesaga.api.invariants import get_invariants
 from tradesaga.api.json_response import JsonResponse
 from tradesaga.api.monitoring import (
     MetricsText,
@@ -32,20 +33,26 @@ from tradesaga.api.openapi import openapi_document
 from tradesaga.api.problems import Problems
 from tradesaga.api.records import get_cycle, list_cycles, list_strategies
 from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown_parameters
+from tradesaga.api.sagas import compensate, get_saga, list_sagas, resolve, retry
+from tradesaga.api.trading import list_orders, list_positions, list_reservations
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.operations import Operations
+from tradesaga.ports.saga_operations import SagaOperations
 
 PREFIX: Final = "/api/v1"
 OPERATIONS: Final = (
     start, stop, pause, resume, agent_status, list_strategies, list_cycles, get_cycle,
+    list_sagas, get_saga, retry, compensate, resolve,
+    list_orders, list_positions, list_reservations, get_invariants,
 )  # fmt: skip
-DEPENDENCIES: Final = ("operations", "metrics_text", "actor")
+DEPENDENCIES: Final = ("operations", "sagas", "metrics_text", "actor")
 """What handlers are given that is no parameter of the request."""
 
 
 def create_app(
     operations: Operations,
+    sagas: SagaOperations,
     metrics_text: MetricsText,
     *,
     metrics_port: Metrics,
@@ -60,6 +67,7 @@ def create_app(
         [*_routes(), _document_route(document())],
         dependencies={
             "operations": Provide(lambda: operations, sync_to_thread=False),
+            "sagas": Provide(lambda: sagas, sync_to_thread=False),
             "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },

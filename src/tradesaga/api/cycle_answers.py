@@ -170,7 +170,7 @@ def cycle_record_answer(record: CycleRecord) -> CycleRecordAnswer:
     return CycleRecordAnswer(
         cycle=_details(record.cycle),
         decisions=[_decision(decision) for decision in record.decisions],
-        orders=[_order(order) for order in record.orders],
+        orders=[order_answer(order) for order in record.orders],
         logs=[_log(line) for line in record.logs],
     )
 
@@ -225,7 +225,8 @@ def _decision(decision: Decision) -> DecisionAnswer:
     )
 
 
-def _order(order: Order) -> OrderAnswer:
+def order_answer(order: Order) -> OrderAnswer:
+    """One order."""
     return OrderAnswer(
         id=str(order.id),
         client_order_id=order.client_order_id,

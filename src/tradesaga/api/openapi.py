@@ -26,13 +26,20 @@ from tradesaga.api.answers import (
     StrategiesAnswer,
 )
 from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
+from tradesaga.api.invariants import InvariantsAnswer
 from tradesaga.api.problems import Problem
 from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, StopRequest
+from tradesaga.api.saga_answers import SagaRecordAnswer, SagasAnswer
+from tradesaga.api.saga_requests import InterventionRequest, ResolveRequest
+from tradesaga.api.trade_answers import OrdersAnswer, PositionsAnswer, ReservationsAnswer
 
 BODIES = (
     StartRequest, StopRequest, PauseRequest, ResumeRequest,
     StartedAnswer, StoppedAnswer, PausedAnswer, ResumedAnswer, StatusAnswer,
     StrategiesAnswer, CyclesAnswer, CycleRecordAnswer, HealthAnswer, Problem,
+    InterventionRequest, ResolveRequest,
+    SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
+    InvariantsAnswer,
 )  # fmt: skip
 """Every type that is a whole body; the types within them are found."""
 

@@ -80,7 +80,8 @@ NOT_FOUND = Kind(
     code="not-found",
     status=404,
     title="No such thing",
-    hint="Look up the id in the list it belongs to: /api/v1/cycles or /api/v1/strategies.",
+    hint="Look up the id in the list it belongs to: /api/v1/cycles, /api/v1/sagas or "
+    "/api/v1/strategies.",
 )
 METHOD = Kind(
     code="method-not-allowed",
@@ -91,7 +92,7 @@ METHOD = Kind(
 WRONG_STATE = Kind(
     code="wrong-state",
     status=409,
-    title="The agent cannot do that in its present state",
+    title="That cannot be done in the present state",
     hint="Send one of `allowedActions` first.",
 )
 CONFLICT = Kind(
@@ -308,14 +309,17 @@ def _refusal_of_ours(error: TradesagaError) -> Refusal | None:
 
 def _named(request: Request[Any, Any, Any], error: ValidationException) -> list[str]:
     """One sentence for each parameter: its name, what came, what was expected."""
-    parameters = request.route_handler.parsed_fn_signature.parameters
+    known: dict[str, tuple[str, Any]] = {}
+    for name, parameter in request.route_handler.parsed_fn_signature.parameters.items():
+        outside = getattr(parameter.kwarg_definition, "name", None) or name
+        known[name] = known[outside] = outside, parameter.kwarg_definition
     found = []
     for item in error.extra or ():
-        name = str(item.get("key", "")) if isinstance(item, dict) else ""
-        if name not in parameters:
+        key = str(item.get("key", "")) if isinstance(item, dict) else ""
+        if key not in known:
             continue
+        name, definition = known[key]
         value = request.query_params.get(name, request.path_params.get(name))
-        description = getattr(parameters[name].kwarg_definition, "description", None)
-        remedy = description or "what /api/v1/openapi.json says"
+        remedy = getattr(definition, "description", None) or "what /api/v1/openapi.json says"
         found.append(f"{name} is {shown(value)}: it takes {remedy}")
     return found or [error.detail]

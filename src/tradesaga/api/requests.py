@@ -158,6 +158,8 @@ def read_body(body: bytes, shape: type[Struct]) -> Struct:
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name not in raw:
+            if field.required:
+                problems.append(f"{name} is missing: {_remedy(field.type)}")
             continue
         try:
             values[field.name] = msgspec.convert(raw[name], field.type)
@@ -176,7 +178,7 @@ def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     """
     parameters = request.route_handler.parsed_fn_signature.parameters
     known = [
-        name
+        parameter.kwarg_definition.name or name
         for name, parameter in parameters.items()
         if isinstance(parameter.kwarg_definition, QueryParameter)
     ]

@@ -23,6 +23,8 @@ from tradesaga.bootstrap.asking import ask
 from tradesaga.bootstrap.children import START_CASH, Api, Replay
 from tradesaga.bootstrap.display import Display, Played
 from tradesaga.bootstrap.summary import Summary, summarize
+from tradesaga.bootstrap.verifying import circumstances
+from tradesaga.config import Settings
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market_clock import EPOCH, datetime_of, unpack
@@ -91,6 +93,7 @@ class Accompanied:
     pool: ReaderPool
     display: Display
     since: datetime
+    settings: Settings
 
     @property
     def tally(self) -> Tally:
@@ -125,6 +128,8 @@ class Accompanied:
             raise Unavailable("the run could not be summed up: a server stays away") from error
 
     async def _summary(self) -> Summary:
+        clock_file = self.replay.neighbours.clock_file
+        given = await circumstances(self.settings, clock_file, self.pool, self.agent_id)
         return await summarize(
             self.pool,
             self.agent_id,
@@ -133,6 +138,7 @@ class Accompanied:
             venue_url=self.replay.neighbours.trading_engine,
             start_cash=START_CASH,
             unsettled=await self.tally.unsettled(),
+            given=given,
         )
 
     async def _settle(self, new: NewCycles) -> None:

@@ -21,7 +21,6 @@ from structlog import get_logger
 
 from tradesaga import __version__
 from tradesaga.adapters import logging as log_output
-from tradesaga.adapters.calendar import build_calendar
 from tradesaga.adapters.http.decision_service import HttpDecisionService
 from tradesaga.adapters.http.market_data import HttpMarketData
 from tradesaga.adapters.http.trading_engine import HttpTradingEngine
@@ -33,7 +32,7 @@ from tradesaga.adapters.postgres.preflight import ServerReport, check_postgres
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
 from tradesaga.adapters.prometheus import PrometheusMetrics
-from tradesaga.adapters.system import ScaledClock, SystemClock, SystemIds
+from tradesaga.adapters.system import ScaledClock, SystemClock, SystemIds, calm_collector
 from tradesaga.api.app import create_app
 from tradesaga.api.server import serve as serve_http
 from tradesaga.bootstrap import translation
@@ -94,6 +93,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             policy=translation.saga_policy(settings, world.venue.capabilities),
             strategies=_strategies(settings, options, clock.now()),
         )
+        calm_collector()
         async with asyncio.TaskGroup() as group:
             writing = group.create_task(journal.run(), name="journal")
             running = group.create_task(orchestrator.run(stop), name="orchestrator")
@@ -207,6 +207,7 @@ async def _api(
 ) -> None:
     app = create_app(
         control,
+        control.sagas,
         metrics.text,
         metrics_port=metrics,
         ids=SystemIds(),
@@ -249,16 +250,8 @@ async def _checked(dsn: str) -> ServerReport:
 
 
 def _calendar(settings: Settings, now: datetime) -> Calendar:
-    trading = settings.trading
-    return build_calendar(
-        (now - CALENDAR_BEFORE).date(),
-        (now + CALENDAR_AHEAD).date(),
-        pre_market_start=trading.pre_market_start,
-        regular_start=trading.regular_start,
-        regular_end=trading.regular_end,
-        after_hours_end=trading.after_hours_end,
-        timezone=trading.timezone.key,
-    )
+    first, last = now - CALENDAR_BEFORE, now + CALENDAR_AHEAD
+    return translation.calendar_of(settings, first.date(), last.date())
 
 
 def _strategies(settings: Settings, options: ServeOptions, now: datetime) -> tuple[Strategy, ...]:

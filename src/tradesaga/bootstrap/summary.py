@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from tradesaga.adapters.postgres.reading import ReaderPool
-from tradesaga.adapters.postgres.records import PostgresRecords
 from tradesaga.adapters.postgres.tally import Counts, Tally, Unsettled
 from tradesaga.bootstrap.display import Played, money
-from tradesaga.bootstrap.venue_check import compare, read_books
+from tradesaga.bootstrap.verifying import Venue, check_everything
 from tradesaga.domain.ids import AgentId
-from tradesaga.ports.records import Invariant
+from tradesaga.ports.records import Circumstances, Invariant
 
 FAILED_CYCLES = ("analysis failed", "heartbeat failed", "rebalance failed")
 NEEDS_A_PERSON = "manual_required"
@@ -38,7 +37,7 @@ class Summary:
         counts = self.counts
         first, last = self.played.sessions[0][0], self.played.sessions[-1][0]
         symbols = ", ".join(self.symbols)
-        checked = len(self.invariants)
+        checked = sum(1 for one in self.invariants if not one.skipped)
         broken = sum(1 for one in self.invariants if one.violations)
         rows = [
             (
@@ -82,20 +81,16 @@ async def summarize(
     venue_url: str,
     start_cash: Decimal,
     unsettled: Unsettled,
+    given: Circumstances,
 ) -> Summary:
     """Read and check everything. Raises Unavailable."""
-    tally, records = Tally(pool, agent_id), PostgresRecords(pool)
-    compared = compare(
-        await read_books(venue_url),
-        await tally.orders(),
-        await records.positions(agent_id),
-        start_cash=start_cash,
-    )
+    venue = Venue(url=venue_url, start_cash=start_cash)
+    invariants = await check_everything(pool, agent_id, venue=venue, given=given)
     return Summary(
         played=played,
         symbols=symbols,
-        counts=await tally.counts(),
-        invariants=[*await records.invariants(agent_id), *compared],
+        counts=await Tally(pool, agent_id).counts(),
+        invariants=invariants,
         unsettled=unsettled,
     )
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from tradesaga.adapters.calendar import build_calendar
 from tradesaga.config import ClientOrderIds, RiskProfile, Settings
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.ids import AgentId, StrategyId, derived
+from tradesaga.domain.market import Calendar
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.risk import Limits
 from tradesaga.domain.strategies import Strategy
@@ -54,6 +56,20 @@ def engine_settings(settings: Settings) -> EngineSettings:
         },
         quote_cadence=BAR_CADENCE,
         lease_renew_every=settings.lease.renew,
+    )
+
+
+def calendar_of(settings: Settings, first: date, last: date) -> Calendar:
+    """The exchange's sessions from `first` to `last`, both included, at the configured hours."""
+    trading = settings.trading
+    return build_calendar(
+        first,
+        last,
+        pre_market_start=trading.pre_market_start,
+        regular_start=trading.regular_start,
+        regular_end=trading.regular_end,
+        after_hours_end=trading.after_hours_end,
+        timezone=trading.timezone.key,
     )
 
 

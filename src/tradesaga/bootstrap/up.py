@@ -31,6 +31,7 @@ from tradesaga.bootstrap.playing import (
     start_once,
 )
 from tradesaga.bootstrap.processes import Processes, processes_of
+from tradesaga.config import Settings
 from tradesaga.domain.errors import Invalid, Rejected
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market_clock import EPOCH
@@ -90,7 +91,8 @@ async def up(
     for unknown in await processes.check_others():
         display.say(f"not verified: {unknown}", "yellow")
     agent_id = AgentId(plan.loaded.settings.agent.id)
-    return await _Life(options, processes, recording, agent_id, display).live(stop)
+    settings = plan.loaded.settings
+    return await _Life(options, processes, recording, agent_id, settings, display).live(stop)
 
 
 class _Life:
@@ -102,8 +104,10 @@ class _Life:
         processes: Processes,
         recording: Recording | None,
         agent_id: AgentId,
+        settings: Settings,
         display: Display,
     ) -> None:
+        self._settings = settings
         self._options = options
         self._processes = processes
         self._recording = recording
@@ -161,6 +165,7 @@ class _Life:
                 pool=pool,
                 display=self._display,
                 since=since,
+                settings=self._settings,
             )
             if await start_once(self._processes.api, accompanied.tally):
                 self._display.say("the agent runs")

@@ -1,39 +1,67 @@
-"""Is what we believe what the venue has? Compared over its own HTTP, after a run.
+"""Is what we believe what the venue has? Compared over its own HTTP.
 
-The database's invariants prove that our books agree with each other; these four prove that they
-agree with the other side. They hold when nothing is under way any more.
+The database's invariants prove that our books agree with each other; these prove that they agree
+with the other side. While a system trades the two are read at different moments: a difference
+counts only if it stays the same over `LOOKS` looks, so that a fill under way is none.
+
+The venue is read before the database, its account before its orders: an order that the venue
+shows must have its intent, and one that it does not show cannot have reduced its buying power.
+An order placed by hand on the same account is no order of ours, and is named too.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from tradesaga.adapters.postgres.tally import OrderFact
+from tradesaga.adapters.postgres.tally import OrderFact, Reserved
 from tradesaga.bootstrap.asking import ask
 from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.invariants import remedy_of
 from tradesaga.domain.money import ZERO
 from tradesaga.ports.records import Invariant, PositionSums
 
 PAGE: Final = 100
 PAGES_MAX: Final = 10_000
 CENT: Final = Decimal("0.01")
+LOOKS: Final = 4
+SECONDS_BETWEEN_LOOKS: Final = 0.5
+SAMPLE_MAX: Final = 5
+DESCRIPTIONS: Final = {
+    "I2_venue_orders": "every order at the venue has exactly one intent of ours, its quantity too",
+    "I4_venue_positions": "the venue holds what our fills add up to",
+    "I5_venue_fills": "every order that we believe placed is at the venue, filled as we believe",
+    "I6_buying_power": "open reservations that the venue does not know of fit its buying power",
+    "I7_venue_cash": "the venue's cash is the first cash less what was bought, plus what was sold",
+}
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
-Findings = list[dict[str, Any]]
+Finding = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueBooks:
-    """What the venue has: cash, quantities by symbol, and every order it ever took."""
+    """What the venue has: cash, quantities by symbol (signed), and every order it ever took."""
 
     cash: Decimal
+    buying_power: Decimal
     positions: Mapping[str, Decimal]
     orders: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OurBooks:
+    """What we believe; `start_cash` is what the account began with, if that is known."""
+
+    orders: Sequence[OrderFact]
+    positions: Sequence[PositionSums]
+    reserved: Sequence[Reserved]
+    start_cash: Decimal | None
 
 
 async def read_books(url: str) -> VenueBooks:
@@ -50,62 +78,105 @@ async def read_books(url: str) -> VenueBooks:
         query = f"status=all&limit={PAGE}&after={cursor}"
     return VenueBooks(
         cash=Decimal(account["cash"]),
-        positions={one["symbol"]: Decimal(one["quantity"]) for one in held["positions"]},
+        buying_power=Decimal(account["buyingPower"]),
+        positions={one["symbol"]: _signed(one) for one in held["positions"]},
         orders=orders,
     )
 
 
-def compare(
-    books: VenueBooks,
-    orders: Sequence[OrderFact],
-    positions: Sequence[PositionSums],
-    *,
-    start_cash: Decimal,
+async def compare_until_settled(
+    url: str, ours: Callable[[], Awaitable[OurBooks]], *, looks: int = LOOKS
 ) -> Sequence[Invariant]:
-    """The four comparisons; `start_cash` is what the account began with."""
-    checks = (
-        (
-            "V1_orders",
-            "every order at the venue has exactly one intent of ours, and its quantity",
-            _strangers(books, orders),
-        ),
-        (
-            "V2_fills",
-            "every order that we believe placed is at the venue, filled as we believe",
-            _missing(books, orders),
-        ),
-        ("V3_positions", "the venue holds what our fills add up to", _drift(books, positions)),
-        (
-            "V4_cash",
-            "the venue's cash is the first cash less what was bought, plus what was sold",
-            _cash(books, positions, start_cash),
-        ),
-    )
+    """The comparisons; what differs is looked at again. Raises Unavailable."""
+    books, mine = await read_books(url), await ours()
+    found = differences(books, mine)
+    for _ in range(looks - 1):
+        if not any(found.values()):
+            break
+        await asyncio.sleep(SECONDS_BETWEEN_LOOKS)  # noqa: TID251 -- real time, no clock here
+        books, mine = await read_books(url), await ours()
+        again = differences(books, mine)
+        found = {name: [row for row in rows if row in again[name]] for name, rows in found.items()}
+    return answers(found, books, mine)
+
+
+def differences(books: VenueBooks, ours: OurBooks) -> dict[str, list[Finding]]:
+    """What differs, by the name of the invariant that it breaks."""
+    return {
+        "I2_venue_orders": list(_strangers(books, ours.orders)),
+        "I4_venue_positions": list(_drift(books, ours.positions)),
+        "I5_venue_fills": list(_missing(books, ours.orders)),
+        "I6_buying_power": list(_overdrawn(books, ours)),
+        "I7_venue_cash": list(_cash(books, ours)),
+    }
+
+
+def answers(
+    found: Mapping[str, Sequence[Finding]], books: VenueBooks, ours: OurBooks
+) -> Sequence[Invariant]:
+    """The findings as invariants, with how much each looked at."""
+    looked_at = {
+        "I2_venue_orders": len(books.orders),
+        "I4_venue_positions": len({*books.positions, *(one.symbol for one in ours.positions)}),
+        "I5_venue_fills": len(ours.orders),
+        "I6_buying_power": len(ours.reserved),
+        "I7_venue_cash": len(ours.positions),
+    }
+    unknown = "" if ours.start_cash is not None else "the account's first cash is not known"
     return [
-        Invariant(name=name, description=text, violations=len(found), sample=found[:5])
-        for name, text, found in ((name, text, list(found)) for name, text, found in checks)
+        Invariant(
+            name=name,
+            description=DESCRIPTIONS[name],
+            violations=len(rows),
+            sample=rows[:SAMPLE_MAX],
+            looked_at=looked_at[name],
+            remedy=remedy_of(name),
+            skipped=unknown if name == "I7_venue_cash" else "",
+        )
+        for name, rows in found.items()
     ]
 
 
-def _strangers(books: VenueBooks, orders: Sequence[OrderFact]) -> Iterator[dict[str, Any]]:
-    ours = {order.client_order_id: order for order in orders}
-    times = Counter(order.get("clientOrderId") for order in books.orders)
+def not_asked(why: str) -> Sequence[Invariant]:
+    """The same invariants, none of them checked."""
+    return [
+        Invariant(
+            name=name,
+            description=text,
+            violations=0,
+            sample=(),
+            remedy=remedy_of(name),
+            skipped=why,
+        )
+        for name, text in DESCRIPTIONS.items()
+    ]
+
+
+def _key(order: Mapping[str, Any]) -> str:
+    """The client's id, or the venue's own where the venue does not keep the client's."""
+    return str(order.get("clientOrderId") or order["orderId"])
+
+
+def _strangers(books: VenueBooks, orders: Sequence[OrderFact]) -> Iterator[Finding]:
+    ours = {order.venue_order_id: order for order in orders if order.venue_order_id}
+    ours |= {order.client_order_id: order for order in orders}
+    times = Counter(map(_key, books.orders))
     for order in books.orders:
-        client_id = order.get("clientOrderId")
-        intent = ours.get(str(client_id))
-        where = {"orderId": order["orderId"], "clientOrderId": client_id}
+        key = _key(order)
+        intent = ours.get(key)
+        where = {"orderId": order["orderId"], "clientOrderId": order.get("clientOrderId")}
         if intent is None:
             yield {**where, "what": "no intent of ours"}
-        elif times[client_id] > 1:
-            yield {**where, "what": f"placed {times[client_id]} times"}
+        elif times[key] > 1:
+            yield {**where, "what": f"placed {times[key]} times"}
         elif Decimal(order["quantity"]) != intent.quantity:
             yield {**where, "what": f"quantity {order['quantity']}, intended {intent.quantity}"}
 
 
-def _missing(books: VenueBooks, orders: Sequence[OrderFact]) -> Iterator[dict[str, Any]]:
-    there = {order.get("clientOrderId"): order for order in books.orders}
+def _missing(books: VenueBooks, orders: Sequence[OrderFact]) -> Iterator[Finding]:
+    there = {_key(order): order for order in books.orders}
     for order in orders:
-        found = there.get(order.client_order_id)
+        found = there.get(order.client_order_id) or there.get(order.venue_order_id)
         filled = ZERO if found is None else Decimal(found["filledQuantity"])
         if found is None and order.venue_order_id:
             yield {"clientOrderId": order.client_order_id, "what": "not at the venue"}
@@ -114,7 +185,7 @@ def _missing(books: VenueBooks, orders: Sequence[OrderFact]) -> Iterator[dict[st
             yield {"clientOrderId": order.client_order_id, "what": what}
 
 
-def _drift(books: VenueBooks, positions: Sequence[PositionSums]) -> Iterator[dict[str, Any]]:
+def _drift(books: VenueBooks, positions: Sequence[PositionSums]) -> Iterator[Finding]:
     ours = {one.symbol: one.quantity for one in positions if one.quantity != ZERO}
     for symbol in sorted({*ours, *books.positions}):
         mine, theirs = ours.get(symbol, ZERO), books.positions.get(symbol, ZERO)
@@ -122,12 +193,30 @@ def _drift(books: VenueBooks, positions: Sequence[PositionSums]) -> Iterator[dic
             yield {"symbol": symbol, "what": f"{theirs} at the venue, {mine} in our books"}
 
 
-def _cash(
-    books: VenueBooks, positions: Sequence[PositionSums], start_cash: Decimal
-) -> Iterator[dict[str, Any]]:
-    spent = sum((one.bought_value - one.sold_value + one.fees for one in positions), ZERO)
-    if abs(books.cash - (start_cash - spent)) >= CENT:
-        yield {"what": f"{books.cash} at the venue, {start_cash - spent} by our fills"}
+def _overdrawn(books: VenueBooks, ours: OurBooks) -> Iterator[Finding]:
+    """What the venue knows of has reduced its buying power already: only the rest must fit."""
+    there = set(map(_key, books.orders))
+    unsent = [
+        held
+        for held in ours.reserved
+        if held.client_order_id not in there and held.venue_order_id not in there
+    ]
+    total = sum((held.outstanding for held in unsent), ZERO)
+    if total > max(books.buying_power, ZERO):
+        yield {"what": f"{total} is reserved, the buying power is {books.buying_power}"}
+
+
+def _cash(books: VenueBooks, ours: OurBooks) -> Iterator[Finding]:
+    if ours.start_cash is None:
+        return
+    spent = sum((one.bought_value - one.sold_value + one.fees for one in ours.positions), ZERO)
+    if abs(books.cash - (ours.start_cash - spent)) >= CENT:
+        yield {"what": f"{books.cash} at the venue, {ours.start_cash - spent} by our fills"}
+
+
+def _signed(position: Mapping[str, Any]) -> Decimal:
+    size = Decimal(position["quantity"])
+    return -abs(size) if str(position.get("side", "")).lower() == "short" else size
 
 
 async def _get(url: str) -> Any:

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "serve": ("serve:serve", "Run the orchestrator and its API."),
     "paper": ("paper:paper", "Run the neighbour services, simulated on recorded prices."),
     "migrate": ("migrate:migrate", "Bring the database's schema up to date, or show where it is."),
+    "verify": ("verify:verify", "Check every invariant against the database and the venue."),
     "config": ("config:settings", "Show or check the configuration."),
     "status": ("control:status", "Show the agent, its cycles and its active strategies."),
     "start": ("control:start", "Run the agent."),
@@ -27,6 +28,7 @@ COMMANDS: Final = {
     "pause": ("control:pause", "Enter no positions; exits and running trades go on."),
     "resume": ("control:resume", "End the pause."),
     "cycles": ("control:cycles", "List, show and watch cycles."),
+    "sagas": ("sagas:sagas", "List, show and watch sagas; settle one that needs a person."),
 }
 
 

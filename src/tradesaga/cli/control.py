@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final, Literal, NoReturn
+from typing import Annotated, Final, Literal, NoReturn
 from urllib.parse import quote
 
-import msgspec
 from cyclopts import App, Parameter, validators
 
+from tradesaga.cli.asking import one_line, patient, tell, wait
 from tradesaga.cli.client import CallFailed, Server, call, decoded
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.cli.rendering import (
@@ -41,7 +40,7 @@ Positive = validators.Number(gt=0)
 
 async def status(*, server: Server = HERE) -> int:
     """Show the agent, its cycles and its active strategies."""
-    return await _tell(server, call(server, "GET", "/agent/status"), status_text)
+    return await tell(server, call(server, "GET", "/agent/status"), status_text)
 
 
 async def start(
@@ -61,7 +60,7 @@ async def start(
     """
     names = None if strategies is None else [name.strip() for name in strategies.split(",")]
     fields = {"strategies": names, "mode": mode}
-    return await _tell(server, call(server, "POST", "/agent/start", fields=fields), started_text)
+    return await tell(server, call(server, "POST", "/agent/start", fields=fields), started_text)
 
 
 async def stop(
@@ -81,7 +80,7 @@ async def stop(
     """
     fields = {"reason": reason, "cancelOpenOrders": cancel_open_orders}
     answer = call(server, "POST", "/agent/stop", fields=fields, time_max=STOP_TIME_MAX)
-    return await _tell(server, answer, stopped_text)
+    return await tell(server, answer, stopped_text)
 
 
 async def pause(
@@ -97,12 +96,12 @@ async def pause(
         Minutes until the agent goes on by itself; until resume when not given.
     """
     fields = {"duration": duration}
-    return await _tell(server, call(server, "POST", "/agent/pause", fields=fields), paused_text)
+    return await tell(server, call(server, "POST", "/agent/pause", fields=fields), paused_text)
 
 
 async def resume(*, server: Server = HERE) -> int:
     """End the pause."""
-    return await _tell(server, call(server, "POST", "/agent/resume"), resumed_text)
+    return await tell(server, call(server, "POST", "/agent/resume"), resumed_text)
 
 
 @cycles.command(name="ls")
@@ -124,7 +123,7 @@ async def list_cycles(
     query: dict[str, str | int] = {"limit": limit}
     if status is not None:
         query["status"] = status
-    return await _tell(server, call(server, "GET", "/cycles", query=query), cycles_text)
+    return await tell(server, call(server, "GET", "/cycles", query=query), cycles_text)
 
 
 @cycles.command(name="show")
@@ -136,7 +135,7 @@ async def show_cycle(cycle_id: str, /, *, server: Server = HERE) -> int:
     cycle_id
         The id from the list.
     """
-    return await _tell(server, call(server, "GET", _path_of(cycle_id)), cycle_text)
+    return await tell(server, call(server, "GET", _path_of(cycle_id)), cycle_text)
 
 
 @cycles.command(name="watch")
@@ -184,63 +183,22 @@ async def _follow(server: Server, interval: float) -> NoReturn:
     while True:
         for cycle in reversed(listed):
             if cycle["status"] != "started" and cycle["id"] not in shown:
-                print(_one_line(server, cycle), flush=True)
+                print(one_line(server, cycle, cycle_line), flush=True)
         shown = {cycle["id"] for cycle in listed if cycle["status"] != "started"}
-        await _wait(interval)
-        answer = await _patient(server, "/cycles", {"limit": WATCHED_MAX}, interval)
+        await wait(interval)
+        answer = await patient(server, "/cycles", {"limit": WATCHED_MAX}, interval)
         listed = decoded(answer)["cycles"]
 
 
 async def _until_ended(server: Server, cycle_id: str, interval: float) -> int:
     body = await call(server, "GET", _path_of(cycle_id))
     while (cycle := decoded(body)["cycle"])["status"] == "started":
-        await _wait(interval)
-        body = await _patient(server, _path_of(cycle_id), {}, interval)
+        await wait(interval)
+        body = await patient(server, _path_of(cycle_id), {}, interval)
     if server.output == "text":
         print(cycle_line(None))
-    print(_one_line(server, cycle), flush=True)
+    print(one_line(server, cycle, cycle_line), flush=True)
     return ExitCode.OK if cycle["status"] == "completed" else ExitCode.FAILED
-
-
-async def _patient(
-    server: Server, path: str, query: Mapping[str, str | int], interval: float
-) -> bytes:
-    """The answer, asked for until it comes: a restart takes seconds. Ended by the caller alone."""
-    told = False
-    while True:
-        try:
-            return await call(server, "GET", path, query=query)
-        except CallFailed as failure:
-            if failure.exit_code is not ExitCode.UNREACHABLE:
-                raise
-            if not told:
-                failure.tell()
-            told = True
-        await _wait(interval)
-
-
-async def _wait(seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await asyncio.Event().wait()
-    except TimeoutError:
-        return
-
-
-async def _tell(server: Server, answer: Any, text: Callable[[Mapping[str, Any]], list[str]]) -> int:
-    """Print what `answer`, a call, comes to; the exit code."""
-    try:
-        body = await answer
-    except CallFailed as failure:
-        return failure.tell()
-    print(body.decode() if server.output == "json" else "\n".join(text(decoded(body))))
-    return ExitCode.OK
-
-
-def _one_line(server: Server, cycle: Mapping[str, Any]) -> str:
-    if server.output == "text":
-        return cycle_line(cycle)
-    return msgspec.json.Encoder(decimal_format="number").encode(cycle).decode()
 
 
 def _path_of(cycle_id: str) -> str:

@@ -114,9 +114,9 @@ def cycle_text(record: Mapping[str, Any]) -> list[str]:
     head += [("error", f"{e['strategyId'] or 'cycle'}: {e['error']}") for e in cycle["errors"]]
     return [
         *table((), head),
-        *_section("decisions", _decisions(record["decisions"])),
-        *_section("orders", _orders(record["orders"])),
-        *_section("log", _logs(record["logs"])),
+        *section("decisions", _decisions(record["decisions"])),
+        *section("orders", _orders(record["orders"])),
+        *section("log", _logs(record["logs"])),
     ]
 
 
@@ -137,7 +137,8 @@ def span(seconds: float) -> str:
     return f"{minute}m {second:02}s" if minute else f"{second}s"
 
 
-def _section(title: str, lines: list[str]) -> list[str]:
+def section(title: str, lines: list[str]) -> list[str]:
+    """A titled block below what came before; nothing without lines."""
     return ["", title, *(f"  {line}" for line in lines)] if lines else []
 
 
@@ -162,7 +163,7 @@ def _strategies(strategies: Sequence[Mapping[str, Any]]) -> list[str]:
             strategy["name"],
             strategy["type"],
             ",".join(strategy["symbols"]),
-            _number(strategy["performance"]["pnl"]),
+            number(strategy["performance"]["pnl"]),
             str(strategy["performance"]["trades"]),
             f"{100 * strategy['performance']['winRate']:.0f} %",
             moment(strategy["lastRun"]),
@@ -178,8 +179,8 @@ def _decisions(decisions: Sequence[Mapping[str, Any]]) -> list[str]:
         (
             d["symbol"],
             d["action"],
-            _number(d["quantity"]),
-            _number(d["referencePrice"]),
+            number(d["quantity"]),
+            number(d["referencePrice"]),
             d["verdict"],
             "; ".join(f"{x['code']}: {x['message']}" for x in d["denials"]) or d["reasoning"],
         )
@@ -195,9 +196,9 @@ def _orders(orders: Sequence[Mapping[str, Any]]) -> list[str]:
             o["symbol"],
             o["side"],
             o["type"],
-            _number(o["quantity"]),
-            _number(o["filledQuantity"]),
-            _number(o["averagePrice"]),
+            number(o["quantity"]),
+            number(o["filledQuantity"]),
+            number(o["averagePrice"]),
             o["status"],
             o["clientOrderId"],
         )
@@ -242,7 +243,7 @@ def _duration(milliseconds: int | None) -> str:
     return f"{milliseconds} ms" if milliseconds < 1000 else f"{milliseconds / 1000:.1f} s"
 
 
-def _number(value: Decimal | int | None) -> str:
+def number(value: Decimal | int | None) -> str:
     """Without trailing zeros, at most eight places: a mean price has as many as there are."""
     if value is None:
         return NOTHING

@@ -24,24 +24,23 @@ TradeId = NewType("TradeId", UUID)
 DEFAULT_AGENT = AgentId(UUID("00000000-0000-7000-8000-000000000001"))
 CLIENT_ORDER_ID_PREFIX = "ts-"
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_PAIRS = [low + high for high in _BASE32 for low in _BASE32]
+_PLACES = range(0, 130, 10)
+"""Two letters, the lower first, for each ten bits of a digest's lowest 130."""
+_UUID_MASK = ~(0xF << 76 | 0x3 << 62)
+_UUID_VERSION_8 = 0x8 << 76 | 0x2 << 62
 
 
 def derived(*parts: object) -> UUID:
     """A UUID (version 8, RFC 9562) that is a function of `parts`, compared by their text."""
-    digest = bytearray(_digest(parts)[:16])
-    digest[6] = digest[6] & 0x0F | 0x80
-    digest[8] = digest[8] & 0x3F | 0x80
-    return UUID(bytes=bytes(digest))
+    number = int.from_bytes(_digest(parts)[:16], "big")
+    return UUID(int=number & _UUID_MASK | _UUID_VERSION_8)
 
 
 def client_order_id(saga_id: SagaId, leg: int, purpose: str) -> str:
     """The id under which the venue knows an order: 29 characters, the same on every repeat."""
     number = int.from_bytes(_digest((saga_id, leg, purpose)), "big")
-    letters = []
-    for _ in range(26):
-        number, index = divmod(number, 32)
-        letters.append(_BASE32[index])
-    return CLIENT_ORDER_ID_PREFIX + "".join(letters)
+    return CLIENT_ORDER_ID_PREFIX + "".join([_PAIRS[number >> at & 1023] for at in _PLACES])
 
 
 def _digest(parts: tuple[object, ...]) -> bytes:

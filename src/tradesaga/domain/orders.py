@@ -13,7 +13,7 @@ quantity it reaches, so that a reply, a poll and an event about one fill book it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -31,6 +31,7 @@ from tradesaga.domain.ids import (
     derived,
 )
 from tradesaga.domain.money import ZERO
+from tradesaga.domain.values import changed
 
 
 class Side(StrEnum):
@@ -250,7 +251,7 @@ def new_fills(order: Order, report: VenueReport, now: datetime) -> tuple[Fill, .
         if reached - heard.quantity > known and report.average_price is not None:
             break  # executions before this one are missing: only the total's price is known
         quantity = reached - known
-        heard_in_all = replace(heard, cumulative=reached)
+        heard_in_all = changed(heard, cumulative=reached)
         found.append(_fill(order, report, heard_in_all, quantity=quantity, now=now))
         known, value = reached, value + quantity * heard.price
     if filled > known:
@@ -312,7 +313,8 @@ def with_report(order: Order, report: VenueReport, fills: tuple[Fill, ...]) -> O
     value = order.filled_value + sum((f.quantity * f.price for f in fills), ZERO)
     status = _status_after(order, report, filled)
     ended = status in ENDED
-    return replace(
+    sent_by = max(report.at, order.created_at)  # what it reports had been sent by then
+    return changed(
         order,
         status=status,
         venue_order_id=order.venue_order_id or report.venue_order_id or None,
@@ -320,7 +322,7 @@ def with_report(order: Order, report: VenueReport, fills: tuple[Fill, ...]) -> O
         filled_value=value,
         fees=order.fees + sum((f.fee for f in fills), ZERO),
         unknown_since=None,
-        submitted_at=order.submitted_at or report.at,
+        submitted_at=min(order.submitted_at or sent_by, sent_by),
         acked_at=order.acked_at or report.at,
         ended_at=(order.ended_at or report.at) if ended else None,
         evidence=_evidence(report) if ended and status is not order.status else order.evidence,

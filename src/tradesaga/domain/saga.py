@@ -22,13 +22,14 @@ trade, clock or store. Past the pivot a saga only goes forward (Garcia-Molina & 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
 from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import AgentId, CycleId, DecisionId, SagaId, StrategyId
+from tradesaga.domain.values import changed
 
 
 class SagaStatus(StrEnum):
@@ -132,8 +133,8 @@ def advance(
     Raises:
         IllegalTransition: the machine has no such edge.
     """
-    after = _after(saga, plan, happened)
-    after = replace(after, updated_at=now, reason=reason or saga.reason)
+    moved = _moved(saga, plan, happened)
+    after = changed(saga, updated_at=now, reason=reason or saga.reason, **moved)
     transition = Transition(
         before=saga.status,
         after=after.status,
@@ -145,11 +146,15 @@ def advance(
     return after, transition
 
 
-def _after(saga: Saga, plan: Plan, happened: Input) -> Saga:
+_Fields = dict[str, object]
+"""What changes of a saga, by the names of its fields."""
+
+
+def _moved(saga: Saga, plan: Plan, happened: Input) -> _Fields:
     match saga.status:
         case SagaStatus.PENDING:
             if happened is Input.BEGIN:
-                return replace(saga, status=SagaStatus.RUNNING)
+                return {"status": SagaStatus.RUNNING}
         case SagaStatus.RUNNING:
             return _from_running(saga, plan, happened)
         case SagaStatus.COMPENSATING:
@@ -163,16 +168,16 @@ def _after(saga: Saga, plan: Plan, happened: Input) -> Saga:
     raise _refusal(saga, happened)
 
 
-def _from_running(saga: Saga, plan: Plan, happened: Input) -> Saga:
+def _from_running(saga: Saga, plan: Plan, happened: Input) -> _Fields:
     match happened:
         case Input.DONE:
-            return _forward(saga, plan)
+            return _forward(saga, plan, partial=saga.partial)
         case Input.DONE_PARTLY:
-            return _forward(replace(saga, partial=True), plan)
+            return _forward(saga, plan, partial=True)
         case Input.FAILED if saga.pivoted:
-            return _at(saga, SagaStatus.MANUAL_REQUIRED, saga.cursor)
+            return _at(SagaStatus.MANUAL_REQUIRED, saga.cursor)
         case Input.FAILED:
-            return _at(saga, SagaStatus.COMPENSATING, saga.cursor)
+            return _at(SagaStatus.COMPENSATING, saga.cursor)
         case Input.PIVOTED:
             return _past_pivot(saga, plan, SagaStatus.RUNNING)
         case Input.BEGIN | Input.RESUME:
@@ -181,14 +186,14 @@ def _from_running(saga: Saga, plan: Plan, happened: Input) -> Saga:
             assert_never(happened)
 
 
-def _from_compensating(saga: Saga, plan: Plan, happened: Input) -> Saga:
+def _from_compensating(saga: Saga, plan: Plan, happened: Input) -> _Fields:
     match happened:
         case Input.DONE if saga.cursor == 0:
-            return _at(saga, SagaStatus.COMPENSATED, 0)
+            return _at(SagaStatus.COMPENSATED, 0)
         case Input.DONE:
-            return _at(saga, SagaStatus.COMPENSATING, saga.cursor - 1)
+            return _at(SagaStatus.COMPENSATING, saga.cursor - 1)
         case Input.FAILED:
-            return _at(saga, SagaStatus.MANUAL_REQUIRED, saga.cursor)
+            return _at(SagaStatus.MANUAL_REQUIRED, saga.cursor)
         case Input.PIVOTED:  # the cancel lost the race to a fill
             return _past_pivot(saga, plan, SagaStatus.RUNNING)
         case Input.BEGIN | Input.DONE_PARTLY | Input.RESUME:
@@ -197,12 +202,12 @@ def _from_compensating(saga: Saga, plan: Plan, happened: Input) -> Saga:
             assert_never(happened)
 
 
-def _from_manual_required(saga: Saga, plan: Plan, happened: Input) -> Saga:
+def _from_manual_required(saga: Saga, plan: Plan, happened: Input) -> _Fields:
     match happened:
         case Input.RESUME if saga.pivoted:
-            return _at(saga, SagaStatus.RUNNING, saga.cursor)
+            return _at(SagaStatus.RUNNING, saga.cursor)
         case Input.RESUME:
-            return _at(saga, SagaStatus.COMPENSATING, saga.cursor)
+            return _at(SagaStatus.COMPENSATING, saga.cursor)
         case Input.PIVOTED:  # the world does not wait for the person
             return _past_pivot(saga, plan, SagaStatus.MANUAL_REQUIRED)
         case Input.BEGIN | Input.DONE | Input.DONE_PARTLY | Input.FAILED:
@@ -211,23 +216,24 @@ def _from_manual_required(saga: Saga, plan: Plan, happened: Input) -> Saga:
             assert_never(happened)
 
 
-def _forward(saga: Saga, plan: Plan) -> Saga:
-    saga = replace(saga, pivoted=saga.pivoted or saga.cursor == plan.pivot)
+def _forward(saga: Saga, plan: Plan, *, partial: bool) -> _Fields:
     if saga.cursor == len(plan.steps) - 1:
-        end = SagaStatus.COMPLETED_PARTIAL if saga.partial else SagaStatus.COMPLETED
-        return _at(saga, end, saga.cursor)
-    return _at(saga, SagaStatus.RUNNING, saga.cursor + 1)
+        end = SagaStatus.COMPLETED_PARTIAL if partial else SagaStatus.COMPLETED
+        moved = _at(end, saga.cursor)
+    else:
+        moved = _at(SagaStatus.RUNNING, saga.cursor + 1)
+    return moved | {"partial": partial, "pivoted": saga.pivoted or saga.cursor == plan.pivot}
 
 
-def _past_pivot(saga: Saga, plan: Plan, status: SagaStatus) -> Saga:
+def _past_pivot(saga: Saga, plan: Plan, status: SagaStatus) -> _Fields:
     """Forward from the pivot: whatever stands before it has evidently been done."""
     if saga.pivoted:
-        return saga
-    return replace(_at(saga, status, max(saga.cursor, plan.pivot)), pivoted=True)
+        return {}
+    return _at(status, max(saga.cursor, plan.pivot)) | {"pivoted": True}
 
 
-def _at(saga: Saga, status: SagaStatus, cursor: int) -> Saga:
-    return replace(saga, status=status, cursor=cursor, attempt=0, due=None)
+def _at(status: SagaStatus, cursor: int) -> _Fields:
+    return {"status": status, "cursor": cursor, "attempt": 0, "due": None}
 
 
 def _refusal(saga: Saga, happened: Input) -> IllegalTransition:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, VenueReport
 from tradesaga.domain.retry import RetryPolicy
@@ -140,6 +141,44 @@ class Busted:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """A person says: try again, the way it was going."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnedBack:
+    """A person says: take it back, as long as nothing is filled."""
+
+    reason: str
+
+
+class Resolution(StrEnum):
+    """What a person found out about an order."""
+
+    NOT_PLACED = "not_placed"  # the venue never took it
+    CANCELED = "canceled"  # it fills no more; what filled stays
+    ADOPT = "adopt"  # it is the one that the venue knows under an id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A person states what became of the order; never that it filled: only the venue says that.
+
+    `venue_order_id` belongs to ADOPT. `by` and `reason` are kept as evidence.
+    """
+
+    resolution: Resolution
+    reason: str
+    by: str
+    venue_order_id: str | None = None
+
+
+Intervention = Resumed | TurnedBack | Resolved
+"""What a person can tell a saga that is parked."""
+
 Happening = (
     Reported
     | SubmitRefused
@@ -151,6 +190,7 @@ Happening = (
     | Recovered
     | CancelWanted
     | Busted
+    | Intervention
 )
 
 

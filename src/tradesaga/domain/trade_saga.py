@@ -18,11 +18,11 @@ the rest is cancelled.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from tradesaga.domain import saga as machine
+from tradesaga.domain import trade_intervention
 from tradesaga.domain.ids import FillId, derived
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import (
@@ -48,6 +48,7 @@ from tradesaga.domain.trade_messages import (
     Command,
     Follow,
     Happening,
+    Intervention,
     LookUp,
     NoAnswer,
     NotFound,
@@ -61,6 +62,7 @@ from tradesaga.domain.trade_messages import (
     TimeUp,
     TradeState,
 )
+from tradesaga.domain.values import changed
 
 RESERVE, SUBMIT, WAIT, UPDATE, RECORD = range(5)
 PLAN = Plan(
@@ -105,13 +107,18 @@ def command(state: TradeState, now: datetime, policy: Policy) -> Command | None:
     return Follow(poll_at=saga.due or now + policy.poll_every, until=_until(state, policy))
 
 
-def advance(  # noqa: C901 -- one flat match over all that can happen
+def advance(  # noqa: C901, PLR0912 -- one flat match over all that can happen
     state: TradeState, happened: Happening, now: datetime, policy: Policy
 ) -> Outcome:
     """The state after `happened`, settled as far as no answer of the world is needed.
 
     Once the saga has ended only the venue's word about its order still counts.
+
+    Raises:
+        IllegalTransition: a person's word where none is asked for.
     """
+    if isinstance(happened, Intervention):
+        return _intervened(state, happened, now)
     if state.saga.status in ENDS and not isinstance(happened, Reported | Busted):
         return Outcome(state=state)
     work = _Work(state, now)
@@ -143,6 +150,14 @@ def advance(  # noqa: C901 -- one flat match over all that can happen
     return work.outcome(bump=True)
 
 
+def _intervened(state: TradeState, happened: Intervention, now: datetime) -> Outcome:
+    work = _Work(state, now)
+    work.order = trade_intervention.order_after(state, happened, now)
+    work.feed(Input.RESUME, happened.reason)
+    work.settle()
+    return work.outcome(bump=True)
+
+
 def _until(state: TradeState, policy: Policy) -> datetime:
     order = state.order
     if order.cancel_requested_at is not None:
@@ -169,10 +184,10 @@ class _Work:
         self.transitions.append(transition)
 
     def set_order(self, **changes: object) -> None:
-        self.order = replace(self.order, **changes)  # type: ignore[arg-type]  # checked at run time
+        self.order = changed(self.order, **changes)
 
     def set_saga(self, **changes: object) -> None:
-        self.saga = replace(self.saga, **changes)  # type: ignore[arg-type]  # checked at run time
+        self.saga = changed(self.saga, **changes)
 
     def end_order(self, status: OrderStatus, evidence: str) -> None:
         self.set_order(
@@ -203,7 +218,7 @@ class _Work:
             self.trades.append(trade_of(self.order, fill, correction_reason=reason))
             if fill.side is Side.BUY:
                 spent = fill.quantity * fill.price + fill.fee
-                self.reservation = replace(
+                self.reservation = changed(
                     self.reservation, consumed=self.reservation.consumed + spent
                 )
 
@@ -231,7 +246,7 @@ class _Work:
 
     def not_found(self, policy: Policy) -> None:
         order = self.order
-        if order.status is not OrderStatus.UNKNOWN:
+        if order.status is not OrderStatus.UNKNOWN or order.venue_order_id is not None:
             attempt = self.saga.attempt + 1
             self.set_saga(attempt=attempt, due=self.now + _lookup_delay(attempt))
             if attempt > policy.retry.retries_max:
@@ -252,9 +267,8 @@ class _Work:
     def may_resend(self, policy: Policy) -> bool:
         in_time = self.now < min(self.order.expires_at, self.saga.deadline_at)
         wanted = self.saga.status is SagaStatus.RUNNING and self.order.cancel_wanted_at is None
-        return (
-            policy.dedupes and in_time and wanted and self.order.sends <= policy.retry.retries_max
-        )
+        few = self.order.sends <= policy.retry.retries_max
+        return policy.dedupes and in_time and wanted and few
 
     def time_up(self, policy: Policy) -> None:
         order = self.order
@@ -274,6 +288,8 @@ class _Work:
     def recovered(self) -> None:
         if self.order.status is OrderStatus.INTENT:
             self.set_order(status=OrderStatus.UNKNOWN, unknown_since=self.now, lookups=0)
+        if self.order.status in LIVE and self.order.cancel_wanted_at is not None:
+            self.set_order(cancel_wanted_at=self.now)  # nobody has waited while nobody was there
         if self.saga.status not in ENDS:
             self.set_saga(due=self.now, reason=self.saga.reason)
 
@@ -290,7 +306,7 @@ class _Work:
 
     def void(self, fill: Fill, reason: str) -> None:
         """`rollback_position` and `void_trade`: rows with the opposite sign, nothing deleted."""
-        void = replace(
+        void = changed(
             fill,
             id=FillId(derived(fill.id, "void")),
             venue_fill_id=f"{fill.venue_fill_id}:void",
@@ -346,13 +362,12 @@ class _Work:
         return Input.DONE if order.status is OrderStatus.FILLED else Input.DONE_PARTLY
 
     def _local_backward(self) -> Input | None:
-        if self.saga.cursor == RESERVE or self.order.status in ENDED:
-            return Input.DONE
-        return None
+        nothing_lives = self.saga.cursor == RESERVE or self.order.status in ENDED
+        return Input.DONE if nothing_lives else None
 
     def _release(self) -> None:
         held = self.reservation
-        self.reservation = replace(
+        self.reservation = changed(
             held,
             state=ReservationState.CLOSED,
             released=max(ZERO, held.amount - held.consumed),
@@ -363,12 +378,12 @@ class _Work:
         """Versions move by one for everything that changed, whatever happened to it."""
         saga, order, held = self.saga, self.order, self.reservation
         if bump:
-            if saga != self.before.saga:
-                saga = replace(saga, version=saga.version + 1, updated_at=self.now)
-            if order != self.before.order:
-                order = replace(order, version=order.version + 1)
-            if held != self.before.reservation:
-                held = replace(held, version=held.version + 1)
+            if saga is not self.before.saga and saga != self.before.saga:
+                saga = changed(saga, version=saga.version + 1, updated_at=self.now)
+            if order is not self.before.order and order != self.before.order:
+                order = changed(order, version=order.version + 1)
+            if held is not self.before.reservation and held != self.before.reservation:
+                held = changed(held, version=held.version + 1)
         return Outcome(
             state=TradeState(saga=saga, order=order, reservation=held),
             transitions=tuple(self.transitions),

@@ -19,14 +19,16 @@ from tradesaga.domain.money import ZERO
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.health import HealthBoard
+from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.saga_control import SagaControl
 from tradesaga.engine.scheduler import Scheduler
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.strategy_book import StrategyBook
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.bus import Bus
 from tradesaga.ports.clock import Clock
-from tradesaga.ports.operations import HealthReport, Started, Status, Stopped
+from tradesaga.ports.operations import HealthReport, InvariantReport, Started, Status, Stopped
 from tradesaga.ports.records import CycleRecord, Records, StrategyRecord
 
 LAST_LOOKED_AT = 20
@@ -34,7 +36,7 @@ LAST_LOOKED_AT = 20
 
 
 class AgentControl:
-    """Commands and views of one agent on the node that holds its lease."""
+    """Commands and views of one agent on the node that holds its lease; `sagas` are its trades."""
 
     def __init__(
         self,
@@ -50,7 +52,10 @@ class AgentControl:
         scheduler: Scheduler,
         runner: CycleRunner,
         board: HealthBoard,
+        watch: InvariantWatch,
+        sagas: SagaControl,
     ) -> None:
+        self.sagas = sagas
         self._settings = settings
         self._clock = clock
         self._records = records
@@ -62,6 +67,7 @@ class AgentControl:
         self._scheduler = scheduler
         self._runner = runner
         self._board = board
+        self._watch = watch
         self._turn = asyncio.Lock()
         self.ready = asyncio.Event()
 
@@ -137,6 +143,10 @@ class AgentControl:
         if record is None:
             raise NotFound(f"there is no cycle {cycle_id}; `GET /api/v1/cycles` lists them")
         return record
+
+    async def invariants(self) -> InvariantReport:
+        """See `ports.operations`."""
+        return self._watch.last
 
     async def health(self) -> HealthReport:
         """See `ports.operations`."""

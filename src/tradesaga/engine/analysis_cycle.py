@@ -250,7 +250,7 @@ class AnalysisCycle:
         try:
             return await finish(self._begin_and_run(state, work.cycle.epoch))
         except Fenced:
-            if self.desk.epoch == work.cycle.epoch:
+            if await self.desk.epoch_settled() == work.cycle.epoch:
                 raise
             work.note("warning", "not begun: the agent was stopped", now)
             return None

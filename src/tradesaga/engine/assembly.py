@@ -14,12 +14,14 @@ from tradesaga.engine.decision_requests import DecisionRequests
 from tradesaga.engine.event_coordinator import EventCoordinator
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
+from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.recovery import Recovery
 from tradesaga.engine.risk_gate import RiskGate
+from tradesaga.engine.saga_control import SagaControl
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.saga_runner import SagaRunner
 from tradesaga.engine.scheduler import Scheduler
@@ -44,6 +46,7 @@ class Parts:
     book: StrategyBook
     board: HealthBoard
     crew: SagaCrew
+    watch: InvariantWatch
 
 
 def assemble(
@@ -68,6 +71,13 @@ def assemble(
             scheduler=scheduler,
             runner=core.runner,
             board=core.board,
+            watch=core.watch,
+            sagas=SagaControl(
+                agent_id=settings.agent_id,
+                records=world.records,
+                desk=core.desk,
+                venue=world.venue,
+            ),
         ),
         scheduler=scheduler,
         relay=OutboxRelay(
@@ -102,6 +112,7 @@ def assemble(
         book=core.book,
         board=core.board,
         crew=core.crew,
+        watch=core.watch,
     )
 
 
@@ -117,6 +128,7 @@ class _Core:
     runner: CycleRunner
     board: HealthBoard
     book: StrategyBook
+    watch: InvariantWatch
 
 
 def _core(
@@ -166,6 +178,16 @@ def _core(
             venue=world.venue, decisions=world.decisions, market_data=world.market_data
         ),
         book=StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id),
+        watch=InvariantWatch(
+            records=world.records,
+            scribe=scribe,
+            state=state,
+            clock=clock,
+            metrics=world.metrics,
+            settings=settings,
+            calendar=world.calendar,
+            patience=policy.cancel_time_max,
+        ),
     )
 
 
@@ -203,6 +225,7 @@ def _scheduler(
             positions=positions,
             state=core.state,
             metrics=world.metrics,
+            watch=core.watch,
         ),
         active=core.book.active,
         metrics=world.metrics,

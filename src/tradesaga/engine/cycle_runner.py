@@ -19,7 +19,7 @@ from structlog.contextvars import bind_contextvars
 from tradesaga.domain import cycle as machine
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
-from tradesaga.domain.errors import Fenced, TradesagaError
+from tradesaga.domain.errors import Conflict, Fenced, TradesagaError, Unavailable
 from tradesaga.domain.events import CYCLE_COMPLETED, CYCLE_STARTED, ERROR_OCCURRED, Event
 from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.engine.scribe import Scribe
@@ -31,6 +31,9 @@ from tradesaga.ports.journal import Add, CycleLog, Entry, Insert, Row, Update
 from tradesaga.ports.metrics import Metrics
 
 log = get_logger()
+END_TRIES_MAX = 10
+"""How often the end of a cycle is offered to a journal that takes no more."""
+END_RETRY_AFTER = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -41,6 +44,7 @@ class CycleWork:
     """
 
     cycle: Cycle
+    committed: Cycle | None = None
     strategies: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     figures: dict[str, Any] = field(default_factory=dict)
@@ -56,6 +60,17 @@ class CycleWork:
                 cycle_id=self.cycle.id, level=level, message=message, context=context, timestamp=now
             )
         )
+
+    def as_written(self) -> None:
+        """Take the cycle back to what is stored, after a commit that was not taken."""
+        if self.committed is not None and self.cycle.version > self.committed.version:
+            self.cycle = self.committed
+
+    def give_up_refused(self) -> None:
+        """Forget what a Conflict kept from being written: it will be refused again."""
+        self.rows.clear()
+        self.entries.clear()
+        self.logs.clear()
 
     def fail(self, strategy_id: str, error: str, now: datetime) -> None:
         """One strategy failed; the others go on."""
@@ -121,13 +136,19 @@ class CycleRunner:
             await self._commit(work, Insert(work.cycle), "cycle.started", _started(work))
             await self._take_steps(plan, time_max)
         except asyncio.CancelledError:
-            if work.cycle.status is CycleStatus.STARTED:
-                await finish(self._end(work, CycleStatus.CANCELLED, "stopped"))
+            work.as_written()
+            if work.committed is not None and work.cycle.status is CycleStatus.STARTED:
+                await finish(self._give_up(work, CycleStatus.CANCELLED, "stopped"))
             raise
         except Fenced:
             raise
         except TradesagaError as error:
-            await self._end(work, CycleStatus.FAILED, str(error))
+            if work.committed is None:
+                raise  # not even its beginning was written
+            work.as_written()
+            if isinstance(error, Conflict):
+                work.give_up_refused()
+            await self._give_up(work, CycleStatus.FAILED, str(error))
         finally:
             self.current.pop(work.cycle.id, None)
         cycle = work.cycle
@@ -174,9 +195,18 @@ class CycleRunner:
 
     async def _complete(self, work: CycleWork, after: Cycle) -> None:
         work.cycle = after
-        counts = AgentCounts(cycles_completed=1, errors_count=len(after.errors))
-        work.rows.append(Add(counts))
-        await self._commit(work, Update(after), "cycle.completed", _completed(work))
+        counts = Add(AgentCounts(cycles_completed=1, errors_count=len(after.errors)))
+        await self._commit(work, Update(after), "cycle.completed", _completed(work), counts=counts)
+
+    async def _give_up(self, work: CycleWork, status: CycleStatus, why: str) -> None:
+        try:
+            await self._end(work, status, why)
+        except Fenced:
+            raise
+        except Conflict:  # about what had waited since a commit that was not taken
+            work.as_written()
+            work.give_up_refused()
+            await self._end(work, status, why)
 
     async def _end(self, work: CycleWork, status: CycleStatus, why: str) -> None:
         end = machine.failed if status is CycleStatus.FAILED else machine.cancelled
@@ -187,7 +217,16 @@ class CycleRunner:
             work.entries.append(self._error_entry(work, why))
         work.note("error" if status is CycleStatus.FAILED else "warning", why, self._clock.now())
         kind = f"cycle.{status}"
-        await self._commit(work, Update(work.cycle), kind, _completed(work), {"reason": why})
+        for tries_left in reversed(range(END_TRIES_MAX)):
+            try:
+                event, body = _completed(work), {"reason": why}
+                await self._commit(work, Update(work.cycle), kind, event, body)
+            except Unavailable:  # unwritten, the cycle would count as running until a restart
+                if not tries_left:
+                    raise
+                await self._clock.sleep_until(self._clock.now() + END_RETRY_AFTER)
+            else:
+                return
 
     def _error_entry(self, work: CycleWork, why: str) -> Entry:
         now = self._clock.now()
@@ -215,6 +254,7 @@ class CycleRunner:
         kind: str,
         event: Event | None,
         body: Mapping[str, Any] | None = None,
+        counts: Add | None = None,
     ) -> None:
         """Commit `row` with all that waits; what waits is given up only once it is durable.
 
@@ -227,11 +267,15 @@ class CycleRunner:
             body=body or {"type": work.cycle.type, "status": work.cycle.status},
             event=event,
         )
-        rows = (row, *work.rows, *(Insert(line) for line in work.logs))
-        await finish(self._write(work, rows, (said, *work.entries)))
+        more = () if counts is None else (counts,)
+        rows = (row, *work.rows, *more, *(Insert(line) for line in work.logs))
+        await finish(self._write(work, rows, (said, *work.entries), work.cycle))
 
-    async def _write(self, work: CycleWork, rows: Sequence[Row], entries: Sequence[Entry]) -> None:
+    async def _write(
+        self, work: CycleWork, rows: Sequence[Row], entries: Sequence[Entry], cycle: Cycle
+    ) -> None:
         await self._scribe.fact(rows, entries)
+        work.committed = cycle
         work.rows.clear()
         work.entries.clear()
         work.logs.clear()

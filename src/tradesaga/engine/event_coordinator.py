@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from structlog import get_logger
 
 from tradesaga.domain.decisions import Proposal
-from tradesaga.domain.errors import Conflict, Fenced, Unavailable
+from tradesaga.domain.errors import Conflict, Fenced, Rejected, Unavailable
 from tradesaga.domain.events import (
     DecisionGenerated,
     ErrorOccurred,
@@ -47,6 +47,9 @@ from tradesaga.ports.records import Records
 
 log = get_logger()
 IN_FLIGHT_MAX = 64
+TRIES_MAX = 5
+"""A decision whose analysis fails this often is put aside: its like would come back for ever."""
+REMEMBERED_MAX = 10_000
 
 Unsolicited = Callable[[Answer], Awaitable[bool]]
 """Analyses an answer that nobody asked for; False when the agent does not run."""
@@ -81,6 +84,8 @@ class EventCoordinator:
         self._metrics = metrics
         self._agent_id = agent_id
         self._unsolicited = unsolicited
+        self._tries = _Tries()
+        self._deciding: set[str] = set()
 
     async def run(self) -> None:
         """Handle deliveries for ever. Raises Fenced when the lease has passed on."""
@@ -96,6 +101,8 @@ class EventCoordinator:
         except Unavailable as error:
             log.warning("event handled later", subject=delivery.subject, error=str(error))
             await delivery.retry_later()
+        except Rejected as error:  # it can be read, but never be stored: it would come for ever
+            await self._bury(delivery, str(error))
         finally:
             room.release()
 
@@ -103,7 +110,7 @@ class EventCoordinator:
         """Give one delivery its effect and settle it with the bus. Raises Unavailable, Fenced."""
         incoming = delivery.incoming
         if incoming is None:
-            await self._bury(delivery)
+            await self._bury(delivery, delivery.problem)
             return
         match incoming.content:
             case DecisionGenerated(proposal=proposal):
@@ -128,13 +135,28 @@ class EventCoordinator:
     async def _decision(self, delivery: Delivery, incoming: Incoming, said: Proposal) -> None:
         if self._requests.answer(said, delivery):
             return  # the cycle acknowledges it once the decision is committed
+        if decision_key(said) in self._deciding:  # said twice: the inbox will know it in a moment
+            await delivery.retry_later()
+            return
+        self._deciding.add(decision_key(said))
+        try:
+            await self._decide(delivery, incoming, said)
+        finally:
+            self._deciding.discard(decision_key(said))
+
+    async def _decide(self, delivery: Delivery, incoming: Incoming, said: Proposal) -> None:
         for key in (incoming.event_id, decision_key(said)):
             if await self._records.was_received(self._agent_id, key):
                 await delivery.acknowledge()
                 return
+        if self._tries.tried_enough(incoming.event_id):
+            await self._bury(delivery, f"no effect in {TRIES_MAX} tries")
+            return
         if not await self._unsolicited(Answer(said, delivery)):
             await self._note(incoming, "decision.ignored", {"decisionId": said.external_id})
             await delivery.acknowledge()
+        elif not await self._records.was_received(self._agent_id, decision_key(said)):
+            await delivery.retry_later()  # the analysis failed before it could judge
 
     async def _order(self, delivery: Delivery, incoming: Incoming, report: VenueReport) -> None:
         trade = self._desk.trades.find(report.venue_order_id, report.client_order_id)
@@ -162,16 +184,16 @@ class EventCoordinator:
             )
         await delivery.acknowledge()
 
-    async def _bury(self, delivery: Delivery) -> None:
+    async def _bury(self, delivery: Delivery, problem: str) -> None:
         self._metrics.error_occurred("dead_letter")
-        log.error("unreadable message", subject=delivery.subject, problem=delivery.problem)
+        log.error("dead letter", subject=delivery.subject, problem=problem)
         letter = DeadLetter(
             subject=delivery.subject,
-            reason=delivery.problem,
+            reason=problem,
             body=delivery.body,
             received_at=self._clock.now(),
         )
-        body = {"subject": delivery.subject, "problem": delivery.problem}
+        body = {"subject": delivery.subject, "problem": problem}
         await self._commit((Insert(letter),), "message.dead", delivery.subject, body)
         await delivery.discard()
 
@@ -196,3 +218,20 @@ class EventCoordinator:
             source=incoming.source,
             received_at=self._clock.now(),
         )
+
+
+class _Tries:
+    """How often each event was tried in this life of the process; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def tried_enough(self, event_id: str) -> bool:
+        """Count one more try; True when there have been `TRIES_MAX` before it."""
+        count = self._counts.pop(event_id, 0)
+        if count >= TRIES_MAX:
+            return True
+        self._counts[event_id] = count + 1
+        if len(self._counts) > REMEMBERED_MAX:
+            self._counts.pop(next(iter(self._counts)))
+        return False

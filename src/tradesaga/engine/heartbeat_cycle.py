@@ -2,7 +2,7 @@
 
 check_service_health   poll the three services
 sync_positions         our positions against the venue's; drift is reported, never copied
-update_status          a timed pause ends here
+update_status          a timed pause ends here; now and then the invariants are due
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tradesaga.domain.errors import Transient
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.health import HealthBoard
+from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.position_check import PositionCheck
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.metrics import Metrics
@@ -35,6 +36,7 @@ class HeartbeatCycle:
     positions: PositionCheck
     state: AgentState
     metrics: Metrics
+    watch: InvariantWatch
 
     async def run(self, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
         """One heartbeat. Raises Fenced, Unavailable."""
@@ -72,7 +74,9 @@ class HeartbeatCycle:
             )  # fmt: skip
 
     async def update_status(self, work: CycleWork) -> None:
-        """End a timed pause that has run out."""
+        """End a timed pause that has run out; count for the watch, which works by itself."""
+        if why := self.watch.beat():
+            work.note("warning", why, self.clock.now())
         if agent_machine.is_due_to_resume(self.state.agent, self.clock.now()):
             await self.state.order(
                 Resume(), actor="engine", kind="agent.resumed", reason="the pause has run out"

@@ -92,6 +92,11 @@ class Leadership:
             self._held = held
             return held.epoch
 
+    async def epoch_settled(self) -> int:
+        """The epoch, once a change of it that is under way is done. Raises Fenced as `epoch`."""
+        async with self._turn:
+            return self.epoch
+
     async def release(self) -> None:
         """Hand over cleanly."""
         if self._held is not None:

@@ -15,7 +15,7 @@ from tradesaga.domain.ids import SagaId
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import LIVE, OrderStatus, Side
 from tradesaga.domain.saga import ENDS, SagaStatus
-from tradesaga.domain.trade_messages import TradeState
+from tradesaga.domain.trade_messages import Happening, TradeState
 
 ACTIVE = LIVE | {OrderStatus.INTENT}
 
@@ -24,7 +24,8 @@ class OpenTrade:
     """One saga, its order and its reservation; `news` is set by every commit of the state.
 
     `cancel_wish` is why an operator wants the order gone. Only the saga's runner acts on it: it
-    alone knows whether a submission is on its way at this moment.
+    alone knows whether a submission is on its way at this moment. `unbooked` is an answer of the
+    venue that the journal has not taken yet.
     """
 
     def __init__(self, state: TradeState) -> None:
@@ -33,6 +34,7 @@ class OpenTrade:
         self.news = asyncio.Event()
         self.ended = asyncio.Event()
         self.cancel_wish: str | None = None
+        self.unbooked: Happening | None = None
 
     def wish_cancel(self, reason: str) -> None:
         """Have the order cancelled as soon as it is known to be live."""
@@ -45,6 +47,8 @@ class OpenTrade:
         self.news.set()
         if state.saga.status in ENDS or state.saga.status is SagaStatus.MANUAL_REQUIRED:
             self.ended.set()
+        else:
+            self.ended.clear()  # a person has set it going again
 
 
 class OpenTrades:

@@ -73,10 +73,11 @@ class Orchestrator:
             loops.create_task(self._world.bus.run(), name="bus")
             loops.create_task(parts.relay.run(), name="relay")
             await parts.recovery.run()
+            await parts.book.load(self._configured)  # a decision that waits is judged by it
             loops.create_task(parts.coordinator.run(), name="coordinator")
             await parts.recovery.settle()
-            await parts.book.load(self._configured)
             await parts.board.poll()
+            loops.create_task(parts.watch.run(), name="invariants")
             loops.create_task(parts.scheduler.run_heartbeats(), name="heartbeats")
             loops.create_task(parts.scheduler.run_analyses(), name="analyses")
             parts.control.ready.set()

@@ -8,6 +8,7 @@ wait for that person, with their symbol locked.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from structlog import get_logger
@@ -17,6 +18,7 @@ from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.trade_messages import Recovered
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.clock import Clock
@@ -25,6 +27,24 @@ from tradesaga.ports.records import Records
 log = get_logger()
 SETTLE_SECONDS_MAX = 10.0
 """Real time given to open sagas before the first cycle; they go on beside it afterwards."""
+
+
+RESUMED_AT_ONCE_MAX = 1000
+"""Sagas that are told of the takeover at a time: enough to fill the journal's batches."""
+
+
+async def resume(trades: Sequence[OpenTrade], desk: TradeDesk, crew: SagaCrew) -> None:
+    """Tell open sagas that a new process has them, and run them on."""
+    for start in range(0, len(trades), RESUMED_AT_ONCE_MAX):
+        part = trades[start : start + RESUMED_AT_ONCE_MAX]
+        async with asyncio.TaskGroup() as group:
+            for trade in part:
+                if trade.state.saga.status is SagaStatus.MANUAL_REQUIRED:
+                    trade.ended.set()
+                else:
+                    group.create_task(desk.book(trade, Recovered(), actor="recovery"))
+        for trade in part:
+            crew.take(trade)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +76,7 @@ class Recovery:
         for cycle in cycles:
             await self.runner.interrupt(cycle)
         trades = [self.desk.trades.add(s) for s in await self.records.open_trades(self.agent_id)]
-        for trade in trades:
-            if trade.state.saga.status is SagaStatus.MANUAL_REQUIRED:
-                trade.ended.set()
-            else:
-                await self.desk.book(trade, Recovered(), actor="recovery")
-            self.crew.take(trade)
+        await resume(trades, self.desk, self.crew)
         found = Found(
             cycles=len(cycles),
             sagas=len(trades),

@@ -35,15 +35,18 @@ class SagaRunner:
             Unavailable: the journal takes no more; run it again later.
         """
         while True:
+            if trade.unbooked is not None:
+                await self.desk.book(trade, trade.unbooked)
+                trade.unbooked = None
             trade.news.clear()
             if (reason := _wish(trade)) is not None:
                 await self.desk.book(trade, CancelWanted(reason=reason), actor="operator")
             command = trade_saga.command(trade.state, self.clock.now(), self.desk.policy)
             if command is None:
                 return trade.state.saga
-            happened = await self.actions.perform(command, trade)
-            if happened is not None:
-                await self.desk.book(trade, happened)
+            # Kept until it is committed: what was asked of the venue must not be asked again
+            # because the journal did not take the answer.
+            trade.unbooked = await self.actions.perform(command, trade)
 
 
 def _wish(trade: OpenTrade) -> str | None:

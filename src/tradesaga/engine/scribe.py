@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from tradesaga.domain.errors import Fenced
 from tradesaga.domain.ids import AgentId
 from tradesaga.engine.leadership import Leadership
-from tradesaga.engine.shutdown import finish
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Change, Entry, Journal, Row
 
@@ -35,6 +34,10 @@ class Scribe:
         """The epoch held now. Raises Fenced without the lease."""
         return self._leadership.epoch
 
+    async def epoch_settled(self) -> int:
+        """The epoch, once a change of it that is under way is done. Raises Fenced as `epoch`."""
+        return await self._leadership.epoch_settled()
+
     async def fact(self, rows: Sequence[Row], entries: Sequence[Entry]) -> None:
         """Commit what is so, under whichever epoch is ours.
 
@@ -47,7 +50,8 @@ class Scribe:
             try:
                 await self.intent(rows, entries, epoch=epoch)
             except Fenced:
-                if self.epoch == epoch:
+                # The store may have the new epoch while we do not know it yet.
+                if await self.epoch_settled() == epoch:
                     raise
             else:
                 return
@@ -61,6 +65,6 @@ class Scribe:
             rows=tuple(rows),
             entries=tuple(entries),
         )
-        await finish(self._journal.commit(change))
+        await self._journal.commit(change)
         if any(entry.event is not None for entry in entries):
             self.events_written.set()

@@ -20,7 +20,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from tradesaga.domain.errors import Refused, Transient
-from tradesaga.domain.orders import Order
+from tradesaga.domain.orders import Order, OrderStatus
 from tradesaga.domain.trade_messages import (
     Ambiguous,
     CancelAsked,
@@ -69,9 +69,12 @@ class TradeActions:
             case Follow(poll_at=poll_at, until=until):
                 if await news_or_moment(self.clock, trade.news, min(poll_at, until)):
                     return None
-                if self.clock.now() >= until:
+                now, order = self.clock.now(), trade.state.order
+                # After a long absence the wait is over and the poll is due: look, then decide.
+                unsent = order.status is OrderStatus.INTENT
+                if now >= until and (unsent or poll_at > now):
                     return TimeUp()
-                return await self._look_up(trade.state.order)
+                return await self._look_up(order)
             case RequestCancel(at=at):
                 if await news_or_moment(self.clock, trade.news, at):
                     return None

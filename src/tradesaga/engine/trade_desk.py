@@ -24,6 +24,7 @@ from tradesaga.domain.trade_messages import (
     CancelAsked,
     CancelWanted,
     Happening,
+    Intervention,
     NoAnswer,
     NotFound,
     Outcome,
@@ -34,7 +35,7 @@ from tradesaga.domain.trade_messages import (
     TimeUp,
     TradeState,
 )
-from tradesaga.engine import trade_rows
+from tradesaga.engine import saga_audit, trade_rows
 from tradesaga.engine.holdings import Holdings
 from tradesaga.engine.open_trades import OpenTrade, OpenTrades
 from tradesaga.engine.scribe import Scribe
@@ -75,6 +76,10 @@ class TradeDesk:
         """The epoch under which facts are booked now. Raises Fenced without the lease."""
         return self._scribe.epoch
 
+    async def epoch_settled(self) -> int:
+        """The epoch, once a change of it that is under way is done. Raises Fenced as `epoch`."""
+        return await self._scribe.epoch_settled()
+
     async def begin(self, state: TradeState, *, epoch: int) -> OpenTrade:
         """Commit reservation, saga and intent of a trade whose saga is pending.
 
@@ -107,6 +112,7 @@ class TradeDesk:
         """Commit what `happened` makes of the trade; nothing to commit is fine.
 
         Raises:
+            IllegalTransition: a person's word that the saga does not wait for.
             Fenced: the lease has passed on.
             Unavailable: the journal takes no more; nothing was written.
         """
@@ -134,6 +140,7 @@ class TradeDesk:
         if _executed_now(trade.state, outcome.state):
             rows += (Add(AgentCounts(orders_executed=1)),)
         said = trade_rows.entries(trade.state, outcome, actor=actor, what=what)
+        said += saga_audit.intervention(trade.state, outcome, actor=actor, what=what)
         try:
             await self._scribe.fact(rows, said)
         except Fenced:
@@ -185,6 +192,8 @@ def _executed_now(before: TradeState, after: TradeState) -> bool:
 
 
 def _word(happened: Happening) -> str:
+    if isinstance(happened, Intervention):
+        return saga_audit.command_of(happened)
     match happened:
         case Reported(report=report):
             return f"{report.source}: {report.status}"

@@ -62,7 +62,8 @@ def position_delta(fill: Fill) -> PositionDelta:
 def entries(before: TradeState, outcome: Outcome, *, actor: str, what: str) -> tuple[Entry, ...]:
     """The log: one entry a transition, or one for the fact when nothing moved."""
     after = outcome.state
-    steps = [_step(after, step, actor) for step in outcome.transitions]
+    subject, ending = str(after.saga.id), {"sagaVersion": after.saga.version, **_order_state(after)}
+    steps = [_step(after, step, actor, subject, ending) for step in outcome.transitions]
     steps.extend(_fill(after, fill, actor) for fill in outcome.fills)
     if not steps:
         body = {"fact": what, **_order_state(after)}
@@ -72,18 +73,20 @@ def entries(before: TradeState, outcome: Outcome, *, actor: str, what: str) -> t
     return tuple(steps)
 
 
-def _step(state: TradeState, step: Transition, actor: str) -> Entry:
+def _step(
+    state: TradeState, step: Transition, actor: str, subject: str, ending: dict[str, object]
+) -> Entry:
+    """One transition; `ending`, the same for all of a commit, is where the commit ends."""
     body = {
         "from": step.before,
         "to": step.after,
         "step": step.name,
         "input": step.input,
         "reason": step.reason,
-        "sagaVersion": state.saga.version,
-        **_order_state(state),
+        **ending,
     }
     event = _event(state, step)
-    return Entry(kind="saga.step", subject=str(state.saga.id), actor=actor, body=body, event=event)
+    return Entry(kind="saga.step", subject=subject, actor=actor, body=body, event=event)
 
 
 def _fill(state: TradeState, fill: Fill, actor: str) -> Entry:

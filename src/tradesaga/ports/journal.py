@@ -133,9 +133,10 @@ class Change:
 class Journal(Protocol):
     """Atomic, conditional, ordered commits, many of them in one transaction.
 
-    Cancelling the caller does not cancel the commit. A commit in doubt (connection lost) is
-    resolved by reading back before the call ends, never by writing again. While the database is
-    away the call waits and the Change is kept, up to a bound of Changes that wait.
+    Cancelling the caller does not cancel the commit: the call ends, cancelled, when the outcome is
+    known. A commit in doubt (connection lost) is resolved by reading back before the call ends,
+    never by writing again. While the database is away the call waits and the Change is kept, up to
+    a bound of Changes that wait.
     """
 
     async def commit(self, change: Change) -> int:

@@ -36,3 +36,7 @@ class Metrics(Protocol):
     def strategies_active(self, number: int) -> None:
         """`orchestrator_strategies_active`."""
         ...
+
+    def invariants_broken(self, number: int) -> None:
+        """`orchestrator_invariants_broken`."""
+        ...

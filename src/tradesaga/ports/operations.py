@@ -10,7 +10,7 @@ from typing import Protocol
 from tradesaga.domain.agent import Agent, AgentCounts, Mode
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.ids import CycleId
-from tradesaga.ports.records import CycleRecord, StrategyRecord
+from tradesaga.ports.records import CycleRecord, Invariant, StrategyRecord
 from tradesaga.ports.services import Health
 
 
@@ -55,6 +55,23 @@ class HealthReport:
     agent: Agent | None
     uptime: timedelta
     current_cycle: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvariantReport:
+    """What the last watch over the database found; `checked_at` is None before the first.
+
+    `runs_skipped` counts since this process began: a check still ran, or the database was away.
+    """
+
+    checked_at: datetime | None = None
+    runs_skipped: int = 0
+    invariants: Sequence[Invariant] = ()
+
+    @property
+    def broken(self) -> Sequence[Invariant]:
+        """Those that do not hold."""
+        return [one for one in self.invariants if one.violations]
 
 
 class Operations(Protocol):
@@ -102,6 +119,10 @@ class Operations(Protocol):
 
     async def cycle(self, cycle_id: CycleId) -> CycleRecord:
         """One cycle with decisions, orders and logs. Raises NotFound, Unavailable."""
+        ...
+
+    async def invariants(self) -> InvariantReport:
+        """The last result of the watch over the database; asks nobody, never raises."""
         ...
 
     async def health(self) -> HealthReport:

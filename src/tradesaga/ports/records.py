@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from tradesaga.domain.orders import Order
 from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
+from tradesaga.ports.trade_records import TradeRecords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +52,47 @@ class CycleRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invariant:
-    """The answer of one invariant check: `violations` rows broke it, `sample` names some."""
+    """The answer of one invariant check: `violations` rows broke it, `sample` names some.
+
+    `looked_at` counts the rows that it is about, None when they were not counted. `skipped` says
+    why it was not or not wholly checked this time; empty when it was.
+    """
 
     name: str
     description: str
     violations: int
     sample: Sequence[Mapping[str, Any]]
+    looked_at: int | None = None
+    remedy: str = ""
+    skipped: str = ""
 
 
-class Records(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """What a check must be told, since no row has it; a check that misses something is skipped.
+
+    `now` is the clock's time, without it that of the latest log entry. `pace` is how many seconds
+    of it pass in a real one. `patience` is how long a saga may outlive its deadline. The order
+    rates are the present limits, `sessions` the open and close of each regular session.
+    """
+
+    now: datetime | None = None
+    pace: float = 1.0
+    patience: timedelta = timedelta()
+    orders_per_minute: int | None = None
+    orders_per_day: int | None = None
+    sessions: Sequence[tuple[datetime, datetime]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogMark:
+    """A place in the log up to which the chain has been checked."""
+
+    seq: int
+    hash: bytes
+
+
+class Records(TradeRecords, Protocol):
     """Readers for recovery and the API. All raise Unavailable when the database gives no answer."""
 
     async def agent(self, agent_id: AgentId) -> Agent | None:
@@ -116,8 +149,25 @@ class Records(Protocol):
         """When orders were created since then, ascending; for the order rate rules."""
         ...
 
-    async def invariants(self, agent_id: AgentId) -> Sequence[Invariant]:
-        """Every invariant that the database alone can answer."""
+    async def invariants(
+        self, agent_id: AgentId, given: Circumstances | None = None
+    ) -> Sequence[Invariant]:
+        """Every invariant that the database alone can answer, on one snapshot, however long."""
+        ...
+
+    async def recheck(
+        self,
+        agent_id: AgentId,
+        given: Circumstances,
+        *,
+        mark: LogMark | None,
+        time_max: timedelta,
+    ) -> tuple[Sequence[Invariant], LogMark | None]:
+        """As `invariants`, but the chain from `mark` on, and what takes too long is skipped.
+
+        The mark returned is for the next call; it does not pass a row that breaks the chain.
+        Without a mark the end of the log is checked, as far as one call goes.
+        """
         ...
 
 

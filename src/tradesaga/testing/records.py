@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,28 +14,28 @@ from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId, derived
-from tradesaga.domain.orders import Fill, Order, Reservation, ReservationState, Side, Trade
+from tradesaga.domain.orders import Fill, Order, ReservationState, Side, Trade
 from tradesaga.domain.performance import performance
-from tradesaga.domain.saga import ENDS, Saga
+from tradesaga.domain.saga import ENDS
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.records import (
+    Circumstances,
     CycleRecord,
     Invariant,
+    LogMark,
     OutboxRow,
     PositionSums,
     StrategyRecord,
 )
-from tradesaga.testing.journal import MemoryStore
+from tradesaga.testing.journal import LoggedEntry, MemoryStore
+from tradesaga.testing.trade_records import MemoryTradeRecords
 
 _to_wire = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 
 
-class MemoryRecords:
+class MemoryRecords(MemoryTradeRecords):
     """Implements `ports.records.Records`."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
 
     async def agent(self, agent_id: AgentId) -> Agent | None:
         """The agent as last committed."""
@@ -127,7 +127,9 @@ class MemoryRecords:
         orders = self._store.of(Order, agent_id)
         return sorted(order.created_at for order in orders if order.created_at >= since)
 
-    async def invariants(self, agent_id: AgentId) -> Sequence[Invariant]:
+    async def invariants(
+        self, agent_id: AgentId, given: Circumstances | None = None
+    ) -> Sequence[Invariant]:
         """The money invariants: positions, order sums, trades, reservations."""
         checks: Mapping[str, Sequence[object]] = {
             "I4_positions": self._wrong_positions(agent_id),
@@ -148,12 +150,17 @@ class MemoryRecords:
             for name, broken in checks.items()
         ]
 
-    def _trades(self, agent_id: AgentId) -> Iterator[TradeState]:
-        orders = {order.saga_id: order for order in self._store.of(Order, agent_id)}
-        reserved = {held.saga_id: held for held in self._store.of(Reservation, agent_id)}
-        for saga in self._store.of(Saga, agent_id):
-            if saga.id in orders and saga.id in reserved:
-                yield TradeState(saga=saga, order=orders[saga.id], reservation=reserved[saga.id])
+    async def recheck(
+        self,
+        agent_id: AgentId,
+        given: Circumstances,
+        *,
+        mark: LogMark | None,
+        time_max: timedelta,
+    ) -> tuple[Sequence[Invariant], LogMark | None]:
+        """The same; the mark is the end of the log, which has no hashes."""
+        seq = len(self._store.log_of(agent_id))
+        return await self.invariants(agent_id, given), LogMark(seq=seq, hash=b"")
 
     def _wrong_positions(self, agent_id: AgentId) -> list[str]:
         sums = defaultdict[str, Decimal](Decimal)
@@ -196,15 +203,22 @@ class MemoryOutbox:
     def _waiting(self, agent_id: AgentId) -> list[OutboxRow]:
         known = self._store.published.get(agent_id, 0)
         return [
-            OutboxRow(
-                sequence=line.seq,
-                event_id=str(derived(agent_id, "event", line.seq)),
-                type=line.entry.event.type,
-                payload=_to_wire(line.entry.event.payload),
-                correlation_id=line.entry.event.correlation_id,
-                causation_id=line.entry.event.causation_id,
-                at=line.at,
-            )
-            for line in self._store.log_of(agent_id)
-            if line.entry.event is not None and line.seq > known
+            row_of(line)
+            for line in self._store.log_of(agent_id)[known:]
+            if line.entry.event is not None
         ]
+
+
+def row_of(line: LoggedEntry) -> OutboxRow:
+    """The outbox row of a log entry that carries an event."""
+    event = line.entry.event
+    assert event is not None, line
+    return OutboxRow(
+        sequence=line.seq,
+        event_id=str(derived(line.agent_id, "event", line.seq)),
+        type=event.type,
+        payload=_to_wire(event.payload),
+        correlation_id=event.correlation_id,
+        causation_id=event.causation_id,
+        at=line.at,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -16,7 +17,7 @@ from tradesaga.domain.cycle import CycleStatus
 from tradesaga.domain.events import CYCLE_COMPLETED, CYCLE_STARTED, Event
 from tradesaga.domain.orders import OrderStatus
 from tradesaga.ports.journal import Add, Insert, Update
-from tradesaga.ports.records import Invariant
+from tradesaga.ports.records import Circumstances, Invariant
 
 # What is run against a consistent database, and which invariants must see it.
 PLANTED = [
@@ -70,7 +71,11 @@ PLANTED = [
     ("delete from journal_log where body like '%pending%'", {"I8_steps"}),
     ("delete from journal_log where body like '%completed%'", {"I8_steps"}),
     ("update sagas set status = 'manual_required'", {"I9_alerts"}),
-    ("update heads set epoch = 0", {"I10_epochs", "I15_live_epoch"}),
+    (
+        "update sagas set status = 'running', deadline_at = '2026-11-20 15:28Z'",
+        {"I9_deadlines"},
+    ),
+    ("update heads set epoch = 0", {"I10_epochs"}),
     ("update journal_log set epoch = 9 where seq = 2", {"I10_epochs", "I12_chain"}),
     (
         "update journal_log set event_type = 'x' where event_type = 'orchestrator.cycle.started'",
@@ -85,6 +90,7 @@ PLANTED = [
         " generate_series(1, 2) n",
         {"I11_publication_order"},
     ),
+    ("update journal_log set at = at - interval '9 s'", {"I11_published"}),
     ("update journal_log set body = '{}' where seq = 2", {"I12_chain"}),
     ("update journal_log set actor = 'somebody' where seq = 2", {"I12_chain"}),
     ("update journal_log set at = at + interval '1 us' where seq = 2", {"I12_chain"}),
@@ -102,12 +108,66 @@ PLANTED = [
         " is not null",
         {"I15_no_overlap"},
     ),
-    ("update cycles set epoch = 7", {"I15_live_epoch"}),
+    (
+        "update cycles set epoch = 7, started_at = started_at - interval '1 hour'",
+        {"I15_live_epoch"},
+    ),
+    ("update decisions set verdict = 'denied'", {"I13_allowed"}),
+    ("""update decisions set denials = '[{"code": "X", "message": "no"}]'""", {"I13_allowed"}),
+    ("update decisions set quantity = 9", {"I13_allowed"}),
+    ("update decisions set action = 'sell'", {"I13_allowed"}),
+    ("update decisions set opening = false", {"I13_allowed"}),
+    ("delete from decisions", {"I13_allowed"}),
+    (
+        "insert into orders select (jsonb_populate_record(o, jsonb_build_object('id',"
+        " gen_random_uuid(), 'client_order_id', 'x', 'venue_order_id', 'x'))).* from orders o"
+        " limit 1",
+        {"I13_rate"},
+    ),
+    (
+        """update journal_log set kind = 'agent.stopped', body = '{"to": "stopped"}'
+        where seq = 1""",
+        {"I14_nothing_after_stop", "I18_commanded"},
+    ),
+    (
+        """update journal_log set kind = 'agent.failed', body = '{"to": "error"}'
+        where seq = 4""",
+        {"I14_nothing_after_stop"},
+    ),
+    (
+        """update journal_log set kind = 'agent.paused', body = '{"to": "paused"}'
+        where seq = 1""",
+        {"I14_no_entry_while_paused"},
+    ),
+    ("update orders set expires_at = created_at", {"I16_expiry"}),
+    ("update orders set created_at = '2026-11-21 15:00Z'", {"I16_session"}),
+    ("update orders set created_at = '2026-11-20 21:00Z'", {"I16_session"}),
+    ("update decisions set created_at = created_at + interval '1 us'", {"I17_one_clock"}),
+    ("update fills set recorded_at = '2026-11-20 15:29Z'", {"I17_one_clock"}),
+    ("update orders set submitted_at = '2026-11-20 15:29Z'", {"I17_one_clock"}),
+    ("update orders set acked_at = submitted_at - interval '2 s'", {"I17_one_clock"}),
+    ("update orders set ended_at = '2026-11-20 15:29Z'", {"I17_one_clock"}),
+    (
+        "update sagas set status = 'running', due = '2026-11-20 15:28Z'",
+        {"I18_driven"},
+    ),
     ("update agent_status set cycles_completed = 7", {"I19_counters"}),
     ("update agent_status set decisions_generated = null", {"I19_counters"}),
     ("delete from agent_status", {"I20_one_status"}),
     ("update agent_status set status = 'dancing'", {"I20_one_status"}),
 ]
+
+
+GIVEN = Circumstances(
+    now=NOW + 4 * SECOND,
+    orders_per_minute=2,
+    orders_per_day=2,
+    sessions=[
+        (datetime(2026, 11, day, 14, 30, tzinfo=UTC), datetime(2026, 11, day, 21, tzinfo=UTC))
+        for day in (20, 23)
+    ],
+)
+"""Two orders a minute are what the consistent rows have."""
 
 
 @pytest.fixture
@@ -128,7 +188,7 @@ async def parts(database_dsn: str) -> AsyncIterator[Running]:
             began = values.trade(name)
             works = values.working(began)
             ends = values.filled(works)
-            decision = Insert(values.decision(name))
+            decision = Insert(values.allowed(name))
             end = Update(ends.saga), Update(ends.order), Update(ends.reservation)
             for rows, source, target in (
                 ((decision, *values.began(began)), "pending", "running"),
@@ -143,14 +203,20 @@ async def parts(database_dsn: str) -> AsyncIterator[Running]:
 
 
 async def _broken(parts: Running) -> dict[str, Invariant]:
-    return {i.name: i for i in await parts.records.invariants(AGENT) if i.violations}
+    return {i.name: i for i in await parts.records.invariants(AGENT, GIVEN) if i.violations}
 
 
 async def test_consistent_rows_break_nothing(parts: Running) -> None:
-    found = await parts.records.invariants(AGENT)
+    found = await parts.records.invariants(AGENT, GIVEN)
     assert [i for i in found if i.violations] == []
     assert [i.name for i in found] == [*load("invariants"), "I12_chain"]
-    assert all(i.description and not i.sample for i in found)
+    assert all(i.description and i.remedy and not i.sample and not i.skipped for i in found)
+    looked_at = {i.name: i.looked_at or 0 for i in found}
+    assert looked_at.pop("I7_exact_columns") > 100
+    assert looked_at.pop("I12_chain") == looked_at.pop("I10_epochs") == 10
+    assert looked_at["I11_publication_order"] == 0  # nothing is published here
+    assert looked_at["I1_one_order_per_intent"] == looked_at["I9_deadlines"] == 2
+    assert looked_at["I11_published"] == 3
 
 
 @pytest.mark.parametrize(("planted", "names"), PLANTED)

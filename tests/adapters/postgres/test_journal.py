@@ -141,7 +141,8 @@ async def test_terminated_connections_under_load_lose_and_double_nothing(parts: 
     assert await parts.records.open_trades(AGENT) == []
     [position] = await parts.records.positions(AGENT)
     assert position.quantity == 400
-    assert [i for i in await parts.records.invariants(AGENT) if i.violations] == []
+    broken = [i.name for i in await parts.records.invariants(AGENT) if i.violations]
+    assert broken == ["I13_allowed"]  # these trades have no decisions
     assert await parts.admin.fetchval("select count(*) from journal_log") == 1 + 3 * len(trades)
 
 

@@ -115,6 +115,11 @@ def decision(name: str = "d", agent_id: AgentId = AGENT) -> Decision:
     )
 
 
+def allowed(name: str = "d", agent_id: AgentId = AGENT) -> Decision:
+    """The decision that `trade` of the same name carries out."""
+    return replace(decision(name, agent_id), verdict=Verdict.ALLOWED, denials=(), created_at=NOW)
+
+
 def trade(name: str = "d", agent_id: AgentId = AGENT) -> TradeState:
     """A trade just begun: version 1 of everything, the intent written."""
     decided = decision(name, agent_id)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from tradesaga.adapters.postgres.chain import LogRow, event_id_of, hash_of
@@ -43,46 +43,70 @@ class Head:
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A Change on its way; `done` gets the sequence of its last entry, or the refusal."""
+    """A Change on its way: what it writes, and what became of it."""
 
     agent_id: AgentId
     epoch: int
     parts: Sequence[Part]
     keys: Sequence[Key]
     log: Sequence[LogRow]
-    done: asyncio.Future[int]
+    _outcome: int | Exception | None = None
+    _waiter: asyncio.Future[None] | None = None
 
-    def refuse(self, reason: Exception) -> None:
-        """Tell the caller, if it still waits."""
-        if not self.done.done():
-            self.done.set_exception(reason)
+    async def outcome(self) -> int:
+        """Return the sequence of the last entry, or raise the refusal.
+
+        A caller that is cancelled learns of it when the outcome is known: no task of its own is
+        needed to finish the commit.
+        """
+        cancelled: asyncio.CancelledError | None = None
+        while self._outcome is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            raise cancelled
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+    def settle(self, outcome: int | Exception) -> None:
+        """Tell the caller, once: its sequence, or why nothing was written."""
+        self._outcome = outcome
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
-def encode(change: Change, done: asyncio.Future[int]) -> Pending:
+def encode(change: Change) -> Pending:
     """The Change as it will be written. Raises Invalid when it cannot be."""
     assert change.entries, "a change has at least one log entry"
     if change.at.tzinfo is None:
         raise Invalid([f"the change of {change.at} is at a time without a zone"])
     parts, keys = encode_rows(change.agent_id, change.rows)
+    at = change.at.astimezone(UTC)
     try:
-        log = [_log_row(change, entry) for entry in change.entries]
+        log = [_log_row(at, entry) for entry in change.entries]
     except (TypeError, UnicodeError, OverflowError) as error:
         raise Invalid([f"a log entry cannot be stored: {error}"]) from error
-    return Pending(change.agent_id, change.epoch, parts, keys, log, done)
+    return Pending(change.agent_id, change.epoch, parts, keys, log)
 
 
-def _log_row(change: Change, entry: Entry) -> LogRow:
-    event = entry.event
+def _log_row(at: datetime, entry: Entry) -> LogRow:
+    body, event = to_json(entry.body).decode(), entry.event
+    if event is None:
+        return LogRow(at, entry.kind, entry.subject, entry.actor, body)
     return LogRow(
-        change.at.astimezone(UTC),
+        at,
         entry.kind,
         entry.subject,
         entry.actor,
-        to_json(entry.body).decode(),
-        None if event is None else event.type,
-        None if event is None else to_wire(event.payload).decode(),
-        None if event is None else event.correlation_id,
-        None if event is None else event.causation_id,
+        body,
+        event.type,
+        to_wire(event.payload).decode(),
+        event.correlation_id,
+        event.causation_id,
     )
 
 
@@ -140,5 +164,4 @@ class Batch:
     def succeed(self) -> None:
         """Tell every caller its sequence."""
         for change, seq in zip(self.changes, self._last, strict=True):
-            if not change.done.done():
-                change.done.set_result(seq)
+            change.settle(seq)

@@ -30,10 +30,10 @@ class LogRow:
     subject: str
     actor: str
     body: str
-    event_type: str | None
-    event_payload: str | None
-    correlation_id: str | None
-    causation_id: str | None
+    event_type: str | None = None
+    event_payload: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
     content: bytes = field(init=False)
     """What the hash covers, but for the row's place."""
 

@@ -16,6 +16,7 @@ from tradesaga.domain.agent import Agent, AgentStatus, Mode
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.orders import (
+    Fill,
     Order,
     OrderStatus,
     OrderType,
@@ -82,6 +83,7 @@ _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
     Saga: {"status": _member(SagaStatus)},
     Order: {"side": _member(Side), "type": _member(OrderType), "status": _member(OrderStatus)},
     Reservation: {"state": _member(ReservationState)},
+    Fill: {"side": _member(Side)},
     Trade: {"side": _member(Side)},
 }
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import IntEnum, auto
+from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
@@ -67,8 +69,8 @@ class Operation(IntEnum):
     DEAD_LETTER = auto()
 
 
-Key = tuple[str, str]
-"""Table and key of a row, as `apply` names what it refuses."""
+Key = tuple[str, str | int]
+"""Table and key of a row: an id as its number, which is hashed without calling Python."""
 Part = tuple[Operation, bytes]
 """One row for one parameter of `apply`."""
 
@@ -176,12 +178,17 @@ def encode_rows(agent_id: AgentId, rows: tuple[Row, ...]) -> tuple[list[Part], l
                 parts.extend(_stored(agent_id, row, kind))
                 assert not isinstance(row.value, CycleLog | InboxEntry | DeadLetter)
                 assert not isinstance(row.value, PositionDelta | AgentCounts)
-                keys.append((kind.table, str(row.value.id)))
+                keys.append((kind.table, row.value.id.int))
     except (TypeError, UnicodeError, OverflowError) as error:
         raise Invalid([f"a row cannot be stored: {error}"]) from error
     if len(set(keys)) < len(keys):
         raise Invalid([f"a change touches a row twice: {', '.join(map(str, keys))}"])
     return parts, keys
+
+
+def key_of(table: str, name: str) -> Key:
+    """The key of a row as `apply` names it when it refuses it."""
+    return table, name if table == "inbox" else UUID(name).int
 
 
 def _stored(agent_id: AgentId, row: Row, kind: _Kind) -> Iterator[Part]:
@@ -197,7 +204,7 @@ def _stored(agent_id: AgentId, row: Row, kind: _Kind) -> Iterator[Part]:
     if kind.special is None and not is_update:
         yield operation, _encode(value)
     else:
-        content = _content(value, kind.changing if is_update else _FIELDS[type(value)])
+        content = (_CHANGING if is_update else _ALL)[type(value)](value)
         for name, convert in (kind.special or {}).items():
             content[name] = convert(content[name])
         yield operation, _encode(content)
@@ -214,28 +221,36 @@ def _addition(agent_id: AgentId, row: Row) -> Part:
     if not isinstance(row, Add if is_sum else Insert):
         raise Invalid([f"{type(value).__name__} cannot be written by {type(row).__name__}"])
     check_times(value)
-    content = _content(value, _FIELDS[type(value)])
+    content = _ALL[type(value)](value)
     content["agent_id"] = agent_id
     if operation is Operation.CYCLE_LOG:
         content["context"] = msgspec.Raw(to_wire(value.context))
     return operation, _encode(content)
 
 
-def _content(value: object, names: tuple[str, ...]) -> dict[str, object]:
-    return {name: getattr(value, name) for name in names}
+class _Reader:
+    """Reads some fields of a value in one go."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        # Of two names or more it answers a tuple; what is read beyond ours is left out by zip.
+        self._read = attrgetter(*names, "__class__", "__class__")
+
+    def __call__(self, value: object) -> dict[str, Any]:
+        return dict(zip(self._names, self._read(value), strict=False))
 
 
 def check_times(value: object) -> None:
     """Refuse a naive time: Postgres would take it for local time without a word."""
-    for name in _TIMES[type(value)]:
-        at = getattr(value, name)
+    for name, at in _TIMES[type(value)](value).items():
         if at is not None and at.tzinfo is None:
             raise Invalid([f"{type(value).__name__}.{name} is {at}, a time without a zone"])
 
 
-_FIELDS: Mapping[type, tuple[str, ...]] = {cls: _fields(cls) for cls in (*_KINDS, *_ADDITIONS)}
+_ALL: Mapping[type, _Reader] = {cls: _Reader(_fields(cls)) for cls in (*_KINDS, *_ADDITIONS)}
+_CHANGING: Mapping[type, _Reader] = {cls: _Reader(kind.changing) for cls, kind in _KINDS.items()}
 # Annotations are text here; "datetime" and "datetime | None" are all there is.
-_TIMES: Mapping[type, tuple[str, ...]] = {
-    cls: tuple(f.name for f in fields(cls) if str(f.type).startswith("datetime"))
+_TIMES: Mapping[type, _Reader] = {
+    cls: _Reader(tuple(f.name for f in fields(cls) if str(f.type).startswith("datetime")))
     for cls in (*_KINDS, *_ADDITIONS)
 }

@@ -23,6 +23,7 @@ import msgspec
 
 from tradesaga.adapters.postgres.batch import STATEMENT, Batch, Head, Pending, encode
 from tradesaga.adapters.postgres.connection import LOST, Connection, connect
+from tradesaga.adapters.postgres.encoding import key_of
 from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
 from tradesaga.domain.ids import AgentId
@@ -115,10 +116,10 @@ class PostgresJournal:
             raise Unavailable(f"{len(self._waiting)} changes wait for the database: try later")
         if not self._is_current(change.agent_id, change.epoch):
             raise _fenced(change.agent_id, change.epoch)
-        pending = encode(change, asyncio.get_running_loop().create_future())
+        pending = encode(change)
         self._waiting.append(pending)
         self._wake.set()
-        return await pending.done
+        return await pending.outcome()
 
     async def run(self) -> None:
         """Write until `close`; one task of the caller's group.
@@ -173,7 +174,7 @@ class PostgresJournal:
         while self._waiting and len(batch.changes) < size:
             change = self._waiting[0]
             if not self._is_current(change.agent_id, change.epoch):
-                self._waiting.popleft().refuse(_fenced(change.agent_id, change.epoch))
+                self._waiting.popleft().settle(_fenced(change.agent_id, change.epoch))
                 continue
             if not batch.admits(change):
                 break  # the row is claimed: order is kept, so all the rest waits with it
@@ -249,16 +250,17 @@ class PostgresJournal:
             del self._heads[agent_id]
         for change in batch.changes:
             if change.agent_id in stale:
-                change.refuse(_fenced(change.agent_id, change.epoch))
+                change.settle(_fenced(change.agent_id, change.epoch))
         self._again([change for change in batch.changes if change.agent_id not in stale])
 
     def _conflict(self, batch: Batch, error: asyncpg.PostgresError) -> None:
-        rows = msgspec.json.decode(error.detail or "[]", type=list[tuple[str, str]])
-        culprits = [c for c in batch.changes if not set(rows).isdisjoint(c.keys)]
-        assert culprits, f"the database refused {rows}, which the batch does not hold"
+        told = msgspec.json.decode(error.detail or "[]", type=list[tuple[str, str]])
+        rows = {key_of(table, name): f"{table} {name}" for table, name in told}
+        culprits = [c for c in batch.changes if not rows.keys().isdisjoint(c.keys)]
+        assert culprits, f"the database refused {told}, which the batch does not hold"
         for change in culprits:
-            own = ", ".join(f"{table} {key}" for table, key in rows if (table, key) in change.keys)
-            change.refuse(Conflict(f"{own} was changed or exists: load it again"))
+            own = ", ".join(name for key, name in rows.items() if key in change.keys)
+            change.settle(Conflict(f"{own} was changed or exists: load it again"))
         self._again([change for change in batch.changes if change not in culprits])
 
     def _narrow(self, batch: Batch, error: asyncpg.PostgresError) -> None:
@@ -266,7 +268,7 @@ class PostgresJournal:
         if len(batch.changes) == 1:
             invalid = Invalid([f"the database cannot hold the change: {error}"])
             invalid.__cause__ = error
-            batch.changes[0].refuse(invalid)
+            batch.changes[0].settle(invalid)
             return
         self._batch_max = len(batch.changes) // 2
         self._again(batch.changes)
@@ -332,10 +334,10 @@ class PostgresJournal:
             if not opening.done.done():
                 opening.done.set_exception(closed)
         for change in self._waiting:
-            change.refuse(closed)
+            change.settle(closed)
         doubt = Unavailable("the journal was closed before the database answered: look it up")
         for change in self._in_flight.changes if self._in_flight is not None else ():
-            change.refuse(doubt)
+            change.settle(doubt)
 
     def _must_be_open(self) -> None:
         if self._closing.is_set():

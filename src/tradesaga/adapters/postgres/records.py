@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from tradesaga.adapters.postgres.decoding import read_trade, reader
-from tradesaga.adapters.postgres.invariants import check_invariants
+from tradesaga.adapters.postgres.invariants import check_invariants, recheck_invariants
 from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.adapters.postgres.reading import ReaderPool
+from tradesaga.adapters.postgres.trade_records import PostgresTradeRecords
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
@@ -21,8 +22,10 @@ from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
 from tradesaga.ports.records import (
+    Circumstances,
     CycleRecord,
     Invariant,
+    LogMark,
     OutboxRow,
     PositionSums,
     StrategyRecord,
@@ -34,11 +37,8 @@ _decision, _order, _log = reader(Decision), reader(Order), reader(CycleLog)
 _strategy, _trade, _position = reader(Strategy), reader(Trade), reader(PositionSums)
 
 
-class PostgresRecords:
+class PostgresRecords(PostgresTradeRecords):
     """Implements `ports.records.Records`."""
-
-    def __init__(self, pool: ReaderPool) -> None:
-        self._pool = pool
 
     async def agent(self, agent_id: AgentId) -> Agent | None:
         """The agent as last committed."""
@@ -126,10 +126,26 @@ class PostgresRecords:
         rows = await self._pool.fetch(QUERIES["submissions_since"], agent_id, since)
         return [row["created_at"] for row in rows]
 
-    async def invariants(self, agent_id: AgentId) -> Sequence[Invariant]:
+    async def invariants(
+        self, agent_id: AgentId, given: Circumstances | None = None
+    ) -> Sequence[Invariant]:
         """Every invariant that the database alone can answer, all on one snapshot."""
         async with self._pool.snapshot() as connection:
-            return await check_invariants(connection, agent_id)
+            return await check_invariants(connection, agent_id, given)
+
+    async def recheck(
+        self,
+        agent_id: AgentId,
+        given: Circumstances,
+        *,
+        mark: LogMark | None,
+        time_max: timedelta,
+    ) -> tuple[Sequence[Invariant], LogMark | None]:
+        """The same within `time_max`, the chain from `mark` on."""
+        async with self._pool.snapshot() as connection:
+            return await recheck_invariants(
+                connection, agent_id, given, mark=mark, time_max=time_max
+            )
 
 
 class PostgresOutbox:

@@ -80,6 +80,15 @@ class OrderFact:
     sends: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """What the open reservation of one order holds; `venue_order_id` is empty without one."""
+
+    client_order_id: str
+    venue_order_id: str
+    outstanding: Decimal
+
+
 class Tally:
     """Readers of one agent's run. All raise Unavailable when the database gives no answer."""
 
@@ -131,6 +140,18 @@ class Tally:
                 equity=figures["equity"] if figures else None,
                 profit=figures["profit"] if figures else None,
             )
+
+    async def order_times(self) -> tuple[datetime, datetime] | None:
+        """When the first and the last order were made; None without any."""
+        [row] = await self._pool.fetch(_SQL["order_times"], self._agent_id)
+        return None if row["first"] is None else (row["first"], row["last"])
+
+    async def reserved(self) -> Sequence[Reserved]:
+        """Open reservations that hold something, oldest first."""
+        rows = await self._pool.fetch(_SQL["reserved"], self._agent_id)
+        return [
+            Reserved(**{name: row[name] for name in Reserved.__dataclass_fields__}) for row in rows
+        ]
 
     async def orders(self) -> Sequence[OrderFact]:
         """Every order of the agent, oldest first."""

@@ -112,6 +112,11 @@ where s.agent_id = $1 and s.status = 'manual_required' and not exists (
   select from journal_log l where l.agent_id = $1 and l.kind = 'alert' and l.subject = s.id::text
 );
 
+-- I9_deadlines: no saga is under way long after its deadline
+select s.id, s.status, s.deadline_at from sagas s, given
+where s.agent_id = $1 and s.status in ('pending', 'running', 'compensating')
+  and s.deadline_at < given.now - given.patience - interval '30 s' * given.pace;
+
 -- I10_epochs: no row of the log was written under an epoch that had passed
 select seq, epoch, before from (
   select seq, epoch, lag(epoch) over (order by seq) as before
@@ -140,6 +145,73 @@ select seq, stream_seq, before from (
 ) m
 where before >= stream_seq;
 
+-- I11_published: an event is published within five seconds of real time
+select l.seq, l.event_type, l.at from journal_log l, given
+where l.agent_id = $1 and l.event_type is not null
+  and l.seq > coalesce((select max(m.seq) from relay_marks m where m.agent_id = $1), 0)
+  and l.at < given.now - interval '5 s' * given.pace;
+
+-- I13_allowed: an order is what a decision says that every rule allowed
+select o.id, d.verdict, d.quantity as decided, o.quantity as ordered
+from orders o left join decisions d on d.id = o.decision_id
+where o.agent_id = $1 and (
+  d.id is null or d.verdict <> 'allowed' or json_array_length(d.denials) > 0
+  or (d.symbol, d.action, d.quantity, d.opening) <> (o.symbol, o.side, o.quantity, o.opening)
+);
+
+-- I13_rate: no entry was made beyond the order rates of the present limits
+select id, created_at, minute, day from (
+  select o.id, o.created_at, o.opening,
+    count(*) over (order by o.created_at
+      range between interval '59.999999 s' preceding and current row) as minute,
+    count(*) over (order by o.created_at
+      range between interval '23:59:59.999999' preceding and current row) as day
+  from orders o where o.agent_id = $1
+) r, given
+where opening and (minute > given.orders_per_minute or day > given.orders_per_day);
+
+-- I14_nothing_after_stop: no order was sent whose intent came after a stop or a failure
+with heard as (
+  select seq, kind, subject, body::json ->> 'to' as status,
+    count(*) filter (where kind like 'agent.%') over (order by seq) as span
+  from journal_log
+  where agent_id = $1 and (
+    kind in ('agent.started', 'agent.stopped', 'agent.paused', 'agent.resumed', 'agent.failed')
+    or (kind = 'saga.step' and body::json ->> 'from' = 'pending')
+  )
+),
+begun as (
+  select kind, case kind when 'saga.step' then subject::uuid end as saga_id,
+    first_value(status) over (partition by span order by seq) as agent
+  from heard where span > 0
+)
+select o.id, b.agent, o.status from begun b join orders o on o.saga_id = b.saga_id
+where o.agent_id = $1 and b.kind = 'saga.step' and b.agent in ('stopped', 'error')
+  and (o.sends > 0 or o.venue_order_id is not null);
+
+-- I14_no_entry_while_paused: no entry was sent that a cycle decided wholly within a pause
+with heard as (
+  select seq, kind, subject, body::json ->> 'to' as status,
+    count(*) filter (where kind like 'agent.%') over (order by seq) as span
+  from journal_log
+  where agent_id = $1 and (
+    kind in ('agent.started', 'agent.stopped', 'agent.paused', 'agent.resumed', 'agent.failed',
+      'cycle.started')
+    or (kind = 'saga.step' and body::json ->> 'from' = 'pending')
+  )
+),
+begun as (
+  select kind, span, case when kind not like 'agent.%' then subject::uuid end as id,
+    first_value(status) over (partition by span order by seq) as agent
+  from heard where span > 0
+)
+select o.id, o.cycle_id, o.status
+from begun b join orders o on o.saga_id = b.id
+  left join begun c on c.kind = 'cycle.started' and c.id = o.cycle_id
+where o.agent_id = $1 and b.kind = 'saga.step' and b.agent = 'paused' and o.opening
+  and (o.cycle_id is null or c.span = b.span)
+  and (o.sends > 0 or o.venue_order_id is not null);
+
 -- I15_no_overlap: cycles of one type do not overlap
 select id, type, started_at, before from (
   select id, type, started_at, lag(coalesce(completed_at, 'infinity'))
@@ -148,9 +220,49 @@ select id, type, started_at, before from (
 ) c
 where before > started_at;
 
--- I15_live_epoch: an unfinished cycle belongs to the epoch in force
-select c.id, c.epoch, h.epoch as in_force from cycles c left join heads h using (agent_id)
-where c.agent_id = $1 and c.status = 'started' and c.epoch is distinct from h.epoch;
+-- I15_live_epoch: an unfinished cycle belongs to the epoch in force, or is about to end
+select c.id, c.epoch, h.epoch as in_force
+from cycles c left join heads h using (agent_id), given
+where c.agent_id = $1 and c.status = 'started' and c.epoch is distinct from h.epoch
+  -- a stop raises the epoch while a heartbeat is on its way
+  and c.started_at < given.now - interval '30 s' * given.pace;
+
+-- I16_expiry: no entry was sent whose intent is not older than the end of its decision
+select id, created_at, expires_at from orders
+where agent_id = $1 and opening and created_at >= expires_at
+  and (sends > 0 or venue_order_id is not null);
+
+-- I16_session: no order was sent that was made outside of a regular session
+select o.id, o.created_at from orders o, given
+where o.agent_id = $1 and (o.sends > 0 or o.venue_order_id is not null)
+  and o.created_at <@ tstzrange(lower(given.sessions), upper(given.sessions))
+  and not o.created_at <@ given.sessions;
+
+-- I17_one_clock: decision, intent, send, answer, end and fill of an order follow one another
+select o.id, o.created_at, o.submitted_at, o.acked_at, o.ended_at, d.created_at as decided_at,
+  f.recorded_at as filled_at
+from orders o left join decisions d on d.id = o.decision_id left join fills f on f.order_id = o.id
+where o.agent_id = $1 and (
+  d.created_at > o.created_at or f.recorded_at < o.created_at
+  -- what the venue's clock may have told is given a second
+  or least(o.submitted_at, o.acked_at, o.ended_at) < o.created_at - interval '1 s'
+  or o.acked_at < o.submitted_at - interval '1 s'
+);
+
+-- I18_commanded: the agent stands as the last command left it
+select s.id, s.status, l.status as commanded
+from agent_status s, lateral (
+  select body::json ->> 'to' as status from journal_log
+  where agent_id = $1
+    and kind in ('agent.started', 'agent.stopped', 'agent.paused', 'agent.resumed', 'agent.failed')
+  order by seq desc limit 1
+) l
+where s.id = $1 and s.status is distinct from l.status;
+
+-- I18_driven: what a saga is due to do is done within thirty seconds of real time
+select s.id, s.status, s.due from sagas s, given
+where s.agent_id = $1 and s.status in ('pending', 'running', 'compensating')
+  and s.due < given.now - interval '30 s' * given.pace;
 
 -- I19_counters: the agent's counters are those of the rows
 select s.id, s.cycles_completed, s.decisions_generated from agent_status s

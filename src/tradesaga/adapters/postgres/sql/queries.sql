@@ -162,6 +162,14 @@ from journal_log
 where agent_id = $1
 order by seq;
 
+-- log_rows_after: the log of one agent from a place on, so many rows
+select agent_id, seq, at, epoch, kind, subject, actor, body, event_type, event_id, event_payload,
+  correlation_id, causation_id, hash
+from journal_log
+where agent_id = $1 and seq > $2
+order by seq
+limit $3;
+
 -- lease: who holds an agent
 select holder, epoch from leases where agent_id = $1;
 

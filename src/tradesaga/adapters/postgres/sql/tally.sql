@@ -57,6 +57,16 @@ from cycles
 where agent_id = $1 and type = 'analysis' and status = 'completed' and metadata ? 'profit'
 order by started_at desc limit 1;
 
+-- order_times: when the first and the last order were made
+select min(created_at) as first, max(created_at) as last from orders where agent_id = $1;
+
+-- reserved: what open reservations hold, with the names of their orders
+select o.client_order_id, coalesce(o.venue_order_id, '') as venue_order_id,
+  greatest(r.amount - r.consumed, 0) as outstanding
+from reservations r join orders o on o.saga_id = r.saga_id
+where r.agent_id = $1 and r.state = 'open' and r.amount > r.consumed
+order by r.created_at, r.id;
+
 -- order_facts: what we believe of each of our orders
 select id, client_order_id, coalesce(venue_order_id, '') as venue_order_id, status, symbol, side,
   quantity, filled_quantity, sends

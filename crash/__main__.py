@@ -1,0 +1,111 @@
+"""`python -m crash`: every single, a sample of the pairs, and the mutants; 1 on any violation."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from crash.mutants import MUTANTS
+from crash.proof import hunted, played, sampled, second_kills, singles
+from crash.report import Report
+from crash.scenarios import SCENARIOS
+from crash.schedules import Schedule, play
+from crash.stand import Stand, stand
+from tradesaga.adapters import logging as log_output
+from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.embedded.postgres import EmbeddedPostgres
+
+FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+"""A killed process needs no fsync to find what it has committed; `--durable` has it."""
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m crash", description=__doc__)
+    parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="only this one")
+    parser.add_argument("--singles", type=int, help="a sample of so many singles a scenario")
+    parser.add_argument("--pairs", type=int, default=400, help="sample of second kills (400)")
+    parser.add_argument("--all-pairs", action="store_true", help="every second kill: hours")
+    parser.add_argument("--seed", type=int, default=1, help="of the samples")
+    parser.add_argument("--mutant", action="append", choices=MUTANTS, help="only this one")
+    parser.add_argument("--no-mutants", action="store_true")
+    parser.add_argument("--only-mutants", action="store_true")
+    parser.add_argument("--replay", metavar="SCHEDULE", help="play one schedule and say what came")
+    parser.add_argument("--lanes", type=int, default=os.cpu_count() or 1, help="lives at a time")
+    parser.add_argument("--durable", action="store_true", help="Postgres with fsync, on disk")
+    parser.add_argument("--report", type=Path, default=Path("crash-report.json"))
+    return parser.parse_args()
+
+
+def say(line: str) -> None:
+    """Tell the terminal at once."""
+    print(line, flush=True)
+
+
+async def prove(here: Stand, asked: argparse.Namespace, report: Report) -> None:
+    """Fill the report."""
+    if asked.replay:
+        mutant = asked.mutant[0] if asked.mutant else None
+        outcome = await play(here, Schedule.parse(asked.replay), mutant)
+        report.add(outcome)
+        say("\n".join(outcome.violations) or ("seam not reached" if outcome.missed else "holds"))
+        return
+    if not asked.only_mutants:
+        recovered = []
+        for name in asked.scenario or SCENARIOS:
+            began, before = time.monotonic(), report.schedules
+            recovered += await singles(here, report, name, say, number=asked.singles)
+            took = time.monotonic() - began
+            say(f"{name}: {report.schedules - before} singles, {took:.0f} s")
+        again = second_kills(recovered)
+        say(f"{len(again)} pairs")
+        number = len(again) if asked.all_pairs else asked.pairs
+        await played(here, report, sampled(again, number, asked.seed), say)
+    if not asked.no_mutants:
+        waiting = list(reversed(asked.mutant or list(MUTANTS)))
+
+        async def lane() -> None:
+            while waiting:
+                await hunted(here, report, waiting.pop(), say)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(here.lanes_number):
+                group.create_task(lane())
+
+
+async def run(asked: argparse.Namespace, directory: Path) -> Report:
+    """Set everything up, prove, take everything down."""
+    report, began = Report(), time.monotonic()
+    server = EmbeddedPostgres(directory, {} if asked.durable else FAST)
+    await server.start()
+    try:
+        await migrate(server.dsn)
+        async with stand(server.dsn, directory, asked.lanes) as here:
+            await prove(here, asked, report)
+    finally:
+        await server.stop()
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def main() -> int:
+    """The exit status."""
+    asked = arguments()
+    log_output.configure(level="warning")
+    shared = None if asked.durable or not os.access("/dev/shm", os.W_OK) else "/dev/shm"
+    with tempfile.TemporaryDirectory(prefix="tradesaga-crash-", dir=shared) as name:
+        directory = Path(name)
+        directory.chmod(0o711)  # the server's unprivileged user must get through
+        report = asyncio.run(run(asked, directory))
+    report.write(asked.report)
+    say(report.text())
+    return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

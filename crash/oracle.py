@@ -1,0 +1,144 @@
+"""What must hold: the product's invariants by SQL, and our books against the world outside."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import asyncpg
+
+from crash.outside import Outside
+from crash.scenarios import SYMBOLS
+from tradesaga.adapters.postgres.invariants import check_invariants
+from tradesaga.adapters.postgres.queries import QUERIES
+from tradesaga.domain.events import DecisionGenerated
+from tradesaga.domain.ids import AgentId
+from tradesaga.domain.orders import ENDED
+from tradesaga.domain.saga import ENDS, SagaStatus
+
+NOT_HERE = frozenset({"I15_no_overlap"})
+"""Holds for one analysis at a time; the lives run three, to have three sagas in flight."""
+OF_THE_LIVING = frozenset({"I9_deadlines", "I11_published", "I15_live_epoch", "I18_driven"})
+"""What a process owes within a time; the next life pays the debts of one that is no more."""
+BUSY = """select
+  (select count(*) from sagas where agent_id = $1
+     and status in ('pending', 'running', 'compensating'))
+  + (select count(*) from cycles where agent_id = $1 and status = 'started')"""
+ORDERS = """select o.symbol, o.client_order_id, o.status as order_status, o.venue_order_id,
+  s.status, s.reason, r.state as reservation
+  from orders o join sagas s on s.id = o.saga_id join reservations r on r.saga_id = s.id
+  where o.agent_id = $1"""
+FAILED = "select metadata from cycles where agent_id = $1 and status = 'failed'"
+DENIED = "select symbol, denials from decisions where agent_id = $1 and verdict <> 'allowed'"
+EVENTS = "select event_id from journal_log where agent_id = $1 and event_id is not null"
+STANDS = frozenset({"filled", "canceled", "rejected", "expired"})
+
+
+class Oracle:
+    """Asks the database and compares with what is outside."""
+
+    def __init__(self, connections: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._connections = connections
+
+    async def is_quiet(self, agent_id: AgentId, outside: Outside) -> bool:
+        """Whether nothing is under way: no message, no saga, no cycle, no event to publish."""
+        if not outside.settled:
+            return False
+        if await self._connections.fetchval(BUSY, agent_id):
+            return False
+        return not await self._connections.fetchval(QUERIES["backlog"], agent_id)
+
+    async def broken_invariants(self, agent_id: AgentId, *, quiet: bool) -> list[str]:
+        """What must hold at every moment, also of a process that is no more (not `quiet`)."""
+        left_out = NOT_HERE if quiet else NOT_HERE | OF_THE_LIVING
+        async with (
+            self._connections.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            found = await check_invariants(connection, agent_id)  # type: ignore[arg-type]  # a proxy
+        return [
+            f"{each.name}: {each.description} {list(each.sample)}"
+            for each in found
+            if each.violations and each.name not in left_out
+        ]
+
+    async def disagreements(
+        self, agent_id: AgentId, outside: Outside, *, stopped: bool, undisturbed: bool
+    ) -> list[str]:
+        """What must hold once all is quiet."""
+        rows = await self._connections.fetch(ORDERS, agent_id)
+        found = [*self._ends(rows, outside, stopped=stopped), *_orders(rows, outside)]
+        found += await self._positions(agent_id, outside)
+        found += await self._messages(agent_id, outside)
+        found += [f"cycle failed: {row}" for row in await self._connections.fetch(FAILED, agent_id)]
+        if not stopped:
+            denied = await self._connections.fetch(DENIED, agent_id)
+            found += [f"decision denied: {row['symbol']} {row['denials']}" for row in denied]
+        if undisturbed and len(rows) != len(SYMBOLS):
+            found.append(f"{len(rows)} orders of {len(SYMBOLS)} decisions, and nobody died")
+        return found
+
+    def _ends(self, rows: list[asyncpg.Record], outside: Outside, *, stopped: bool) -> list[str]:
+        allowed = ENDS if stopped else outside.scenario.ends
+        found = [
+            f"saga of {row['symbol']} ends {row['status']} ({row['reason']})"
+            for row in rows
+            if SagaStatus(row["status"]) not in allowed
+        ]
+        held = [row["symbol"] for row in rows if row["reservation"] == "open"]
+        return found + [f"reservation of {symbol} is still open" for symbol in held]
+
+    async def _positions(self, agent_id: AgentId, outside: Outside) -> list[str]:
+        query = "select symbol, quantity from positions where agent_id = $1"
+        ours = {r["symbol"]: r["quantity"] for r in await self._connections.fetch(query, agent_id)}
+        return [
+            f"position of {symbol}: ours {ours.get(symbol, 0)}, venue {outside.held(symbol)}"
+            for symbol in SYMBOLS
+            if ours.get(symbol, 0) != outside.held(symbol)
+        ]
+
+    async def _messages(self, agent_id: AgentId, outside: Outside) -> list[str]:
+        """What was acknowledged has had its effect, what was committed has been told, once."""
+        query = "select event_id from inbox where agent_id = $1"
+        taken = {row["event_id"] for row in await self._connections.fetch(query, agent_id)}
+        query = "select external_id from decisions where agent_id = $1"
+        for row in await self._connections.fetch(query, agent_id):
+            # A mutant gives every handling of a decision a name of its own, after the mark.
+            taken.add(f"decision:{row['external_id'].partition('~')[0]}")
+        found = []
+        for message in outside.messages:
+            incoming, keys = message.incoming, {message.incoming.event_id}
+            if isinstance(incoming.content, DecisionGenerated):
+                keys.add(f"decision:{incoming.content.proposal.external_id}")
+            if message.acknowledged and taken.isdisjoint(keys):
+                found.append(f"{incoming.type} {incoming.event_id} is acknowledged without effect")
+        events = {str(r["event_id"]) for r in await self._connections.fetch(EVENTS, agent_id)}
+        if lost := events - outside.published.keys():
+            found.append(f"{len(lost)} events never reached the bus")
+        if invented := outside.published.keys() - events:
+            found.append(f"{len(invented)} events on the bus that the log does not hold")
+        return found
+
+
+def _orders(rows: list[asyncpg.Record], outside: Outside) -> list[str]:
+    ours = {row["client_order_id"]: row for row in rows}
+    found = []
+    placed = Counter(p.order.symbol for p in outside.placed)
+    found += [f"{n} orders on {s} at the venue, one decided" for s, n in placed.items() if n > 1]
+    for order in outside.placed:
+        row = ours.get(order.order.client_order_id)
+        if order.status not in ENDED:
+            found.append(f"order on {order.order.symbol} lives on at the venue")
+        if row is None:
+            found.append(f"order on {order.order.symbol} at the venue that no intent tells of")
+        elif row["order_status"] != order.status:
+            found.append(
+                f"order on {row['symbol']} is {row['order_status']}, at the venue {order.status}"
+            )
+    known = {p.order.client_order_id for p in outside.placed}
+    return found + [
+        f"order on {row['symbol']} is {row['order_status']}, the venue never had it"
+        for client_id, row in ours.items()
+        if client_id not in known
+        and row["order_status"] in STANDS
+        and not (outside.scenario.refused and row["order_status"] == "rejected")
+    ]

@@ -1,0 +1,133 @@
+"""Which schedules are played: singles over all scenarios, pairs, and mutants against them."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+from crash.actions import Action
+from crash.mutants import MUTANTS, Mutant
+from crash.report import Report, replay_of
+from crash.schedules import Event, Outcome, Schedule, play
+from crash.stand import Stand
+from tradesaga.testing.seams import Seam
+
+TRIES_MAX = 3
+"""A seam that was not reached is tried this often: sagas side by side are never quite the same."""
+DISTURBED = {
+    Action.STOP: frozenset({"full", "no_fill"}),
+    Action.TERM: frozenset({"full"}),
+}
+"""The scenarios whose every seam is also disturbed by something else than a kill."""
+RENEWALS_MAX = 3
+"""The lease is renewed by time: later renewals are no other places in the story."""
+Say = Callable[[str], None]
+
+
+async def played(
+    stand: Stand, report: Report, schedules: Sequence[Schedule], say: Say
+) -> list[Outcome]:
+    """Play all of them on all lanes; the report gets what came of each."""
+    waiting = list(reversed(schedules))
+    outcomes: list[Outcome] = []
+
+    async def lane() -> None:
+        while waiting:
+            outcome = await reached(stand, waiting.pop())
+            outcomes.append(outcome)
+            report.add(outcome)
+            if outcome.violations:
+                said = "\n  ".join(outcome.violations)
+                say(f"VIOLATION {replay_of(str(outcome.schedule))}\n  {said}")
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(stand.lanes_number):
+            group.create_task(lane())
+    return outcomes
+
+
+async def reached(stand: Stand, schedule: Schedule) -> Outcome:
+    """Play it until its seams are reached, or the tries are used up."""
+    outcome = await play(stand, schedule)
+    for _ in range(TRIES_MAX - 1):
+        if outcome.violations or not outcome.missed:
+            break
+        outcome = await play(stand, schedule)
+    return outcome
+
+
+async def singles(
+    stand: Stand, report: Report, scenario: str, say: Say, *, number: int | None = None
+) -> list[Outcome]:
+    """Every seam of the undisturbed life, with every action that the scenario is played with.
+
+    `number` takes a sample of so many.
+    """
+    undisturbed = await played(stand, report, [Schedule(scenario)], say)
+    if undisturbed[0].violations:
+        return []
+    (seams,) = undisturbed[0].lives
+    wanted = list(disturbed(scenario, seams))
+    wanted = wanted if number is None else sampled(wanted, number, seed=1)
+    return await played(stand, report, wanted, say)
+
+
+def disturbed(scenario: str, seams: Sequence[Seam]) -> Iterable[Schedule]:
+    """All schedules with one event over these seams."""
+    for seam in chosen(seams):
+        for action in Action:
+            if action is Action.CUT:
+                fits = seam.label == "statement.committed"
+            else:
+                fits = action is Action.KILL or scenario in DISTURBED[action]
+            if fits:
+                yield Schedule(scenario, (Event(action, seam),))
+
+
+def chosen(seams: Sequence[Seam]) -> list[Seam]:
+    """Those that are places in the story, not moments in time."""
+    return [s for s in seams if not s.label.startswith("lease.renew") or s.hit <= RENEWALS_MAX]
+
+
+def second_kills(outcomes: Iterable[Outcome]) -> list[Schedule]:
+    """A second kill at every seam of each recovery."""
+    return [
+        outcome.schedule.then(Event(Action.KILL, seam))
+        for outcome in outcomes
+        if outcome.lives and not outcome.missed and not outcome.violations
+        and [event.action for event in outcome.schedule.events] == [Action.KILL]
+        for seam in chosen(outcome.lives[0])
+    ]  # fmt: skip
+
+
+def sampled(schedules: Sequence[Schedule], number: int, seed: int) -> list[Schedule]:
+    """So many of them, the same for the same seed."""
+    if number >= len(schedules):
+        return list(schedules)
+    return random.Random(seed).sample(list(schedules), number)
+
+
+async def hunted(stand: Stand, report: Report, name: str, say: Say) -> Outcome | None:
+    """The first schedule that catches the mutant; None when all that are named let it live."""
+    mutant = MUTANTS[name]
+    async for outcome in _against(stand, name, mutant):
+        if outcome.violations:
+            report.mutants[name] = str(outcome.schedule)
+            why = outcome.violations[0].strip().splitlines()
+            say(f"  {name}: caught by {outcome.schedule}: {why[-1].strip(' |+-') or why[0]}")
+            return outcome
+    report.mutants[name] = None
+    say(f"  {name}: NOT CAUGHT")
+    return None
+
+
+async def _against(stand: Stand, name: str, mutant: Mutant) -> AsyncIterator[Outcome]:
+    first = await play(stand, Schedule(mutant.scenario), name)
+    yield first
+    if first.violations:
+        return
+    (seams,) = first.lives
+    for seam in seams:
+        if seam.label in mutant.labels:
+            yield await play(stand, Schedule(mutant.scenario, (Event(mutant.action, seam),)), name)

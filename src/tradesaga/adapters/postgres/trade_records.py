@@ -1,0 +1,77 @@
+"""Readers of trades on Postgres: implements `ports.trade_records.TradeRecords`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from tradesaga.adapters.postgres.decoding import read_trade, reader
+from tradesaga.adapters.postgres.queries import QUERIES, load
+from tradesaga.adapters.postgres.reading import ReaderPool
+from tradesaga.domain.ids import AgentId, SagaId
+from tradesaga.domain.orders import Fill
+from tradesaga.domain.saga import ENDS, SagaStatus
+from tradesaga.domain.trade_messages import TradeState
+from tradesaga.ports.trade_records import LoggedStep, TradeQuery, TradeRecord
+
+TRADES_MAX: Final = 1001
+LOG_SLACK: Final = timedelta(minutes=1)
+"""How much later than the saga's last change an entry about that change may have been dated."""
+_OPEN: Final = frozenset(SagaStatus) - ENDS
+_LAST: Final = (datetime.max.replace(tzinfo=UTC), SagaId(UUID(int=2**128 - 1)))
+_SQL: Final = {name: query.sql for name, query in load("trades").items()}
+_step, _fill = reader(LoggedStep), reader(Fill)
+
+
+class PostgresTradeRecords:
+    """Implements `ports.trade_records.TradeRecords`."""
+
+    def __init__(self, pool: ReaderPool) -> None:
+        self._pool = pool
+
+    async def trades(self, agent_id: AgentId, query: TradeQuery) -> Sequence[TradeState]:
+        """The latest by creation first; an index serves each way to ask for few of many."""
+        assert 1 <= query.limit <= TRADES_MAX, query
+        if query.cycle_id is not None:
+            rows = await self._pool.fetch(_SQL["trades_of_cycle"], agent_id, query.cycle_id)
+            return _narrowed(map(read_trade, rows), query)
+        if query.sagas is not None and query.sagas <= _OPEN:
+            rows = await self._pool.fetch(QUERIES["open_trades"], agent_id)
+            return _narrowed(map(read_trade, rows), query)
+        rows = await self._pool.fetch(
+            _SQL["latest_trades"],
+            agent_id,
+            None if query.sagas is None else sorted(query.sagas),
+            None if query.orders is None else sorted(query.orders),
+            query.symbol,
+            *(query.after or _LAST),
+            query.limit,
+        )
+        return [read_trade(row) for row in rows]
+
+    async def trade(self, agent_id: AgentId, saga_id: SagaId) -> TradeRecord | None:
+        """One trade, whole, on one snapshot."""
+        async with self._pool.snapshot() as connection:
+            rows = await connection.fetch(_SQL["trade_of_saga"], agent_id, saga_id)
+            if not rows:
+                return None
+            state = read_trade(rows[0])
+            begun = state.saga.created_at
+            booked = await connection.fetch(_SQL["fills_of_saga"], agent_id, saga_id, begun)
+            fills = [_fill(row) for row in booked]
+            ended = max(
+                state.saga.updated_at,
+                state.order.ended_at or begun,
+                *(fill.recorded_at for fill in fills),
+            )
+            window = begun - LOG_SLACK, ended + LOG_SLACK
+            logged = await connection.fetch(_SQL["log_of_saga"], agent_id, str(saga_id), *window)
+        return TradeRecord(state=state, fills=fills, steps=[_step(row) for row in logged])
+
+
+def _narrowed(trades: Iterable[TradeState], query: TradeQuery) -> list[TradeState]:
+    found = [trade for trade in trades if query.admits(trade)]
+    found.sort(key=lambda trade: (trade.saga.created_at, trade.saga.id), reverse=True)
+    return found[: query.limit]

@@ -1,0 +1,142 @@
+"""The answers of the API about orders, fills, reservations and positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from msgspec import Struct
+
+from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
+from tradesaga.api.cycle_answers import OrderAnswer, order_answer
+from tradesaga.domain.money import ZERO
+from tradesaga.domain.orders import Fill, Order, Reservation
+from tradesaga.ports.records import PositionSums
+
+
+class OrdersAnswer(Struct, frozen=True, kw_only=True):
+    """Orders, the latest first."""
+
+    orders: list[OrderAnswer]
+
+
+class FillAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A booked execution; a negative `quantity` takes one back."""
+
+    id: str
+    venue_fill_id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    filled_at: Timestamp
+    recorded_at: Timestamp
+
+
+class ReservationAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Buying power set aside; `outstanding` is what still reduces that of others."""
+
+    id: str
+    saga_id: str
+    symbol: str
+    state: str
+    amount: Decimal
+    consumed: Decimal
+    released: Decimal
+    outstanding: Decimal
+    created_at: Timestamp
+    closed_at: Timestamp | None
+
+
+class ReservationsAnswer(Struct, frozen=True, kw_only=True):
+    """Reservations, the latest first."""
+
+    reservations: list[ReservationAnswer]
+
+
+class PositionAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A symbol's sums over all fills; `quantity` is negative when short, `average*` null at 0."""
+
+    symbol: str
+    status: str
+    quantity: Decimal
+    bought_quantity: Decimal
+    average_bought: Decimal | None
+    sold_quantity: Decimal
+    average_sold: Decimal | None
+    fees: Decimal
+
+
+class PositionsAnswer(Struct, frozen=True, kw_only=True):
+    """Positions by symbol."""
+
+    positions: list[PositionAnswer]
+
+
+def orders_answer(orders: Iterable[Order]) -> OrdersAnswer:
+    """The list."""
+    return OrdersAnswer(orders=[order_answer(order) for order in orders])
+
+
+def reservations_answer(held: Iterable[Reservation]) -> ReservationsAnswer:
+    """The list."""
+    return ReservationsAnswer(reservations=[reservation_answer(one) for one in held])
+
+
+def positions_answer(positions: Sequence[PositionSums]) -> PositionsAnswer:
+    """The list."""
+    return PositionsAnswer(positions=[_position(one) for one in positions])
+
+
+def status_of(position: PositionSums) -> str:
+    """`open`, or `flat` when nothing is held."""
+    return "open" if position.quantity != ZERO else "flat"
+
+
+def fill_answer(fill: Fill) -> FillAnswer:
+    """One fill."""
+    return FillAnswer(
+        id=str(fill.id),
+        venue_fill_id=fill.venue_fill_id,
+        symbol=fill.symbol,
+        side=fill.side,
+        quantity=fill.quantity,
+        price=fill.price,
+        fee=fill.fee,
+        filled_at=stamp(fill.filled_at),
+        recorded_at=stamp(fill.recorded_at),
+    )
+
+
+def reservation_answer(held: Reservation) -> ReservationAnswer:
+    """One reservation."""
+    return ReservationAnswer(
+        id=str(held.id),
+        saga_id=str(held.saga_id),
+        symbol=held.symbol,
+        state=held.state,
+        amount=held.amount,
+        consumed=held.consumed,
+        released=held.released,
+        outstanding=held.outstanding,
+        created_at=stamp(held.created_at),
+        closed_at=stamp_or_none(held.closed_at),
+    )
+
+
+def _position(sums: PositionSums) -> PositionAnswer:
+    return PositionAnswer(
+        symbol=sums.symbol,
+        status=status_of(sums),
+        quantity=sums.quantity,
+        bought_quantity=sums.bought_quantity,
+        average_bought=_mean(sums.bought_value, sums.bought_quantity),
+        sold_quantity=sums.sold_quantity,
+        average_sold=_mean(sums.sold_value, sums.sold_quantity),
+        fees=sums.fees,
+    )
+
+
+def _mean(value: Decimal, quantity: Decimal) -> Decimal | None:
+    return value / quantity if quantity else None

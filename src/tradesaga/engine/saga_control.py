@@ -1,0 +1,139 @@
+"""What an operator asks about trades, done: the implementation of `ports.saga_operations`.
+
+A person's word goes the way of every happening, through the desk: one commit with the transitions
+and an audit entry. The commit wakes the saga's runner, which goes on as after any news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from structlog import get_logger
+
+from tradesaga.domain.errors import (
+    Fenced,
+    IllegalTransition,
+    Invalid,
+    NotFound,
+    Refused,
+    Unavailable,
+)
+from tradesaga.domain.ids import AgentId, SagaId
+from tradesaga.domain.orders import Order
+from tradesaga.domain.saga import ENDS, SagaStatus
+from tradesaga.domain.trade_messages import (
+    Intervention,
+    Resolution,
+    Resolved,
+    Resumed,
+    TradeState,
+    TurnedBack,
+)
+from tradesaga.engine.open_trades import OpenTrade
+from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.ports.records import PositionSums, Records
+from tradesaga.ports.services import AmbiguousMatch, TradingEngine
+from tradesaga.ports.trade_records import TradeQuery, TradeRecord
+
+log = get_logger()
+
+
+class SagaControl:
+    """Views of all trades, and commands on those that this node holds open."""
+
+    def __init__(
+        self, *, agent_id: AgentId, records: Records, desk: TradeDesk, venue: TradingEngine
+    ) -> None:
+        self._agent_id = agent_id
+        self._records = records
+        self._desk = desk
+        self._venue = venue
+
+    async def trades(self, query: TradeQuery) -> Sequence[TradeState]:
+        """See `ports.saga_operations`."""
+        return await self._records.trades(self._agent_id, query)
+
+    async def trade(self, saga_id: SagaId) -> TradeRecord:
+        """See `ports.saga_operations`."""
+        record = await self._records.trade(self._agent_id, saga_id)
+        if record is None:
+            raise NotFound(f"there is no saga {saga_id}; `GET /api/v1/sagas` lists them")
+        return record
+
+    async def positions(self) -> Sequence[PositionSums]:
+        """See `ports.saga_operations`."""
+        return await self._records.positions(self._agent_id)
+
+    async def retry(self, saga_id: SagaId, *, reason: str, actor: str) -> TradeRecord:
+        """See `ports.saga_operations`."""
+        return await self._told(await self._open(saga_id), Resumed(reason=reason), actor)
+
+    async def compensate(self, saga_id: SagaId, *, reason: str, actor: str) -> TradeRecord:
+        """See `ports.saga_operations`."""
+        return await self._told(await self._open(saga_id), TurnedBack(reason=reason), actor)
+
+    async def resolve(
+        self,
+        saga_id: SagaId,
+        resolution: Resolution,
+        *,
+        reason: str,
+        actor: str,
+        venue_order_id: str | None = None,
+    ) -> TradeRecord:
+        """See `ports.saga_operations`."""
+        _must_fit(resolution, venue_order_id)
+        trade = await self._open(saga_id)
+        # Only a saga that waits is worth asking the venue about; booking decides once more.
+        waits = trade.state.saga.status is SagaStatus.MANUAL_REQUIRED
+        if venue_order_id is not None and waits:
+            await self._must_be_free(trade.state.order, venue_order_id)
+        told = Resolved(
+            resolution=resolution, reason=reason, by=actor, venue_order_id=venue_order_id
+        )
+        return await self._told(trade, told, actor)
+
+    async def _open(self, saga_id: SagaId) -> OpenTrade:
+        trade = self._desk.trades.of(saga_id)
+        if trade is not None:
+            return trade
+        saga = (await self.trade(saga_id)).state.saga
+        if saga.status in ENDS:
+            raise IllegalTransition(f"saga {saga_id} is {saga.status}: that is its end")
+        raise Unavailable("the orchestrator is starting, or another node holds the agent")
+
+    async def _told(self, trade: OpenTrade, happened: Intervention, actor: str) -> TradeRecord:
+        saga_id = trade.state.saga.id
+        try:
+            await self._desk.book(trade, happened, actor=actor)
+        except Fenced as error:
+            raise Unavailable("another node has taken over the agent; ask again") from error
+        log.warning(
+            "a person has intervened", saga_id=str(saga_id), actor=actor, reason=happened.reason,
+            status=trade.state.saga.status,
+        )  # fmt: skip
+        return await self.trade(saga_id)
+
+    async def _must_be_free(self, order: Order, venue_order_id: str) -> None:
+        """Refuse an id that the venue does not know, or that another saga's order has."""
+        owner = await self._records.trade_of(
+            self._agent_id, venue_order_id=venue_order_id, client_order_id=None
+        )
+        if owner is not None and owner.order.id != order.id:
+            raise Invalid([f"venueOrderId {venue_order_id} belongs to saga {owner.saga.id}"])
+        asked = replace(order, venue_order_id=venue_order_id)
+        try:
+            report = await self._venue.look_up(asked)
+        except (AmbiguousMatch, Refused) as error:
+            raise Invalid([f"venueOrderId {venue_order_id}: {error}"]) from error
+        if report is None:
+            raise Invalid([f"the venue knows no order {venue_order_id}"])
+
+
+def _must_fit(resolution: Resolution, venue_order_id: str | None) -> None:
+    adopts = resolution is Resolution.ADOPT
+    if adopts and not venue_order_id:
+        raise Invalid(["venueOrderId is missing: adopt takes the id that the venue gave the order"])
+    if not adopts and venue_order_id is not None:
+        raise Invalid([f"venueOrderId belongs to adopt, not to {resolution}"])

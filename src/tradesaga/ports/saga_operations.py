@@ -1,0 +1,62 @@
+"""What an operator can see and do about trades: the second driving port behind API and CLI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from tradesaga.domain.ids import SagaId
+from tradesaga.domain.trade_messages import Resolution, TradeState
+from tradesaga.ports.records import PositionSums
+from tradesaga.ports.trade_records import TradeQuery, TradeRecord
+
+
+class SagaOperations(Protocol):
+    """Commands are for a saga that waits for a person, and audited before they return.
+
+    Each takes effect once: repeated, it meets a saga that goes on, and is refused.
+    `reason` is not empty.
+    """
+
+    async def trades(self, query: TradeQuery) -> Sequence[TradeState]:
+        """Trades, the latest first. Raises Unavailable."""
+        ...
+
+    async def trade(self, saga_id: SagaId) -> TradeRecord:
+        """One trade with fills and log. Raises NotFound, Unavailable."""
+        ...
+
+    async def positions(self) -> Sequence[PositionSums]:
+        """The sums of every symbol ever traded, by symbol. Raises Unavailable."""
+        ...
+
+    async def retry(self, saga_id: SagaId, *, reason: str, actor: str) -> TradeRecord:
+        """Let it try again, the way it was going.
+
+        Raises:
+            NotFound: no such saga.
+            IllegalTransition: it does not wait for a person.
+            Unavailable: the database is away, or another node holds the agent.
+        """
+        ...
+
+    async def compensate(self, saga_id: SagaId, *, reason: str, actor: str) -> TradeRecord:
+        """Turn it back. Raises as retry; IllegalTransition also past the pivot."""
+        ...
+
+    async def resolve(
+        self,
+        saga_id: SagaId,
+        resolution: Resolution,
+        *,
+        reason: str,
+        actor: str,
+        venue_order_id: str | None = None,
+    ) -> TradeRecord:
+        """State what became of its order; `venue_order_id` is for ADOPT alone, and looked up first.
+
+        Raises:
+            Invalid: the venue knows no such order, or it belongs to another saga.
+            NotFound, IllegalTransition, Unavailable: as retry; also when the venue has no answer.
+        """
+        ...

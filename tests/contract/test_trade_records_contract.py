@@ -1,0 +1,119 @@
+"""What the operator's readers see of trades, the same over memory and Postgres."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+
+from tests.adapters.postgres import values
+from tests.adapters.postgres.values import AGENT, NOW, SECOND, change
+from tests.contract.conftest import Backend
+from tradesaga.domain.ids import AgentId, SagaId, derived
+from tradesaga.domain.orders import OrderStatus
+from tradesaga.domain.saga import SagaStatus
+from tradesaga.domain.trade_messages import TradeState
+from tradesaga.ports.journal import Entry, Insert, Update
+from tradesaga.ports.trade_records import TradeQuery
+
+OPEN = frozenset({SagaStatus.PENDING, SagaStatus.RUNNING, SagaStatus.MANUAL_REQUIRED})
+ANY = TradeQuery(limit=10)
+
+
+def begun_at(name: str, second: int, symbol: str = "SPY") -> TradeState:
+    trade = values.trade(name)
+    at = NOW + second * SECOND
+    return replace(trade, saga=replace(trade.saga, created_at=at, symbol=symbol))
+
+
+async def three(backend: Backend) -> list[TradeState]:
+    """The latest first: one that works, one that is parked, one that has ended."""
+    old, parked, young = begun_at("a", 0), begun_at("b", 1, "QQQ"), begun_at("c", 2)
+    for name, trade in (("a", old), ("b", parked), ("c", young)):
+        rows = (Insert(values.allowed(name)), Insert(trade.saga))
+        await backend.journal.commit(change(*rows, Insert(trade.order), Insert(trade.reservation)))
+    ended = values.filled(values.working(old))
+    step = values.working(old)
+    await backend.journal.commit(change(Update(step.saga), Update(step.order)))
+    end = [Update(ended.saga), Update(ended.order), Update(ended.reservation)]
+    await backend.journal.commit(change(*end, *values.booked_rows(ended)))
+    saga = parked.saga
+    parked = replace(
+        parked,
+        saga=replace(saga, status=SagaStatus.MANUAL_REQUIRED, version=saga.version + 1),
+    )
+    await backend.journal.commit(change(Update(parked.saga)))
+    return [young, parked, ended]
+
+
+@pytest.mark.parametrize(
+    ("query", "places"),
+    [
+        (ANY, [0, 1, 2]),
+        (replace(ANY, limit=2), [0, 1]),
+        (replace(ANY, symbol="QQQ"), [1]),
+        (replace(ANY, symbol="NONE"), []),
+        (replace(ANY, sagas=OPEN), [0, 1]),
+        (replace(ANY, sagas=OPEN, limit=1), [0]),
+        (replace(ANY, sagas=frozenset({SagaStatus.MANUAL_REQUIRED})), [1]),
+        (replace(ANY, sagas=frozenset({SagaStatus.COMPLETED})), [2]),
+        (replace(ANY, orders=frozenset({OrderStatus.FILLED})), [2]),
+        (replace(ANY, sagas=OPEN, orders=frozenset({OrderStatus.FILLED})), []),
+        (replace(ANY, cycle_id=values.cycle().id, limit=2), [0, 1]),
+        (replace(ANY, cycle_id=values.cycle(9).id), []),
+    ],
+)
+async def test_trades_are_listed_latest_first_and_narrowed(
+    backend: Backend, query: TradeQuery, places: Sequence[int]
+) -> None:
+    known = await three(backend)
+    assert await backend.records.trades(AGENT, query) == [known[place] for place in places]
+    assert await backend.records.trades(AgentId(derived("stranger")), query) == []
+
+
+@pytest.mark.parametrize("narrowed", [ANY, replace(ANY, cycle_id=values.cycle().id)])
+async def test_a_list_is_gone_through_page_by_page(backend: Backend, narrowed: TradeQuery) -> None:
+    known = await three(backend)
+    seen: list[TradeState] = []
+    query = replace(narrowed, limit=1)
+    while page := await backend.records.trades(AGENT, query):
+        seen += page
+        query = replace(query, after=(page[-1].saga.created_at, page[-1].saga.id))
+    assert seen == known
+    lowest = replace(narrowed, after=(known[1].saga.created_at, SagaId(UUID(int=0))))
+    assert await backend.records.trades(AGENT, lowest) == known[2:]
+    highest = replace(narrowed, after=(known[1].saga.created_at, SagaId(UUID(int=2**128 - 1))))
+    assert await backend.records.trades(AGENT, highest) == known[1:]
+
+
+async def test_one_trade_comes_with_its_fills_and_its_log(backend: Backend) -> None:
+    *_, ended = await three(backend)
+    saga_id = ended.saga.id
+    entries = tuple(
+        Entry(
+            kind=kind,
+            subject=str(subject),
+            actor="engine",
+            body={"reason": "why", "price": Decimal("1.50"), "n": 2, "at": NOW, "id": saga_id},
+        )
+        for kind, subject in (("saga.step", saga_id), ("saga.step", derived("x")))
+    )
+    sequence = await backend.journal.commit(change(entries=entries))
+    record = await backend.records.trade(AGENT, saga_id)
+    assert record is not None
+    assert record.state == ended
+    assert record.fills == [values.fill(ended)]
+    [step] = record.steps
+    assert (step.sequence, step.kind, step.actor) == (sequence - 1, "saga.step", "engine")
+    assert (step.at, step.epoch) == (NOW, 1)
+    assert step.body == {
+        "reason": "why", "price": "1.50", "n": 2,
+        "at": "2026-11-20T15:30:00.123456Z", "id": str(saga_id),
+    }  # fmt: skip
+
+
+async def test_a_saga_that_is_not_there(backend: Backend) -> None:
+    assert await backend.records.trade(AGENT, SagaId(derived("nobody"))) is None
