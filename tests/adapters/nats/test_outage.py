@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable
 from datetime import timedelta
+from pathlib import Path
 
 from tests.adapters.nats.conftest import (
     World,
@@ -91,13 +92,25 @@ async def test_a_publish_on_its_way_does_not_wait_for_a_dead_server(
     bus = make_bus(durable_nats.url, durable_nats.token, "t", publish_time_max=timedelta(minutes=1))
     async with running(bus):
         assert durable_nats.child.process is not None
+        pid = durable_nats.child.process.pid
         durable_nats.child.process.send_signal(signal.SIGSTOP)  # it takes, and answers nothing
+        async with asyncio.timeout(5):
+            while not _all_stopped(pid):  # noqa: ASYNC110 -- no event tells; each thread by itself
+                await asyncio.sleep(0.005)
         async with asyncio.timeout(10), asyncio.TaskGroup() as group:
             publishing = group.create_task(_refused(bus.publish(row("e-1"))))
             await asyncio.sleep(0.05)  # long enough for the request to leave; too short is harmless
             await _kill(durable_nats)
         assert publishing.result()
         await durable_nats.start()
+
+
+def _all_stopped(pid: int) -> bool:
+    states = [
+        (task / "stat").read_text().rpartition(")")[2].split()[0]
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    ]
+    return set(states) == {"T"}
 
 
 async def test_an_emptied_store_is_set_up_again(durable_nats: EmbeddedNats) -> None:
