@@ -41,19 +41,19 @@ async def measure(state_dir: Path, options: argparse.Namespace) -> None:
     await server.start()
     try:
         await migrate(server.dsn)
-        await _headline(server.dsn, options.seconds)
+        raw = await _headline(server.dsn, options.seconds)
         if options.old_sagas:
             await old_sagas.load(server.dsn, options.old_sagas)
             print(f"{options.old_sagas:,} old sagas in the tables")
         pid = server.child.pid
         assert pid is not None, "it has just been started"
         calm_collector()
-        await _sections(server.dsn, pid, options)
+        await _sections(server.dsn, pid, options, raw)
     finally:
         await server.stop()
 
 
-async def _headline(dsn: str, seconds: float) -> None:
+async def _headline(dsn: str, seconds: float) -> float:
     connection = await asyncpg.connect(dsn)
     version, fsync = [
         str(await connection.fetchval(f"show {name}")) for name in ("server_version", "fsync")
@@ -66,17 +66,19 @@ async def _headline(dsn: str, seconds: float) -> None:
     print(f"load of the machine before the run (1, 5, 15 minutes): {load}")
     raw = await commits_per_second(dsn, min(seconds, 2.0))
     print(f"raw single-row commits, one connection: {raw:,.0f} a second")
+    return raw
 
 
-async def _sections(dsn: str, pid: int, options: argparse.Namespace) -> None:
+async def _sections(dsn: str, pid: int, options: argparse.Namespace, raw: float) -> None:
     wanted: Sequence[str] = options.sections
     async with product(dsn) as made:
         await sagas.level(made.saga, 16, 0.5, (dsn, pid))
         if "curve" in wanted:
-            await _curve(made, dsn, pid, options.seconds)
+            await _curve(made, dsn, pid, options.seconds, raw)
         if "lean" in wanted:
             print("\nlean path: one row, three commits, three entries of the log")
-            _table([await sagas.level(lambda: sagas.lean(made), 256, options.seconds, (dsn, pid))])
+            row = await sagas.level(lambda: sagas.lean(made), 256, options.seconds, (dsn, pid))
+            _table([row], raw)
         if "decisions" in wanted:
             await _decisions(made, options.seconds)
     if "recovery" in wanted:
@@ -85,11 +87,11 @@ async def _sections(dsn: str, pid: int, options: argparse.Namespace) -> None:
         print(f"all at their end after {found.ended:.1f} s")
 
 
-async def _curve(made: Product, dsn: str, pid: int, seconds: float) -> None:
+async def _curve(made: Product, dsn: str, pid: int, seconds: float, raw: float) -> None:
     before = memory_mib()
     figures = [await sagas.level(made.saga, at, seconds, (dsn, pid)) for at in LEVELS]
     print("\nfull sagas, with every row of the product")
-    _table(figures)
+    _table(figures, raw)
     number = sum(row.sagas for row in figures)
     print(f"memory: {before:.0f} MiB before, {memory_mib():.0f} MiB after {number:,} sagas")
     yardstick = await plain.rows_per_second(dsn)
@@ -109,13 +111,16 @@ async def _decisions(made: Product, seconds: float) -> None:
         )
 
 
-def _table(figures: Sequence[Figures]) -> None:
-    print("                                               each saga: CPU us         WAL")
-    print("concurrent    sagas  sagas/s   p50 ms   p99 ms   client   server   bytes  commits")
+def _table(figures: Sequence[Figures], raw: float) -> None:
+    print("                                                       each saga: CPU us     WAL")
+    print(
+        "concurrent    sagas  sagas/s   : raw   p50 ms   p99 ms   client   server   bytes  commits"
+    )
     for row in figures:
         each = 1e6 / row.sagas
         print(
-            f"{row.concurrency:10} {row.sagas:8} {row.per_second:8,.0f} {row.p50:8.1f} "
+            f"{row.concurrency:10} {row.sagas:8} {row.per_second:8,.0f} "
+            f"{row.per_second / raw:7.2f} {row.p50:8.1f} "
             f"{row.p99:8.1f} {row.spent.client * each:8.0f} {row.spent.server * each:8.0f} "
             f"{row.spent.wal_bytes / row.sagas:7,.0f} {COMMITS:8}"
         )
