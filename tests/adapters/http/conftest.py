@@ -12,8 +12,10 @@ from uuid import UUID
 import httpx2
 import msgspec
 
+from tradesaga.adapters.http.trading_engine import HttpTradingEngine
 from tradesaga.domain.ids import DEFAULT_AGENT, DecisionId, OrderId, SagaId, StrategyId
 from tradesaga.domain.orders import Order, OrderType, Side
+from tradesaga.ports.services import Capabilities
 
 NOW = datetime(2025, 3, 3, 15, 0, tzinfo=UTC)
 ONE = UUID(int=1)
@@ -80,3 +82,23 @@ class Service:
             answer = answer(request)
         body = answer if isinstance(answer, bytes) else msgspec.json.encode(answer)
         return httpx2.Response(status, content=body)
+
+
+def engine(
+    service: Service, *, by_client_id: bool = False, claimed: set[str] | None = None
+) -> HttpTradingEngine:
+    """The client over `service`; `claimed` are venue ids known as ours."""
+
+    async def is_claimed(venue_order_id: str) -> bool:
+        return venue_order_id in (claimed or set())
+
+    return HttpTradingEngine(
+        url="http://venue",
+        time_max=timedelta(seconds=1),
+        capabilities=Capabilities(
+            dedupes=True, query_by_client_id=by_client_id, visibility_lag=timedelta(seconds=30)
+        ),
+        clock=StandingClock(),
+        claimed=is_claimed,
+        transport=service.transport,
+    )

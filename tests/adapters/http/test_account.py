@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from tests.adapters.http.conftest import NOW, Service, StandingClock
-from tradesaga.adapters.http.trading_engine import HttpTradingEngine
+from tests.adapters.http.conftest import NOW, Service, engine
 from tradesaga.domain.errors import Unavailable
-from tradesaga.ports.services import Capabilities, VenuePosition
-
-ORDERS = "/api/v1/orders"
-LISTED = {
-    "orderId": "ord_1",
-    "symbol": "SPY",
-    "side": "buy",
-    "quantity": 3,
-    "filledQuantity": 0,
-    "status": "new",
-    "createdAt": "2025-03-03T15:00:00.100Z",
-    "updatedAt": "2025-03-03T15:00:00.100Z",
-}
-
-
-def engine(
-    service: Service, *, by_client_id: bool = False, claimed: set[str] | None = None
-) -> HttpTradingEngine:
-    async def is_claimed(venue_order_id: str) -> bool:
-        return venue_order_id in (claimed or set())
-
-    return HttpTradingEngine(
-        url="http://venue",
-        time_max=timedelta(seconds=1),
-        capabilities=Capabilities(
-            dedupes=True, query_by_client_id=by_client_id, visibility_lag=timedelta(seconds=30)
-        ),
-        clock=StandingClock(),
-        claimed=is_claimed,
-        transport=service.transport,
-    )
-
-
-# ---- submit -------------------------------------------------------------------------------------
+from tradesaga.ports.services import VenuePosition
 
 
 async def test_account() -> None:

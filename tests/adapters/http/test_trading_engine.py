@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,11 +11,10 @@ import httpx2
 import msgspec
 import pytest
 
-from tests.adapters.http.conftest import LIMIT, NOW, ORDER, SENT, Service, StandingClock
-from tradesaga.adapters.http.trading_engine import HttpTradingEngine
+from tests.adapters.http.conftest import LIMIT, NOW, ORDER, SENT, Service, engine
 from tradesaga.domain.errors import DeadlineExceeded, Refused, TradesagaError, Unavailable
 from tradesaga.domain.orders import OrderStatus, VenueFill
-from tradesaga.ports.services import AmbiguousMatch, Capabilities
+from tradesaga.ports.services import AmbiguousMatch
 
 ORDERS = "/api/v1/orders"
 LISTED = {
@@ -28,24 +27,6 @@ LISTED = {
     "createdAt": "2025-03-03T15:00:00.100Z",
     "updatedAt": "2025-03-03T15:00:00.100Z",
 }
-
-
-def engine(
-    service: Service, *, by_client_id: bool = False, claimed: set[str] | None = None
-) -> HttpTradingEngine:
-    async def is_claimed(venue_order_id: str) -> bool:
-        return venue_order_id in (claimed or set())
-
-    return HttpTradingEngine(
-        url="http://venue",
-        time_max=timedelta(seconds=1),
-        capabilities=Capabilities(
-            dedupes=True, query_by_client_id=by_client_id, visibility_lag=timedelta(seconds=30)
-        ),
-        clock=StandingClock(),
-        claimed=is_claimed,
-        transport=service.transport,
-    )
 
 
 # ---- submit -------------------------------------------------------------------------------------
