@@ -73,7 +73,7 @@ class DeadLetter:
 
 
 Stored = Agent | Strategy | Cycle | Decision | Saga | Order | Reservation | Fill | Trade
-"""Values that are rows of their own, under their `id`. Decision, Fill and Trade only insert."""
+"""Values that are rows of their own, under their `id`. Those without a `version` only insert."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,8 @@ class Operation(IntEnum):
     AGENT_NEW = 0
     AGENT_SET = auto()
     COUNTS_ADD = auto()
-    STRATEGY_NEW = auto()
-    STRATEGY_SET = auto()
+    RARE_NEW = auto()
+    RARE_SET = auto()
     CYCLE_NEW = auto()
     CYCLE_SET = auto()
     CYCLE_LOG = auto()
@@ -69,6 +69,8 @@ class Operation(IntEnum):
     DEAD_LETTER = auto()
 
 
+_RARE = frozenset({Operation.RARE_NEW, Operation.RARE_SET})
+
 Key = tuple[str, str | int]
 """Table and key of a row: an id as its number, which is hashed without calling Python."""
 Part = tuple[Operation, bytes]
@@ -77,7 +79,11 @@ Part = tuple[Operation, bytes]
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """How one type is stored; `changing` are the fields that an update carries."""
+    """How one type is stored; `changing` are the fields that an update carries.
+
+    Types that are written now and then take the operations RARE_NEW and RARE_SET, which know the
+    table by its name; the statements of the others are written out for speed.
+    """
 
     table: str
     insert: Operation
@@ -112,8 +118,8 @@ _KINDS: Mapping[type, _Kind] = {
     Agent: _Kind("agent_status", Operation.AGENT_NEW, Operation.AGENT_SET, _fields(Agent)),
     Strategy: _Kind(
         "strategies",
-        Operation.STRATEGY_NEW,
-        Operation.STRATEGY_SET,
+        Operation.RARE_NEW,
+        Operation.RARE_SET,
         _fields(Strategy, "external_id", "created_at"),
         {"parameters": _numbers},
     ),
@@ -201,12 +207,14 @@ def _stored(agent_id: AgentId, row: Row, kind: _Kind) -> Iterator[Part]:
     operation = kind.update if is_update else kind.insert
     if operation is None or isinstance(row, Add):
         raise Invalid([f"a row of {kind.table} is only inserted"])
-    if kind.special is None and not is_update:
+    if kind.special is None and not is_update and operation is not Operation.RARE_NEW:
         yield operation, _encode(value)
     else:
         content = (_CHANGING if is_update else _ALL)[type(value)](value)
         for name, convert in (kind.special or {}).items():
             content[name] = convert(content[name])
+        if operation in _RARE:
+            content = {"table": kind.table, "row": content}
         yield operation, _encode(content)
     if isinstance(value, Order) and value.venue_order_id is not None:
         known = {"agent_id": agent_id, "order_id": value.id, "venue_order_id": value.venue_order_id}
