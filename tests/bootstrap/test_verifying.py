@@ -54,7 +54,7 @@ def played(state_dir: Path, *, rate: int = 60) -> datetime:
 
 def test_a_replay_tells_where_everything_is(tmp_path: Path) -> None:
     played(tmp_path)
-    found = verifying._system_of(VerifyOptions(state_dir=tmp_path), {})
+    found = verifying.system_of(VerifyOptions(state_dir=tmp_path), {})
     assert found.dsn.startswith("postgresql://tradesaga@/ai_trader?host=")
     assert found.dsn.endswith("&port=25432")
     assert found.venue == Venue(url="http://127.0.0.1:23004", start_cash=START_CASH)
@@ -62,13 +62,13 @@ def test_a_replay_tells_where_everything_is(tmp_path: Path) -> None:
 
 
 def test_servers_that_the_environment_names_come_first(tmp_path: Path) -> None:
-    found = verifying._system_of(VerifyOptions(), THERE)
+    found = verifying.system_of(VerifyOptions(), THERE)
     assert "db.test" in found.dsn
     assert found.venue.start_cash is None
     assert found.market_clock is None
     played(tmp_path)
     options = VerifyOptions(state_dir=tmp_path, venue_url="http://venue.test/")
-    found = verifying._system_of(options, THERE)  # the neighbours of a replay may be here still
+    found = verifying.system_of(options, THERE)  # the neighbours of a replay may be here still
     assert "db.test" in found.dsn
     assert found.venue.url == "http://venue.test"
     assert found.market_clock is not None
@@ -76,7 +76,7 @@ def test_servers_that_the_environment_names_come_first(tmp_path: Path) -> None:
 
 def test_a_directory_without_a_system_is_no_system(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="--state-dir"):
-        verifying._system_of(VerifyOptions(state_dir=tmp_path), {})
+        verifying.system_of(VerifyOptions(state_dir=tmp_path), {})
 
 
 def test_a_replay_tells_its_own_time_and_pace(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ async def test_circumstances_come_from_configuration_clock_and_orders(
 ) -> None:
     at = played(tmp_path)
     options = VerifyOptions(state_dir=tmp_path)
-    system = verifying._system_of(options, {})
+    system = verifying.system_of(options, {})
     settings = databases.plan(None, {}, {}).loaded.settings
     async with running(database_dsn) as parts:
         pool = ReaderPool(parts.dsn)

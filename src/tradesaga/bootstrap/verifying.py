@@ -73,7 +73,7 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _System:
+class System:
     """Where everything is."""
 
     settings: Settings
@@ -89,7 +89,7 @@ async def verify(options: VerifyOptions, environment: Mapping[str, str]) -> Veri
         Invalid: the configuration cannot be used, or the schema is not up to date.
         Unavailable: the database does not answer.
     """
-    system = _system_of(options, environment)
+    system = system_of(options, environment)
     await refuse_old_schema(system.dsn, system.settings.database.schema)
     pool = ReaderPool(
         system.dsn,
@@ -153,7 +153,7 @@ def in_order(found: Sequence[Invariant]) -> Sequence[Invariant]:
 
 
 async def _venue_side(
-    options: VerifyOptions, system: _System, pool: ReaderPool, agent_id: AgentId
+    options: VerifyOptions, system: System, pool: ReaderPool, agent_id: AgentId
 ) -> tuple[Sequence[Invariant], str]:
     if not options.venue:
         return not_asked("left out by --no-venue"), ""
@@ -163,7 +163,8 @@ async def _venue_side(
         return not_asked("the venue does not answer"), str(error)
 
 
-def _system_of(options: VerifyOptions, environment: Mapping[str, str]) -> _System:
+def system_of(options: VerifyOptions, environment: Mapping[str, str]) -> System:
+    """The system that the options mean. Raises Invalid, Unavailable when none was started."""
     plan = databases.plan(options.config, environment, {})
     settings, state_dir = plan.loaded.settings, options.state_dir
     if state_dir is None and plan.embeds_postgres:
@@ -179,7 +180,7 @@ def _system_of(options: VerifyOptions, environment: Mapping[str, str]) -> _Syste
         url, start_cash = f"http://127.0.0.1:{port}", START_CASH
         clock = clock or state_dir / "paper" / CLOCK_FILE
     venue = Venue(url=(options.venue_url or url).rstrip("/"), start_cash=start_cash)
-    return _System(settings=settings, dsn=dsn, venue=venue, market_clock=clock)
+    return System(settings=settings, dsn=dsn, venue=venue, market_clock=clock)
 
 
 def _embedded_dsn(state_dir: Path, settings: Settings) -> str:

@@ -12,10 +12,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
+from typing import Any, Protocol
 from uuid import UUID
 
 from tradesaga.adapters.postgres.encoding import to_json
 from tradesaga.domain.ids import AgentId, derived
+
+
+class Columns(Protocol):
+    """A row by the names of its columns: of the database, or of a file."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """The column's value."""
+        ...
+
 
 GENESIS = bytes(32)
 """The hash before an agent's first row."""
@@ -53,3 +63,24 @@ def hash_of(before: bytes, agent_id: AgentId, seq: int, epoch: int, row: LogRow)
 def event_id_of(agent_id: AgentId, seq: int) -> UUID:
     """The id of the event in row `seq`: the same however often it is asked for."""
     return derived(agent_id, "event", seq)
+
+
+def fault_of(row: Columns, agent_id: AgentId, seq: int, digest: bytes) -> str | None:
+    """What is wrong with a row that follows the one of `seq` and `digest`; None if nothing."""
+    if row["seq"] != seq + 1:
+        return f"follows {seq}"
+    content = LogRow(
+        row["at"],
+        row["kind"],
+        row["subject"],
+        row["actor"],
+        row["body"],
+        row["event_type"],
+        row["event_payload"],
+        row["correlation_id"],
+        row["causation_id"],
+    )
+    if hash_of(digest, agent_id, row["seq"], row["epoch"], content) != row["hash"]:
+        return "its hash is not that of its content after the row before"
+    expected = None if row["event_type"] is None else event_id_of(agent_id, row["seq"])
+    return None if row["event_id"] == expected else "its event id is not that of its place"

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from tradesaga.adapters.postgres.chain import GENESIS, LogRow, event_id_of, hash_of
+from tradesaga.adapters.postgres.chain import GENESIS, fault_of
 from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.adapters.postgres.queries import QUERIES, load
 from tradesaga.domain.ids import AgentId
@@ -140,7 +140,7 @@ async def check_chain(
     seq, digest = (0, GENESIS) if start is None else (start.seq, start.hash)
     query = QUERIES["log_rows_after"], agent_id, seq, rows_max
     async for row in connection.cursor(*query, prefetch=at_once):
-        wrong = _wrong(row, agent_id, seq, digest)
+        wrong = fault_of(row, agent_id, seq, digest)
         rows, seq, digest = rows + 1, row["seq"], row["hash"]
         if wrong is not None:
             count += 1
@@ -229,24 +229,3 @@ async def _recent(connection: Connection, agent_id: AgentId) -> LogMark | None:
     seq = heads[0]["seq"] - LOG_ROWS_PER_RECHECK if heads else 0
     digest = await connection.fetchval(QUERIES["hash_at"], agent_id, seq) if seq > 0 else None
     return None if digest is None else LogMark(seq=seq, hash=digest)
-
-
-def _wrong(row: asyncpg.Record, agent_id: AgentId, seq: int, digest: bytes) -> str | None:
-    """What is wrong with a row that follows the one of `seq` and `digest`; None if nothing."""
-    if row["seq"] != seq + 1:
-        return f"follows {seq}"
-    content = LogRow(
-        row["at"],
-        row["kind"],
-        row["subject"],
-        row["actor"],
-        row["body"],
-        row["event_type"],
-        row["event_payload"],
-        row["correlation_id"],
-        row["causation_id"],
-    )
-    if hash_of(digest, agent_id, row["seq"], row["epoch"], content) != row["hash"]:
-        return "its hash is not that of its content after the row before"
-    expected = None if row["event_type"] is None else event_id_of(agent_id, row["seq"])
-    return None if row["event_id"] == expected else "its event id is not that of its place"
