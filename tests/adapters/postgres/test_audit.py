@@ -11,6 +11,7 @@ import pytest
 
 from tests.adapters.postgres.running import Running, running
 from tests.adapters.postgres.values import AGENT, change
+from tradesaga.adapters.chain import GENESIS, LogRow, hash_of
 from tradesaga.adapters.postgres.audit import (
     AuditLine,
     ChainCheck,
@@ -19,7 +20,6 @@ from tradesaga.adapters.postgres.audit import (
     check_lines,
     read_anchor,
 )
-from tradesaga.adapters.postgres.chain import GENESIS, LogRow, hash_of
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.domain.errors import Invalid
 from tradesaga.ports.journal import Entry

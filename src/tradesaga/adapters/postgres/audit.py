@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from tradesaga.adapters.postgres.chain import GENESIS, Columns, fault_of
+from tradesaga.adapters.chain import GENESIS, Columns, fault_of
 from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.adapters.postgres.reading import ReaderPool

@@ -10,21 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from tradesaga.adapters.postgres.chain import LogRow, event_id_of, hash_of
+from tradesaga.adapters.chain import LogRow, event_id_of, hash_of, rows_of
 from tradesaga.adapters.postgres.encoding import (
     Key,
     Operation,
     Part,
     encode_rows,
-    to_json,
-    to_wire,
 )
-from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId
-from tradesaga.ports.journal import Change, Entry
+from tradesaga.ports.journal import Change
 
 _LOG_COLUMNS = 14
 STATEMENT = "select apply({})".format(
@@ -81,33 +77,9 @@ class Pending:
 
 def encode(change: Change) -> Pending:
     """The Change as it will be written. Raises Invalid when it cannot be."""
-    assert change.entries, "a change has at least one log entry"
-    if change.at.tzinfo is None:
-        raise Invalid([f"the change of {change.at} is at a time without a zone"])
+    log = rows_of(change)
     parts, keys = encode_rows(change.agent_id, change.rows)
-    at = change.at.astimezone(UTC)
-    try:
-        log = [_log_row(at, entry) for entry in change.entries]
-    except (TypeError, UnicodeError, OverflowError) as error:
-        raise Invalid([f"a log entry cannot be stored: {error}"]) from error
     return Pending(change.agent_id, change.epoch, parts, keys, log)
-
-
-def _log_row(at: datetime, entry: Entry) -> LogRow:
-    body, event = to_json(entry.body).decode(), entry.event
-    if event is None:
-        return LogRow(at, entry.kind, entry.subject, entry.actor, body)
-    return LogRow(
-        at,
-        entry.kind,
-        entry.subject,
-        entry.actor,
-        body,
-        event.type,
-        to_wire(event.payload).decode(),
-        event.correlation_id,
-        event.causation_id,
-    )
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from tradesaga.adapters.chain import to_wire
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
@@ -36,10 +37,6 @@ from tradesaga.ports.journal import (
     Update,
 )
 
-to_json = msgspec.json.Encoder(order="deterministic").encode
-"""Canonical: keys sorted, Decimals as strings with every digit."""
-to_wire = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
-"""As events leave: Decimals as JSON numbers."""
 _encode = msgspec.json.Encoder().encode
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from tradesaga.adapters.postgres.chain import GENESIS, fault_of
+from tradesaga.adapters.chain import GENESIS, fault_of
 from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.adapters.postgres.queries import QUERIES, load
 from tradesaga.domain.ids import AgentId

@@ -1,4 +1,4 @@
-"""The hash chain of an agent's log: what a hash covers, and the check of a stored chain.
+"""The hash chain of an agent's log, whatever keeps it: the text of an entry, and its hash.
 
 `hash = sha256(hash before, place, header, body, payload)`: the place is agent, sequence and epoch,
 the header a canonical JSON array of the other columns; body and payload are stored as the very
@@ -10,13 +10,21 @@ hash of it was kept elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Protocol
 from uuid import UUID
 
-from tradesaga.adapters.postgres.encoding import to_json
+import msgspec
+
+from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId, derived
+from tradesaga.ports.journal import Change, Entry
+
+to_json = msgspec.json.Encoder(order="deterministic").encode
+"""Canonical: keys sorted, Decimals as strings with every digit."""
+to_wire = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
+"""As events leave: Decimals as JSON numbers."""
 
 
 class Columns(Protocol):
@@ -52,6 +60,35 @@ class LogRow:
         names = (self.correlation_id, self.causation_id)
         body = (self.body + (self.event_payload or "")).encode()
         self.content = to_json((*header, *names)) + body
+
+
+def rows_of(change: Change) -> list[LogRow]:
+    """The log rows of a Change. Raises Invalid for an entry that is no JSON."""
+    assert change.entries, "a change has at least one log entry"
+    if change.at.tzinfo is None:
+        raise Invalid([f"the change of {change.at} is at a time without a zone"])
+    at = change.at.astimezone(UTC)
+    try:
+        return [_row(at, entry) for entry in change.entries]
+    except (TypeError, UnicodeError, OverflowError) as error:
+        raise Invalid([f"a log entry cannot be stored: {error}"]) from error
+
+
+def _row(at: datetime, entry: Entry) -> LogRow:
+    body, event = to_json(entry.body).decode(), entry.event
+    if event is None:
+        return LogRow(at, entry.kind, entry.subject, entry.actor, body)
+    return LogRow(
+        at,
+        entry.kind,
+        entry.subject,
+        entry.actor,
+        body,
+        event.type,
+        to_wire(event.payload).decode(),
+        event.correlation_id,
+        event.causation_id,
+    )
 
 
 def hash_of(before: bytes, agent_id: AgentId, seq: int, epoch: int, row: LogRow) -> bytes:

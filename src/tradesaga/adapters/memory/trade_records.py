@@ -1,4 +1,4 @@
-"""Readers of trades over the store of `testing.journal`."""
+"""Readers of trades over the store of `adapters.memory.journal`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import msgspec
 
+from tradesaga.adapters.memory.journal import MemoryStore
 from tradesaga.domain.ids import AgentId, SagaId
 from tradesaga.domain.orders import Fill, Order, Reservation
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.trade_records import LoggedStep, TradeQuery, TradeRecord
-from tradesaga.testing.journal import MemoryStore
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode

@@ -1,4 +1,4 @@
-"""Readers and outbox over the store of `testing.journal`."""
+"""Readers and outbox over the store of `adapters.memory.journal`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
+from tradesaga.adapters.chain import GENESIS, event_id_of
+from tradesaga.adapters.memory.journal import LoggedEntry, MemoryStore
+from tradesaga.adapters.memory.trade_records import MemoryTradeRecords
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
-from tradesaga.domain.ids import AgentId, CycleId, StrategyId, derived
+from tradesaga.domain.ids import AgentId, CycleId, StrategyId
 from tradesaga.domain.orders import Fill, Order, ReservationState, Side, Trade
 from tradesaga.domain.performance import performance
 from tradesaga.domain.saga import ENDS
@@ -28,10 +29,6 @@ from tradesaga.ports.records import (
     PositionSums,
     StrategyRecord,
 )
-from tradesaga.testing.journal import LoggedEntry, MemoryStore
-from tradesaga.testing.trade_records import MemoryTradeRecords
-
-_to_wire = msgspec.json.Encoder(order="deterministic", decimal_format="number").encode
 
 
 class MemoryRecords(MemoryTradeRecords):
@@ -158,9 +155,10 @@ class MemoryRecords(MemoryTradeRecords):
         mark: LogMark | None,
         time_max: timedelta,
     ) -> tuple[Sequence[Invariant], LogMark | None]:
-        """The same; the mark is the end of the log, which has no hashes."""
-        seq = len(self._store.log_of(agent_id))
-        return await self.invariants(agent_id, given), LogMark(seq=seq, hash=b"")
+        """The same; the mark is the end of the log."""
+        log = self._store.log_of(agent_id)
+        mark = LogMark(seq=len(log), hash=log[-1].hash if log else GENESIS)
+        return await self.invariants(agent_id, given), mark
 
     def _wrong_positions(self, agent_id: AgentId) -> list[str]:
         sums = defaultdict[str, Decimal](Decimal)
@@ -211,14 +209,15 @@ class MemoryOutbox:
 
 def row_of(line: LoggedEntry) -> OutboxRow:
     """The outbox row of a log entry that carries an event."""
-    event = line.entry.event
-    assert event is not None, line
+    row = line.row
+    assert row.event_type is not None, line
+    assert row.event_payload is not None, line
     return OutboxRow(
         sequence=line.seq,
-        event_id=str(derived(line.agent_id, "event", line.seq)),
-        type=event.type,
-        payload=_to_wire(event.payload),
-        correlation_id=event.correlation_id,
-        causation_id=event.causation_id,
+        event_id=str(event_id_of(line.agent_id, line.seq)),
+        type=row.event_type,
+        payload=row.event_payload.encode(),
+        correlation_id=row.correlation_id,
+        causation_id=row.causation_id,
         at=line.at,
     )

@@ -1,19 +1,20 @@
-"""Journal over a store in memory, for tests of whatever stands above it.
+"""Journal over a store in memory: what is written is gone with the process.
 
-The conditions and errors are those of the port: epoch, versions, unique keys, all or nothing. A
-Change is applied at once and its caller woken a turn of the loop later, so a cancelled caller does
-not cancel its commit. The log has no hashes. `refuse_next` makes a commit fail.
+The conditions and errors are those of the port: epoch, versions, unique keys, all or nothing. The
+log is the real one, chained by the same hashes as on Postgres. A Change is applied at once and its
+caller woken a turn of the loop later, so a cancelled caller does not cancel its commit.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from tradesaga.adapters.chain import GENESIS, LogRow, hash_of, rows_of
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
@@ -41,13 +42,15 @@ Key = tuple[object, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedEntry:
-    """One entry of the log with its place."""
+    """One entry of the log with its place, as it was hashed, and the hash."""
 
     agent_id: AgentId
     seq: int
     epoch: int
     at: datetime
     entry: Entry
+    row: LogRow
+    hash: bytes
 
 
 @dataclass(slots=True)
@@ -85,8 +88,6 @@ class MemoryJournal:
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.store = MemoryStore() if store is None else store
-        self.changes: list[Change] = []
-        self.refuse_next: Callable[[Change], Exception | None] = lambda _: None
         self._open: dict[AgentId, int] = {}
         self._closed = False
 
@@ -100,7 +101,7 @@ class MemoryJournal:
     async def commit(self, change: Change) -> int:
         """As the port says; Invalid for a Change that could not be stored."""
         sequence = self._commit(change)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # noqa: TID251 -- a turn of the loop, no time
         return sequence
 
     async def close(self) -> None:
@@ -108,14 +109,12 @@ class MemoryJournal:
         self._closed = True
 
     def _commit(self, change: Change) -> int:
-        assert change.entries, "a change has at least one log entry"
+        said = rows_of(change)
         if self._closed:
             raise Unavailable("the journal is closed; nothing was written")
         epoch = self.store.epochs.get(change.agent_id)
         if not change.epoch == epoch == self._open.get(change.agent_id):
             raise Fenced(f"agent {change.agent_id} is not held under epoch {change.epoch}")
-        if (error := self.refuse_next(change)) is not None:
-            raise error
         touched = [(type(v), v.id) for v in _stored_values(change)]
         if len(set(touched)) < len(touched):
             raise Invalid([f"a change touches a row twice: {touched}"])
@@ -125,17 +124,25 @@ class MemoryJournal:
         self.store.unique.update(claims)
         for row in change.rows:
             _apply(self.store, change.agent_id, row)
-        log = self.store.log_of(change.agent_id)
-        for entry in change.entries:
-            line = LoggedEntry(
-                agent_id=change.agent_id,
-                seq=len(log) + 1,
-                epoch=change.epoch,
-                at=change.at,
-                entry=entry,
+        return self._log(change, said)
+
+    def _log(self, change: Change, said: list[LogRow]) -> int:
+        log, agent_id, epoch = self.store.log_of(change.agent_id), change.agent_id, change.epoch
+        digest = log[-1].hash if log else GENESIS
+        for entry, row in zip(change.entries, said, strict=True):
+            seq = len(log) + 1
+            digest = hash_of(digest, agent_id, seq, epoch, row)
+            log.append(
+                LoggedEntry(
+                    agent_id=agent_id,
+                    seq=seq,
+                    epoch=epoch,
+                    at=change.at,
+                    entry=entry,
+                    row=row,
+                    hash=digest,
+                )
             )
-            log.append(line)
-        self.changes.append(change)
         return len(log)
 
 

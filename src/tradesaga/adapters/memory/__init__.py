@@ -1,0 +1,1 @@
+"""Journal, readers and lease in the memory of one process: for replay and for tests."""

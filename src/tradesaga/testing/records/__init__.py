@@ -1,0 +1,7 @@
+"""Readers and outbox in memory, under the name by which tests know them."""
+
+from __future__ import annotations
+
+from tradesaga.adapters.memory.records import MemoryOutbox, MemoryRecords, row_of
+
+__all__ = ["MemoryOutbox", "MemoryRecords", "row_of"]
