@@ -30,6 +30,7 @@ from tradesaga.engine.decision_requests import Answer
 from tradesaga.engine.event_coordinator import EventCoordinator
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.risk_gate import RiskGate
+from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.scribe import Scribe
 from tradesaga.ports.bus import Delivery
 from tradesaga.ports.journal import Change, Entry, PositionDelta, Row
@@ -150,13 +151,13 @@ def events_apart() -> None:
 
 def send_before_intent() -> None:
     """The order goes out, then the intent is written."""
-    begin = AnalysisCycle._begin_and_run
+    begin = SagaCrew.begin
 
-    async def begun(cycle: AnalysisCycle, state: Any, epoch: int) -> Any:
-        await cycle.venue.submit(state.order)
-        return await begin(cycle, state, epoch)
+    async def begun(crew: SagaCrew, state: Any, **given: Any) -> Any:
+        await crew._runner.actions.venue.submit(state.order)
+        return await begin(crew, state, **given)
 
-    put(AnalysisCycle, "_begin_and_run", begun)
+    put(SagaCrew, "begin", begun)
 
 
 # ---- the journal --------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from tests.domain.trades import POLICY, pending, report
 from tradesaga.domain import trade_saga
-from tradesaga.domain.errors import NotFound
+from tradesaga.domain.errors import IllegalTransition, NotFound
 from tradesaga.domain.ids import SagaId
 from tradesaga.domain.orders import Fill, OrderStatus
 from tradesaga.domain.trade_messages import (
@@ -70,6 +70,12 @@ class FakeSagas:
     async def positions(self) -> Sequence[PositionSums]:
         self._asked("positions")
         return [HELD, FLAT]
+
+    async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:
+        self._asked("close_position", symbol=symbol, reason=reason, actor=actor)
+        if symbol != HELD.symbol:
+            raise IllegalTransition(f"nothing of {symbol} is held")
+        return [self.states[STUCK_ID]]
 
     async def retry(self, saga_id: SagaId, *, reason: str, actor: str) -> TradeRecord:
         self._asked("retry", saga_id=saga_id, reason=reason, actor=actor)

@@ -327,3 +327,22 @@ async def test_a_position_has_its_mean_prices(api: Api) -> None:
     assert (held["quantity"], held["averageBought"], held["averageSold"]) == (3, 100, None)
     assert (flat["status"], flat["averageSold"]) == ("flat", 110)
     assert Decimal(str(flat["fees"])) == Decimal("0.3")
+
+
+async def test_a_position_is_closed_with_reason_and_actor(api: Api) -> None:
+    response = await api.client.post("/api/v1/positions/ACME/close", json={"reason": "rumours"})
+    assert response.status_code == 200
+    assert ids(response.json()) == [str(STUCK_ID)]
+    assert api.sagas.calls == [
+        ("close_position", {"symbol": "ACME", "reason": "rumours", "actor": ACTOR})
+    ]
+    refused = await api.client.post("/api/v1/positions/SPY/close", json={"reason": "rumours"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "wrong-state")
+    assert "nothing of SPY is held" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": " "}, {"reason": "x", "quantity": 1}])
+async def test_a_close_needs_a_reason_and_nothing_else(api: Api, body: dict[str, Any]) -> None:
+    response = await api.client.post("/api/v1/positions/ACME/close", json=body)
+    assert response.status_code == 400
+    assert api.sagas.calls == []

@@ -145,3 +145,12 @@ async def test_watch_prints_a_saga_each_time_its_state_changes(
         ("manual_required", STUCK),
         ("compensating", PARKED),
     ]
+
+
+async def test_a_position_is_closed(api: Api, terminal: Terminal) -> None:
+    async with served(api.app) as url:
+        done = await terminal.types("positions", "close", "ACME", "--reason", "rumours", url=url)
+        flat = await terminal.types("positions", "close", "SPY", "--reason", "rumours", url=url)
+    assert (done.code, done.out.split()[-1]) == (0, STUCK)
+    assert (flat.code, flat.out) == (4, "")
+    assert "nothing of SPY is held" in flat.err

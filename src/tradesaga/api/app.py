@@ -34,7 +34,7 @@ from tradesaga.api.problems import Problems
 from tradesaga.api.records import get_cycle, list_cycles, list_strategies
 from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown_parameters
 from tradesaga.api.sagas import compensate, get_saga, list_sagas, resolve, retry
-from tradesaga.api.trading import list_orders, list_positions, list_reservations
+from tradesaga.api.trading import close_position, list_orders, list_positions, list_reservations
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.operations import Operations
@@ -44,7 +44,7 @@ PREFIX: Final = "/api/v1"
 OPERATIONS: Final = (
     start, stop, pause, resume, agent_status, list_strategies, list_cycles, get_cycle,
     list_sagas, get_saga, retry, compensate, resolve,
-    list_orders, list_positions, list_reservations, get_invariants,
+    list_orders, list_positions, list_reservations, close_position, get_invariants,
 )  # fmt: skip
 DEPENDENCIES: Final = ("operations", "sagas", "metrics_text", "actor")
 """What handlers are given that is no parameter of the request."""

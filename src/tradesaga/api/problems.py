@@ -93,7 +93,7 @@ WRONG_STATE = Kind(
     code="wrong-state",
     status=409,
     title="That cannot be done in the present state",
-    hint="Send one of `allowedActions` first.",
+    hint="Send one of `allowedActions` first, or remove what `detail` names.",
 )
 CONFLICT = Kind(
     code="conflict",

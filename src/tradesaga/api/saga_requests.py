@@ -22,7 +22,7 @@ Reason = Annotated[
 
 
 class InterventionRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of retry and compensate."""
+    """Body of the commands that take a reason alone: retry, compensate, close."""
 
     reason: Reason
 

@@ -1,14 +1,17 @@
-"""The reading operations on what trades leave: orders, reservations, positions."""
+"""What trades leave: orders, reservations, positions; and the close of a position."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from litestar import get
-from litestar.params import QueryParameter
+from litestar import get, post
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
+from tradesaga.api.agent_control import Actor
 from tradesaga.api.problems import failures
-from tradesaga.api.sagas import OPEN, Limit, SagasPort, Symbol
+from tradesaga.api.saga_answers import SagasAnswer, sagas_answer
+from tradesaga.api.saga_requests import InterventionRequest
+from tradesaga.api.sagas import OPEN, SYMBOL, Limit, SagasPort, Symbol
 from tradesaga.api.trade_answers import (
     OrdersAnswer,
     PositionsAnswer,
@@ -112,3 +115,26 @@ async def list_positions(
         if symbol in (None, position.symbol) and status in (None, status_of(position))
     ]
     return positions_answer(found[:limit])
+
+
+@post(
+    "/positions/{symbol:str}/close",
+    operation_id="closePosition",
+    summary="Close a position",
+    responses=failures(400, 409, 413, 415, 503),
+    status_code=200,
+    tags=TAGS,
+)
+async def close_position(
+    sagas: SagasPort,
+    actor: Actor,
+    symbol: Annotated[
+        str,
+        PathParameter(
+            pattern=SYMBOL, description="a symbol: letters, digits and . / _ -, at most 32"
+        ),
+    ],
+    data: JSONBody[InterventionRequest],
+) -> SagasAnswer:
+    """Cancel own entries, then sell or buy back what is held: the sagas that do it."""
+    return sagas_answer(await sagas.close_position(symbol, reason=data.reason, actor=actor), None)

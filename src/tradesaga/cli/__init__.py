@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "resume": ("control:resume", "End the pause."),
     "cycles": ("control:cycles", "List, show and watch cycles."),
     "sagas": ("sagas:sagas", "List, show and watch sagas; settle one that needs a person."),
+    "positions": ("positions:positions", "Close a position."),
 }
 
 

@@ -6,6 +6,7 @@ decision's id, so a second attempt meets the first one's rows.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -17,17 +18,38 @@ from tradesaga.domain.trade_messages import Policy, TradeState
 from tradesaga.domain.trade_saga import PLAN
 
 FIRST_LEG = 0
+OPERATOR_EXIT = "operator_exit"
+"""The purpose of an order that a person gave: it is sent also while the agent is stopped."""
 
 
-def trade_for(decision: Decision, *, reserve: Decimal, now: datetime, policy: Policy) -> TradeState:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What a trade is called: the type of its saga, its leg, its purpose if it is a special one."""
+
+    type: str = PLAN.type
+    leg: int = FIRST_LEG
+    purpose: str | None = None
+
+
+EXECUTION = Start()
+
+
+def trade_for(
+    decision: Decision,
+    *,
+    reserve: Decimal,
+    now: datetime,
+    policy: Policy,
+    start: Start = EXECUTION,
+) -> TradeState:
     """A pending trade over `decision.quantity` at the market, with `reserve` set aside."""
     assert decision.action is not Action.HOLD, decision
-    saga_id = SagaId(derived(decision.id, PLAN.type))
-    purpose = "entry" if decision.opening else "exit"
+    saga_id = SagaId(derived(decision.id, start.type))
+    purpose = start.purpose or ("entry" if decision.opening else "exit")
     saga = Saga(
         id=saga_id,
         agent_id=decision.agent_id,
-        type=PLAN.type,
+        type=start.type,
         decision_id=decision.id,
         strategy_id=decision.strategy_id,
         cycle_id=decision.cycle_id,
@@ -37,15 +59,15 @@ def trade_for(decision: Decision, *, reserve: Decimal, now: datetime, policy: Po
         deadline_at=now + policy.saga_time_max,
     )
     order = Order(
-        id=OrderId(derived(saga_id, FIRST_LEG, purpose)),
+        id=OrderId(derived(saga_id, start.leg, purpose)),
         agent_id=decision.agent_id,
         saga_id=saga_id,
         decision_id=decision.id,
         strategy_id=decision.strategy_id,
         cycle_id=decision.cycle_id,
-        leg=FIRST_LEG,
+        leg=start.leg,
         purpose=purpose,
-        client_order_id=client_order_id(saga_id, FIRST_LEG, purpose),
+        client_order_id=client_order_id(saga_id, start.leg, purpose),
         symbol=decision.symbol,
         side=Side.BUY if decision.action is Action.BUY else Side.SELL,
         quantity=decision.quantity,

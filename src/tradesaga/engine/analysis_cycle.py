@@ -30,8 +30,8 @@ from tradesaga.domain.ids import derived
 from tradesaga.domain.money import ZERO, to_cents
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.strategies import Strategy
-from tradesaga.domain.trade_messages import TradeState
 from tradesaga.domain.trade_start import trade_for
+from tradesaga.engine import trade_rows
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.decision_requests import (
     Answer,
@@ -44,7 +44,6 @@ from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.risk_gate import Batch, MarketView, RiskGate
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.settings import EngineSettings
-from tradesaga.engine.shutdown import finish
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.waiting import news_or_moment, patience_from
 from tradesaga.ports.clock import Clock
@@ -193,7 +192,7 @@ class AnalysisCycle:
             )
             work.decisions.append(decision)
             work.rows += [Insert(decision), *_taken(question.answer, now)]
-            work.entries.append(_judged(decision))
+            work.entries.append(trade_rows.judged(decision, actor="engine"))
             self.metrics.decision_made(decision.action, decision.verdict)
             why = ", ".join(denial.code for denial in decision.denials)
             work.note(
@@ -248,7 +247,7 @@ class AnalysisCycle:
             decision, reserve=risk.cost_to_reserve(situation), now=now, policy=self.desk.policy
         )
         try:
-            return await finish(self._begin_and_run(state, work.cycle.epoch))
+            return await self.crew.begin(state, epoch=work.cycle.epoch)
         except Fenced:
             if await self.desk.epoch_settled() == work.cycle.epoch:
                 raise
@@ -257,12 +256,6 @@ class AnalysisCycle:
         except Conflict:
             work.note("warning", "the decision has its saga already", now, id=str(decision.id))
             return None
-
-    async def _begin_and_run(self, state: TradeState, epoch: int) -> OpenTrade:
-        """Not to be interrupted between the two: a saga that is committed has its runner."""
-        trade = await self.desk.begin(state, epoch=epoch)
-        self.crew.take(trade)
-        return trade
 
     def _question_entry(self, work: AnalysisWork, question: Question) -> Entry:
         strategy, view = question.strategy, _seen(work)
@@ -311,20 +304,6 @@ def _taken(answer: Answer, now: datetime) -> list[Insert]:
         )
         for key in (incoming.event_id, decision_key(answer.proposal))
     ]
-
-
-def _judged(decision: Decision) -> Entry:
-    body = {
-        "externalId": decision.external_id,
-        "symbol": decision.symbol,
-        "action": decision.action,
-        "quantity": decision.quantity,
-        "confidence": decision.confidence,
-        "referencePrice": decision.reference_price,
-        "verdict": decision.verdict,
-        "denials": [{"code": d.code, "message": d.message} for d in decision.denials],
-    }
-    return Entry(kind="decision.judged", subject=str(decision.id), actor="engine", body=body)
 
 
 def _outcome(trade: OpenTrade) -> str:

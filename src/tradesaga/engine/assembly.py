@@ -14,6 +14,7 @@ from tradesaga.engine.decision_requests import DecisionRequests
 from tradesaga.engine.event_coordinator import EventCoordinator
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
+from tradesaga.engine.instructed_trades import InstructedTrades
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.market_gate import MarketGate
@@ -47,6 +48,7 @@ class Parts:
     board: HealthBoard
     crew: SagaCrew
     watch: InvariantWatch
+    instructed: InstructedTrades
 
 
 def assemble(
@@ -56,7 +58,9 @@ def assemble(
     core = _core(world, settings, policy, group)
     market = MarketGate(world.calendar, hours_only=settings.market_hours_only)
     requests = DecisionRequests()
-    scheduler = _scheduler(world, settings, core, market, requests, group)
+    gate = RiskGate(settings=settings, state=core.state, desk=core.desk, market=market)
+    scheduler = _scheduler(world, settings, core, gate, requests, group)
+    instructed = _instructed(world, settings, core, gate)
     return Parts(
         leadership=core.leadership,
         control=AgentControl(
@@ -77,6 +81,8 @@ def assemble(
                 records=world.records,
                 desk=core.desk,
                 venue=world.venue,
+                instructed=instructed,
+                ids=world.ids,
             ),
         ),
         scheduler=scheduler,
@@ -113,6 +119,7 @@ def assemble(
         board=core.board,
         crew=core.crew,
         watch=core.watch,
+        instructed=instructed,
     )
 
 
@@ -191,11 +198,27 @@ def _core(
     )
 
 
+def _instructed(
+    world: World, settings: EngineSettings, core: _Core, gate: RiskGate
+) -> InstructedTrades:
+    return InstructedTrades(
+        agent_id=settings.agent_id,
+        gate=gate,
+        desk=core.desk,
+        crew=core.crew,
+        scribe=core.scribe,
+        records=world.records,
+        venue=world.venue,
+        market_data=world.market_data,
+        clock=world.clock,
+    )
+
+
 def _scheduler(
     world: World,
     settings: EngineSettings,
     core: _Core,
-    market: MarketGate,
+    gate: RiskGate,
     requests: DecisionRequests,
     group: asyncio.TaskGroup,
 ) -> Scheduler:
@@ -204,7 +227,7 @@ def _scheduler(
         settings=settings,
         clock=world.clock,
         state=core.state,
-        market=market,
+        market=gate.market,
         analysis=AnalysisCycle(
             settings=settings,
             clock=world.clock,
@@ -212,7 +235,7 @@ def _scheduler(
             venue=world.venue,
             market_data=world.market_data,
             requests=requests,
-            gate=RiskGate(settings=settings, state=core.state, desk=core.desk, market=market),
+            gate=gate,
             desk=core.desk,
             positions=positions,
             crew=core.crew,

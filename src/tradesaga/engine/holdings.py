@@ -62,6 +62,12 @@ class Holdings:
         """The signed quantity that the strategy's own trades hold."""
         return self._by_strategy.get((strategy_id, symbol), ZERO)
 
+    def owners_of(self, symbol: str) -> tuple[StrategyId | None, ...]:
+        """Who holds something of `symbol`; None stands for trades of no strategy."""
+        return tuple(
+            owner for (owner, s), held in self._by_strategy.items() if s == symbol and held
+        )
+
     def orders_since(self, when: datetime) -> int:
         """How many orders were made after `when`."""
         return sum(1 for at in self._ordered if at > when)

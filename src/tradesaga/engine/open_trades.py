@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
 
-from tradesaga.domain.ids import SagaId
+from tradesaga.domain.ids import SagaId, StrategyId
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import LIVE, OrderStatus, Side
 from tradesaga.domain.saga import ENDS, SagaStatus
@@ -33,6 +33,8 @@ class OpenTrade:
         self.lock = asyncio.Lock()
         self.news = asyncio.Event()
         self.ended = asyncio.Event()
+        if state.saga.status in ENDS:
+            self.ended.set()
         self.cancel_wish: str | None = None
         self.unbooked: Happening | None = None
 
@@ -111,6 +113,19 @@ class OpenTrades:
                 signed = order.remaining if order.side is Side.BUY else -order.remaining
                 sums[order.symbol] = sums.get(order.symbol, ZERO) + signed
         return sums
+
+    def working_of(self, strategy_id: StrategyId | None, symbol: str) -> Decimal:
+        """Signed quantity that one strategy's open orders on `symbol` may still fill."""
+        orders = (t.state.order for t in self._by_saga.values())
+        return sum(
+            (
+                order.remaining if order.side is Side.BUY else -order.remaining
+                for order in orders
+                if (order.strategy_id, order.symbol) == (strategy_id, symbol)
+                and order.status in ACTIVE
+            ),
+            ZERO,
+        )
 
     def active_orders(self) -> int:
         """How many orders may still fill."""

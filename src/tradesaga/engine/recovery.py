@@ -76,6 +76,7 @@ class Recovery:
         for cycle in cycles:
             await self.runner.interrupt(cycle)
         trades = [self.desk.trades.add(s) for s in await self.records.open_trades(self.agent_id)]
+        self.desk.recovered = True
         await resume(trades, self.desk, self.crew)
         found = Found(
             cycles=len(cycles),

@@ -20,6 +20,7 @@ from tradesaga.domain.errors import (
     Unavailable,
 )
 from tradesaga.domain.ids import AgentId, SagaId
+from tradesaga.domain.instructions import Origin
 from tradesaga.domain.orders import Order
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_messages import (
@@ -30,8 +31,10 @@ from tradesaga.domain.trade_messages import (
     TradeState,
     TurnedBack,
 )
+from tradesaga.engine.instructed_trades import InstructedTrades
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.ports.identity import IdSource
 from tradesaga.ports.records import PositionSums, Records
 from tradesaga.ports.services import AmbiguousMatch, TradingEngine
 from tradesaga.ports.trade_records import TradeQuery, TradeRecord
@@ -43,12 +46,21 @@ class SagaControl:
     """Views of all trades, and commands on those that this node holds open."""
 
     def __init__(
-        self, *, agent_id: AgentId, records: Records, desk: TradeDesk, venue: TradingEngine
+        self,
+        *,
+        agent_id: AgentId,
+        records: Records,
+        desk: TradeDesk,
+        venue: TradingEngine,
+        instructed: InstructedTrades,
+        ids: IdSource,
     ) -> None:
         self._agent_id = agent_id
         self._records = records
         self._desk = desk
         self._venue = venue
+        self._instructed = instructed
+        self._ids = ids
 
     async def trades(self, query: TradeQuery) -> Sequence[TradeState]:
         """See `ports.saga_operations`."""
@@ -64,6 +76,30 @@ class SagaControl:
     async def positions(self) -> Sequence[PositionSums]:
         """See `ports.saga_operations`."""
         return await self._records.positions(self._agent_id)
+
+    async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:
+        """See `ports.saga_operations`."""
+        try:
+            done = await self._instructed.close_position(
+                symbol,
+                origin=Origin.OPERATOR,
+                key=str(self._ids.uuid7()),
+                reason=reason,
+                actor=actor,
+            )
+        except Fenced as error:
+            raise Unavailable("the agent was stopped or taken over meanwhile; ask again") from error
+        begun = [one.trade.state for one in done if one.trade is not None]
+        if not begun:
+            denials = [d for one in done for d in one.decision.denials]
+            why = "; ".join(f"{d.code}: {d.message}" for d in denials)
+            raise IllegalTransition(
+                f"the close of {symbol} is denied: {why}"
+                if denials
+                else f"nothing of {symbol} is held that no open order closes already"
+            )
+        log.warning("a person closes a position", symbol=symbol, actor=actor, reason=reason)
+        return begun
 
     async def retry(self, saga_id: SagaId, *, reason: str, actor: str) -> TradeRecord:
         """See `ports.saga_operations`."""

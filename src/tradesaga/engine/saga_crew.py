@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Sequence
 from datetime import timedelta
+from typing import Any
 
 from structlog import get_logger
 from structlog.contextvars import bind_contextvars
 
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.saga import ENDS
+from tradesaga.domain.trade_messages import TradeState
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.saga_runner import SagaRunner
+from tradesaga.engine.shutdown import finish
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.clock import Clock
+from tradesaga.ports.journal import Entry, Row
 
 log = get_logger()
 RETRY_AFTER = timedelta(seconds=1)
@@ -30,6 +35,26 @@ class SagaCrew:
         self._clock = clock
         self._group = group
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def begin(
+        self,
+        state: TradeState,
+        *,
+        epoch: int,
+        rows: Sequence[Row] = (),
+        entries: Sequence[Entry] = (),
+    ) -> OpenTrade:
+        """Commit a pending trade and run it. Raises as `TradeDesk.begin`.
+
+        Not to be interrupted between the two: a saga that is committed has its runner.
+        """
+        begun = self._desk.begin(state, epoch=epoch, rows=rows, entries=entries)
+        return await finish(self._taken(begun))
+
+    async def _taken(self, begun: Coroutine[Any, Any, OpenTrade]) -> OpenTrade:
+        trade = await begun
+        self.take(trade)
+        return trade
 
     def take(self, trade: OpenTrade) -> None:
         """Run the trade's saga from where it stands."""

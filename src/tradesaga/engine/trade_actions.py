@@ -37,6 +37,7 @@ from tradesaga.domain.trade_messages import (
     SubmitRefused,
     TimeUp,
 )
+from tradesaga.domain.trade_start import OPERATOR_EXIT
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.waiting import news_or_moment
@@ -55,7 +56,7 @@ class TradeActions:
     clock: Clock
     leadership: Leadership
     refusal_to_send: Callable[[], str]
-    """Why nothing new may be sent (the agent was stopped); empty when it may."""
+    """Why nothing but a person's exit may be sent (the agent was stopped); empty when all may."""
 
     async def perform(self, command: Command, trade: OpenTrade) -> Happening | None:
         """What came of it; None when the trade changed meanwhile and must be looked at again."""
@@ -84,7 +85,8 @@ class TradeActions:
 
     async def _submit(self, trade: OpenTrade) -> Happening | None:
         order = trade.state.order
-        if reason := self.refusal_to_send():
+        reason = self.refusal_to_send()
+        if reason and order.purpose != OPERATOR_EXIT:
             return CancelWanted(reason=reason)
         if not self.leadership.may_send(opening=order.opening):
             await news_or_moment(self.clock, trade.news, self.clock.now() + NOT_LEADING_WAIT)

@@ -8,8 +8,8 @@ that hearing a thing twice changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import assert_never
+from collections.abc import Coroutine, Sequence
+from typing import Any, assert_never
 
 from structlog import get_logger
 
@@ -40,7 +40,7 @@ from tradesaga.engine.holdings import Holdings
 from tradesaga.engine.open_trades import OpenTrade, OpenTrades
 from tradesaga.engine.scribe import Scribe
 from tradesaga.ports.clock import Clock
-from tradesaga.ports.journal import Add, InboxEntry, Insert, Row
+from tradesaga.ports.journal import Add, Entry, InboxEntry, Insert, Row
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.records import Records
 
@@ -64,6 +64,7 @@ class TradeDesk:
     ) -> None:
         self.trades = OpenTrades()
         self.holdings = Holdings()
+        self.recovered = False  # until all that was open is in `trades`, nothing may be sized by it
         self.policy = policy
         self._scribe = scribe
         self._records = records
@@ -80,25 +81,37 @@ class TradeDesk:
         """The epoch, once a change of it that is under way is done. Raises Fenced as `epoch`."""
         return await self._scribe.epoch_settled()
 
-    async def begin(self, state: TradeState, *, epoch: int) -> OpenTrade:
-        """Commit reservation, saga and intent of a trade whose saga is pending.
+    def begin(
+        self,
+        state: TradeState,
+        *,
+        epoch: int,
+        rows: Sequence[Row] = (),
+        entries: Sequence[Entry] = (),
+    ) -> Coroutine[Any, Any, OpenTrade]:
+        """Count a pending trade at once; awaited, commit its intent with `rows` and `entries`.
 
         Raises:
             Conflict: the decision has its saga already.
             Fenced: `epoch`, under which the decision was made, is over (stop, or a new leader).
         """
+        if state.saga.id in self.trades:
+            raise Conflict(f"saga {state.saga.id} has begun already")
         outcome = trade_saga.begin(state, self._clock.now())
-        trade = self.trades.add(outcome.state)  # before the commit: the next judgement counts it
+        # Before anybody waits: the next judgement, in whichever task, counts it.
+        trade = self.trades.add(outcome.state)
+        said = (*entries, *trade_rows.entries(state, outcome, actor="engine", what="begin"))
+        return self._begun(trade, (*rows, *trade_rows.first_rows(outcome.state)), said, epoch)
+
+    async def _begun(
+        self, trade: OpenTrade, rows: Sequence[Row], entries: Sequence[Entry], epoch: int
+    ) -> OpenTrade:
         try:
-            await self._scribe.intent(
-                trade_rows.first_rows(outcome.state),
-                trade_rows.entries(state, outcome, actor="engine", what="begin"),
-                epoch=epoch,
-            )
+            await self._scribe.intent(rows, entries, epoch=epoch)
         except BaseException:
             self.trades.drop(trade)
             raise
-        self.holdings.ordered(outcome.state.order.created_at)
+        self.holdings.ordered(trade.state.order.created_at)
         return trade
 
     async def book(

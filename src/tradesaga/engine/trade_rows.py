@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tradesaga.domain import saga as machine
+from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import SAGA_COMPLETED, SAGA_STARTED, Event
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Fill, Side
@@ -71,6 +72,22 @@ def entries(before: TradeState, outcome: Outcome, *, actor: str, what: str) -> t
     if after.saga.status is SagaStatus.MANUAL_REQUIRED != before.saga.status:
         steps.append(_alert(after, actor))
     return tuple(steps)
+
+
+def judged(decision: Decision, *, actor: str, **more: object) -> Entry:
+    """The log entry of a decision that the rules have judged."""
+    body = {
+        "externalId": decision.external_id,
+        "symbol": decision.symbol,
+        "action": decision.action,
+        "quantity": decision.quantity,
+        "confidence": decision.confidence,
+        "referencePrice": decision.reference_price,
+        "verdict": decision.verdict,
+        "denials": [{"code": d.code, "message": d.message} for d in decision.denials],
+        **more,
+    }
+    return Entry(kind="decision.judged", subject=str(decision.id), actor=actor, body=body)
 
 
 def _step(

@@ -12,10 +12,10 @@ from tradesaga.ports.trade_records import TradeQuery, TradeRecord
 
 
 class SagaOperations(Protocol):
-    """Commands are for a saga that waits for a person, and audited before they return.
+    """Commands are audited before they return; `reason` is not empty.
 
-    Each takes effect once: repeated, it meets a saga that goes on, and is refused.
-    `reason` is not empty.
+    But for `close_position` they are for a saga that waits for a person. Each takes effect once:
+    repeated, it meets a saga that goes on, and is refused.
     """
 
     async def trades(self, query: TradeQuery) -> Sequence[TradeState]:
@@ -28,6 +28,17 @@ class SagaOperations(Protocol):
 
     async def positions(self) -> Sequence[PositionSums]:
         """The sums of every symbol ever traded, by symbol. Raises Unavailable."""
+        ...
+
+    async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:
+        """Begin to close what is held of `symbol`, also while the agent is stopped; the trades.
+
+        Own entries of the symbol are cancelled first. It does not wait for fills.
+
+        Raises:
+            IllegalTransition: nothing is held that no open order closes, or a rule denies it.
+            Unavailable: as retry; also when the venue has no answer.
+        """
         ...
 
     async def retry(self, saga_id: SagaId, *, reason: str, actor: str) -> TradeRecord:

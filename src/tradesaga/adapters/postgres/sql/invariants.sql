@@ -68,9 +68,9 @@ where r.agent_id = $1 and (
   or (r.state = 'open') = (s.status in ('completed', 'completed_partial', 'compensated'))
 );
 
--- I6_whole_trades: a trade saga has an order and a reservation
+-- I6_whole_trades: a saga has an order and a reservation
 select s.id, s.status from sagas s
-where s.agent_id = $1 and s.type = 'trade_execution' and (
+where s.agent_id = $1 and (
   not exists (select from orders o where o.saga_id = s.id)
   or not exists (select from reservations r where r.saga_id = s.id)
 );
@@ -170,7 +170,7 @@ select id, created_at, minute, day from (
 ) r, given
 where opening and (minute > given.orders_per_minute or day > given.orders_per_day);
 
--- I14_nothing_after_stop: no order was sent whose intent came after a stop or a failure
+-- I14_nothing_after_stop: no order but a person's exit has its intent after a stop or a failure
 with heard as (
   select seq, kind, subject, body::json ->> 'to' as status,
     count(*) filter (where kind like 'agent.%') over (order by seq) as span
@@ -187,6 +187,7 @@ begun as (
 )
 select o.id, b.agent, o.status from begun b join orders o on o.saga_id = b.saga_id
 where o.agent_id = $1 and b.kind = 'saga.step' and b.agent in ('stopped', 'error')
+  and o.purpose <> 'operator_exit'
   and (o.sends > 0 or o.venue_order_id is not null);
 
 -- I14_no_entry_while_paused: no entry was sent that a cycle decided wholly within a pause
