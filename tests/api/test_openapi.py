@@ -34,6 +34,7 @@ OPERATIONS = {
 }
 BODIES = {
     "retry": {"reason": "x"},
+    "close": {"reason": "x"},
     "compensate": {"reason": "x"},
     "resolve": {"reason": "x", "outcome": "canceled"},
 }
@@ -104,6 +105,7 @@ async def test_answers_have_exactly_the_described_fields(
 ) -> None:
     body = BODIES.get(path.rpartition("/")[2])
     where = path.replace("{cycleId}", str(CYCLE_ID)).replace("{sagaId}", str(PARKED_ID))
+    where = where.replace("{symbol}", "ACME")
     response = await api.client.request(method, where, json=body)
     assert response.status_code == 200
     content = document["paths"][path][method.lower()]["responses"]["200"]["content"]
