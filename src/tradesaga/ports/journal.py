@@ -18,6 +18,8 @@ from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import Event
 from tradesaga.domain.ids import AgentId, CycleId
+from tradesaga.domain.ladder import Ladder
+from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.strategies import Strategy
@@ -72,7 +74,19 @@ class DeadLetter:
     received_at: datetime
 
 
-Stored = Agent | Strategy | Cycle | Decision | Saga | Order | Reservation | Fill | Trade
+Stored = (
+    Agent
+    | Strategy
+    | Cycle
+    | Decision
+    | Saga
+    | Order
+    | Reservation
+    | Fill
+    | Trade
+    | Ladder
+    | EquityMarks
+)
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""
 
 
@@ -87,7 +101,7 @@ class Insert:
 class Update:
     """A new version of a row; the stored version must be `value.version - 1`."""
 
-    value: Agent | Strategy | Cycle | Saga | Order | Reservation
+    value: Agent | Strategy | Cycle | Saga | Order | Reservation | Ladder | EquityMarks
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
+from tradesaga.domain.ladder import Ladder
+from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Order
 from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
@@ -101,6 +103,17 @@ class Records(TradeRecords, Protocol):
 
     async def counts(self, agent_id: AgentId) -> AgentCounts:
         """Its counters; zeros for an unknown agent."""
+        ...
+
+    async def ladder(self, agent_id: AgentId) -> Ladder | None:
+        """What stands on its ladder; None before the first reason.
+
+        A row that cannot be read is answered with `ladder.unreadable`, which is HALTED.
+        """
+        ...
+
+    async def equity_marks(self, agent_id: AgentId) -> EquityMarks | None:
+        """What its losses are measured from; None before the first equity was seen."""
         ...
 
     async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:

@@ -22,6 +22,8 @@ from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.errors import Conflict, Fenced, Unavailable
 from tradesaga.domain.ids import AgentId, SagaId, StrategyId
+from tradesaga.domain.ladder import Ladder
+from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Order, Reservation
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.trade_messages import TradeState
@@ -156,6 +158,16 @@ class SimRecords(MemoryRecords):
     async def counts(self, agent_id: AgentId) -> AgentCounts:
         """As the port."""
         return await self._read(super().counts(agent_id))
+
+    @override
+    async def ladder(self, agent_id: AgentId) -> Ladder | None:
+        """As the port."""
+        return await self._read(super().ladder(agent_id))
+
+    @override
+    async def equity_marks(self, agent_id: AgentId) -> EquityMarks | None:
+        """As the port."""
+        return await self._read(super().equity_marks(agent_id))
 
     @override
     async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:

@@ -23,6 +23,8 @@ from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.ladder import Ladder, Rung
+from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import (
     Order,
     Reservation,
@@ -165,6 +167,8 @@ async def test_ten_thousand_open_trades_are_read_at_once(parts: Running) -> None
         ("orders_of_cycle", field_names(Order)),
         ("logs_of_cycle", field_names(CycleLog)),
         ("strategies", field_names(Strategy)),
+        ("ladder", field_names(Ladder)),
+        ("equity_marks", field_names(EquityMarks)),
         ("trades_of_strategies", field_names(Trade)),
         ("positions", field_names(PositionSums)),
     ],
@@ -214,3 +218,19 @@ async def test_times_are_stored_as_the_same_moment(parts: Running) -> None:
     local = NOW.astimezone(timezone(timedelta(hours=-5)))
     await parts.journal.commit(change(Insert(replace(values.cycle(), started_at=local))))
     assert await parts.admin.fetchval("select started_at from cycles") == NOW
+
+
+@pytest.mark.parametrize(
+    "reasons",
+    ['{"cause": 1}', '[{"cause": "NO_SUCH_CAUSE"}]', "[1]", '"text"', "null"],
+)
+async def test_a_ladder_that_nobody_can_read_is_halted(parts: Running, reasons: str) -> None:
+    await parts.admin.execute(
+        "insert into ladders (id, agent_id, updated_at, reasons, version)"
+        f" values ($1, $1, $2, '{reasons}'::jsonb, 7)",
+        AGENT,
+        NOW,
+    )
+    ladder = await parts.records.ladder(AGENT)
+    assert ladder is not None
+    assert (ladder.rung(), ladder.version) == (Rung.HALTED, 7)

@@ -15,6 +15,8 @@ from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
+from tradesaga.domain.ladder import Ladder
+from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, ReservationState, Side, Trade
 from tradesaga.domain.performance import performance
 from tradesaga.domain.saga import ENDS
@@ -42,6 +44,16 @@ class MemoryRecords(MemoryTradeRecords):
     async def counts(self, agent_id: AgentId) -> AgentCounts:
         """Its counters."""
         return self._store.counts.get(agent_id, AgentCounts())
+
+    async def ladder(self, agent_id: AgentId) -> Ladder | None:
+        """What stands on its ladder."""
+        found = self._store.of(Ladder, agent_id)
+        return found[0] if found else None
+
+    async def equity_marks(self, agent_id: AgentId) -> EquityMarks | None:
+        """What its losses are measured from."""
+        found = self._store.of(EquityMarks, agent_id)
+        return found[0] if found else None
 
     async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:
         """Every trade that has not ended, oldest first."""

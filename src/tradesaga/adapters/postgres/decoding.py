@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeAlias, TypeVar
@@ -15,6 +16,7 @@ from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.domain.agent import Agent, AgentStatus, Mode
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
+from tradesaga.domain.ladder import Cause, Ladder, Reason, Scope, ScopeKind
 from tradesaga.domain.orders import (
     Fill,
     Order,
@@ -64,6 +66,20 @@ def _denials(stored: Sequence[Mapping[str, str]]) -> tuple[Denial, ...]:
     return tuple(Denial(code=d["code"], message=d["message"]) for d in stored)
 
 
+def _reasons(stored: Sequence[Mapping[str, str]]) -> tuple[Reason, ...]:
+    return tuple(
+        Reason(
+            cause=Cause(reason["cause"]),
+            scope=Scope(ScopeKind(reason["scope"]), reason["subject"]),
+            detail=reason["detail"],
+            since=datetime.fromisoformat(reason["since"]),
+            who=reason["who"],
+            acknowledged_by=reason["acknowledged_by"],
+        )
+        for reason in stored
+    )
+
+
 def _or_empty(stored: Mapping[str, Any] | None) -> Mapping[str, Any]:
     return stored or {}
 
@@ -85,6 +101,7 @@ _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
     Reservation: {"state": _member(ReservationState)},
     Fill: {"side": _member(Side)},
     Trade: {"side": _member(Side)},
+    Ladder: {"reasons": _reasons},
 }
 
 

@@ -23,6 +23,8 @@ from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId
+from tradesaga.domain.ladder import Ladder, Reason
+from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.strategies import Strategy
@@ -94,6 +96,22 @@ def _numbers(values: Mapping[str, object]) -> dict[str, object]:
     return {name: _number(value) for name, value in values.items()}
 
 
+def _reasons(reasons: tuple[Reason, ...]) -> list[dict[str, object]]:
+    """As stored: how often a cause was found absent is not."""
+    return [
+        {
+            "cause": reason.cause,
+            "scope": reason.scope.kind,
+            "subject": reason.scope.subject,
+            "detail": reason.detail,
+            "since": reason.since,
+            "who": reason.who,
+            "acknowledged_by": reason.acknowledged_by,
+        }
+        for reason in reasons
+    ]
+
+
 def _number(value: object) -> object:
     if not isinstance(value, Decimal):
         return value
@@ -152,6 +170,16 @@ _KINDS: Mapping[type, _Kind] = {
     ),
     Fill: _Kind("fills", Operation.FILL_NEW),
     Trade: _Kind("trades", Operation.TRADE_NEW),
+    Ladder: _Kind(
+        "ladders",
+        Operation.RARE_NEW,
+        Operation.RARE_SET,
+        _fields(Ladder),
+        {"reasons": _reasons},
+    ),
+    EquityMarks: _Kind(
+        "equity_marks", Operation.RARE_NEW, Operation.RARE_SET, _fields(EquityMarks)
+    ),
 }
 _ADDITIONS: Mapping[type, Operation] = {
     CycleLog: Operation.CYCLE_LOG,

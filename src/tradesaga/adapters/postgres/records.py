@@ -16,6 +16,8 @@ from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
+from tradesaga.domain.ladder import Ladder, unreadable
+from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Order, Trade
 from tradesaga.domain.performance import performance
 from tradesaga.domain.strategies import Strategy
@@ -34,6 +36,7 @@ from tradesaga.ports.records import (
 CYCLES_MAX = 1000
 _agent, _counts, _cycle = reader(Agent), reader(AgentCounts), reader(Cycle)
 _decision, _order, _log = reader(Decision), reader(Order), reader(CycleLog)
+_ladder, _marks = reader(Ladder), reader(EquityMarks)
 _strategy, _trade, _position = reader(Strategy), reader(Trade), reader(PositionSums)
 
 
@@ -49,6 +52,22 @@ class PostgresRecords(PostgresTradeRecords):
         """Its counters; zeros for an unknown agent."""
         rows = await self._pool.fetch(QUERIES["counts"], agent_id)
         return _counts(rows[0]) if rows else AgentCounts()
+
+    async def ladder(self, agent_id: AgentId) -> Ladder | None:
+        """What stands on its ladder; HALTED when the row cannot be read."""
+        rows = await self._pool.fetch(QUERIES["ladder"], agent_id)
+        if not rows:
+            return None
+        try:
+            return _ladder(rows[0])
+        except (KeyError, ValueError, TypeError) as error:
+            why = f"the stored ladder cannot be read: {error!r}"
+            return unreadable(agent_id, why, rows[0]["updated_at"], version=rows[0]["version"])
+
+    async def equity_marks(self, agent_id: AgentId) -> EquityMarks | None:
+        """What its losses are measured from."""
+        rows = await self._pool.fetch(QUERIES["equity_marks"], agent_id)
+        return _marks(rows[0]) if rows else None
 
     async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:
         """Every trade saga that has not ended, oldest first; one round trip."""

@@ -20,6 +20,14 @@ select coalesce(cycles_completed, 0) as cycles_completed,
 from agent_status
 where id = $1;
 
+-- ladder: what stands on the ladder of one agent
+select id, agent_id, updated_at, reasons, version from ladders where id = $1;
+
+-- equity_marks: what the losses of one agent are measured from
+select id, agent_id, session_at, session_equity, peak_equity, updated_at, version
+from equity_marks
+where id = $1;
+
 -- open_trades: saga, order and reservation of every trade that has not ended, oldest first
 select
   s.id, s.agent_id, s.type, s.decision_id, s.strategy_id, s.cycle_id, s.symbol, s.created_at,

@@ -1,0 +1,53 @@
+"""The ladder and the equity marks as stored, the same over memory and Postgres."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from tests.adapters.postgres.values import AGENT, NOW, SECOND, change
+from tests.contract.conftest import Backend
+from tradesaga.domain.errors import Conflict
+from tradesaga.domain.ladder import Cause, Ladder, Reason, Scope, ScopeKind
+from tradesaga.domain.loss_tiers import EquityMarks
+from tradesaga.ports.journal import Insert, Update
+
+KILLED = Reason(cause=Cause.KILL_SWITCH, detail='"broken\\" ü', since=NOW, who="api:127.0.0.1")
+DRIFT = Reason(
+    cause=Cause.DRIFT,
+    scope=Scope(ScopeKind.SYMBOL, "BRK.B"),
+    detail="ours 1, theirs 2",
+    since=NOW + SECOND,
+    acknowledged_by="ann",
+)
+LADDER = Ladder(id=AGENT, agent_id=AGENT, updated_at=NOW, reasons=(KILLED, DRIFT), version=1)
+MARKS = EquityMarks(
+    id=AGENT,
+    agent_id=AGENT,
+    session_at=NOW,
+    session_equity=Decimal("100000.123456789"),
+    peak_equity=Decimal("100001"),
+    updated_at=NOW,
+)
+
+
+async def test_a_ladder_is_read_as_it_was_written(backend: Backend) -> None:
+    assert await backend.records.ladder(AGENT) is None
+    await backend.journal.commit(change(Insert(LADDER)))
+    assert await backend.records.ladder(AGENT) == LADDER
+    after = replace(LADDER, reasons=(DRIFT,), updated_at=NOW + SECOND, version=2)
+    await backend.journal.commit(change(Update(after)))
+    assert await backend.records.ladder(AGENT) == after
+    with pytest.raises(Conflict):
+        await backend.journal.commit(change(Update(after)))
+
+
+async def test_the_marks_are_read_as_they_were_written(backend: Backend) -> None:
+    assert await backend.records.equity_marks(AGENT) is None
+    await backend.journal.commit(change(Insert(MARKS)))
+    assert await backend.records.equity_marks(AGENT) == MARKS
+    after = replace(MARKS, peak_equity=Decimal("100002.5"), version=2)
+    await backend.journal.commit(change(Update(after)))
+    assert await backend.records.equity_marks(AGENT) == after
