@@ -14,6 +14,7 @@ import httpx2
 from tests.api.fake_sagas import FakeSagas
 from tradesaga.api.app import create_app
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
+from tradesaga.domain.checkpoint import Checkpoint, Occasion
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.errors import IllegalTransition, NotFound
@@ -155,6 +156,36 @@ LOG = CycleLog(
 )
 
 
+CHECKPOINT = Checkpoint(
+    id=UUID("01934f0e-0000-7000-8000-0000000000cc"),
+    agent_id=DEFAULT_AGENT,
+    taken_at=NOON,
+    occasion=Occasion.RECOVERED,
+    epoch=3,
+    lineage=2,
+    release="1.2.3",
+    code="c0de" * 16,
+    configuration="c0f1" * 16,
+    strategies="57a7" * 16,
+    changed=("configuration",),
+    report={
+        "cyclesCancelled": ["01934f0e-0000-7000-8000-0000000000c1"],
+        "sagasFound": 1,
+        "sagasEnded": 1,
+        "waitingForPerson": 0,
+        "sagas": [
+            {
+                "sagaId": "01934f0e-0000-7000-8000-0000000000aa",
+                "symbol": "SPY",
+                "found": "running, order intent",
+                "now": "completed, order filled",
+                "filled": "5/5",
+            }
+        ],
+    },
+)
+
+
 class FakeOperations:
     """Answers from its fields and records what it was asked; set `error` to make it raise."""
 
@@ -239,6 +270,10 @@ class FakeOperations:
             if cycle.id == cycle_id:
                 return CycleRecord(cycle=cycle, decisions=[DECISION], orders=[ORDER], logs=[LOG])
         raise NotFound(f"no cycle {cycle_id}")
+
+    async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:
+        self._asked("checkpoints", limit=limit)
+        return [CHECKPOINT][:limit]
 
     async def invariants(self) -> InvariantReport:
         self._asked("invariants")

@@ -28,6 +28,7 @@ OPERATIONS = {
     ("GET", "/api/v1/reservations"): "listReservations",
     ("GET", "/api/v1/positions"): "listPositions",
     ("GET", "/api/v1/invariants"): "getInvariants",
+    ("GET", "/api/v1/checkpoints"): "listCheckpoints",
     ("GET", "/health"): "getHealth",
     ("GET", "/livez"): "getLiveness",
     ("GET", "/metrics"): "getMetrics",

@@ -18,6 +18,7 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from tradesaga.api.agent_control import actor_of, agent_status, pause, resume, start, stop
+from tradesaga.api.checkpoints import list_checkpoints
 from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
 from tradesaga.api.json_response import JsonResponse
@@ -45,6 +46,7 @@ OPERATIONS: Final = (
     start, stop, pause, resume, agent_status, list_strategies, list_cycles, get_cycle,
     list_sagas, get_saga, retry, compensate, resolve,
     list_orders, list_positions, list_reservations, close_position, get_invariants,
+    list_checkpoints,
 )  # fmt: skip
 DEPENDENCIES: Final = ("operations", "sagas", "metrics_text", "actor")
 """What handlers are given that is no parameter of the request."""

@@ -25,6 +25,7 @@ from tradesaga.api.answers import (
     StoppedAnswer,
     StrategiesAnswer,
 )
+from tradesaga.api.checkpoints import CheckpointsAnswer
 from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
 from tradesaga.api.invariants import InvariantsAnswer
 from tradesaga.api.problems import Problem
@@ -39,6 +40,7 @@ BODIES = (
     StrategiesAnswer, CyclesAnswer, CycleRecordAnswer, HealthAnswer, Problem,
     InterventionRequest, ResolveRequest,
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
+    CheckpointsAnswer,
     InvariantsAnswer,
 )  # fmt: skip
 """Every type that is a whole body; the types within them are found."""

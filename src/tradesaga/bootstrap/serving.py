@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from tradesaga.adapters.system import ScaledClock, SystemClock, SystemIds, calm_
 from tradesaga.api.app import create_app
 from tradesaga.api.server import serve as serve_http
 from tradesaga.bootstrap import translation
+from tradesaga.bootstrap.identity import identity_of
 from tradesaga.config import Loaded, Settings
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
@@ -89,7 +90,9 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
         world = await _world(settings, dsn, stack, clock, metrics, journal, bus)
         orchestrator = _Deferred(
             world=world,
-            settings=translation.engine_settings(settings),
+            settings=replace(
+                translation.engine_settings(settings), identity=identity_of(loaded.hash)
+            ),
             policy=translation.saga_policy(settings, world.venue.capabilities),
             strategies=_strategies(settings, options, clock.now()),
         )

@@ -21,6 +21,10 @@ COMMANDS: Final = {
     "paper": ("paper:paper", "Run the neighbour services, simulated on recorded prices."),
     "migrate": ("migrate:migrate", "Bring the database's schema up to date, or show where it is."),
     "verify": ("verify:verify", "Check every invariant against the database and the venue."),
+    "checkpoints": (
+        "checkpoints:checkpoints",
+        "Show what was found and done after each start, and under which code and settings.",
+    ),
     "audit": ("audit:audit", "Check or export the hash-chained audit log."),
     "config": ("config:settings", "Show or check the configuration."),
     "status": ("control:status", "Show the agent, its cycles and its active strategies."),

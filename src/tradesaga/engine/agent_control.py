@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from tradesaga.domain.agent import Agent, AgentStatus, Mode, Pause, Resume, Start, Stop
+from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
 from tradesaga.domain.errors import Fenced, NotFound, Unavailable
 from tradesaga.domain.ids import CycleId
@@ -143,6 +144,10 @@ class AgentControl:
         if record is None:
             raise NotFound(f"there is no cycle {cycle_id}; `GET /api/v1/cycles` lists them")
         return record
+
+    async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:
+        """See `ports.operations`."""
+        return await self._records.checkpoints(self._settings.agent_id, limit=limit)
 
     async def invariants(self) -> InvariantReport:
         """See `ports.operations`."""

@@ -9,6 +9,7 @@ from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.analysis_cycle import AnalysisCycle
+from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.decision_requests import DecisionRequests
 from tradesaga.engine.event_coordinator import EventCoordinator
@@ -44,6 +45,7 @@ class Parts:
     relay: OutboxRelay
     coordinator: EventCoordinator
     recovery: Recovery
+    checkpoints: Checkpoints
     book: StrategyBook
     board: HealthBoard
     crew: SagaCrew
@@ -106,15 +108,8 @@ def assemble(
             agent_id=settings.agent_id,
             unsolicited=scheduler.analyse_unsolicited,
         ),
-        recovery=Recovery(
-            records=world.records,
-            clock=world.clock,
-            state=core.state,
-            runner=core.runner,
-            desk=core.desk,
-            crew=core.crew,
-            agent_id=settings.agent_id,
-        ),
+        recovery=_recovery(world, settings, core),
+        checkpoints=core.checkpoints,
         book=core.book,
         board=core.board,
         crew=core.crew,
@@ -135,6 +130,7 @@ class _Core:
     runner: CycleRunner
     board: HealthBoard
     book: StrategyBook
+    checkpoints: Checkpoints
     watch: InvariantWatch
 
 
@@ -171,6 +167,7 @@ def _core(
         leadership=leadership,
         refusal_to_send=state.refusal_to_send,
     )
+    book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
     saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock)
     return _Core(
         leadership=leadership,
@@ -184,7 +181,15 @@ def _core(
         board=HealthBoard(
             venue=world.venue, decisions=world.decisions, market_data=world.market_data
         ),
-        book=StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id),
+        book=book,
+        checkpoints=Checkpoints(
+            scribe=scribe,
+            records=world.records,
+            clock=clock,
+            book=book,
+            agent_id=agent_id,
+            identity=settings.identity,
+        ),
         watch=InvariantWatch(
             records=world.records,
             scribe=scribe,
@@ -211,6 +216,19 @@ def _instructed(
         venue=world.venue,
         market_data=world.market_data,
         clock=world.clock,
+    )
+
+
+def _recovery(world: World, settings: EngineSettings, core: _Core) -> Recovery:
+    return Recovery(
+        records=world.records,
+        clock=world.clock,
+        state=core.state,
+        runner=core.runner,
+        desk=core.desk,
+        crew=core.crew,
+        checkpoints=core.checkpoints,
+        agent_id=settings.agent_id,
     )
 
 

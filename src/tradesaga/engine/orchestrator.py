@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 
 from structlog import get_logger
 
+from tradesaga.domain.checkpoint import Occasion
+from tradesaga.domain.errors import Fenced, Unavailable
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
@@ -86,3 +88,18 @@ class Orchestrator:
     async def _wind_down(self, parts: Parts) -> None:
         await parts.scheduler.cancel_all()
         await parts.crew.drain(DRAIN_SECONDS_MAX)
+        if parts.control.ready.is_set() and parts.leadership.may_send(opening=False):
+            await _leave_checkpoint(parts)
+
+
+async def _leave_checkpoint(parts: Parts) -> None:
+    """What is left open, for people; the next process finds it by itself, so none is no loss.
+
+    Not tried when the lease could not be renewed: the database is away, and a commit would wait.
+    """
+    report = {"sagasOpen": len(parts.recovery.desk.trades)}
+    try:
+        async with asyncio.timeout(DRAIN_SECONDS_MAX):
+            await parts.checkpoints.take(Occasion.HANDED_OVER, report)
+    except (Fenced, Unavailable, TimeoutError) as error:
+        log.warning("no checkpoint at the end", error=repr(error))

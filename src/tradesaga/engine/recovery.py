@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from structlog import get_logger
 
-from tradesaga.domain.ids import AgentId
-from tradesaga.domain.saga import SagaStatus
-from tradesaga.domain.trade_messages import Recovered
+from tradesaga.domain.checkpoint import Occasion
+from tradesaga.domain.ids import AgentId, CycleId
+from tradesaga.domain.saga import ENDS, SagaStatus
+from tradesaga.domain.trade_messages import Recovered, TradeState
 from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.saga_crew import SagaCrew
@@ -47,13 +49,43 @@ async def resume(trades: Sequence[OpenTrade], desk: TradeDesk, crew: SagaCrew) -
             crew.take(trade)
 
 
+REPORTED_MAX = 100
+"""Sagas told of one by one in a recovery's report; of the rest there is a number."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What was open."""
+    """What was open: cycles that were ended, and trades as they were found."""
 
-    cycles: int
-    sagas: int
-    waiting_for_person: int
+    cycles: tuple[CycleId, ...] = ()
+    trades: tuple[tuple[OpenTrade, TradeState], ...] = ()
+
+    @property
+    def waiting_for_person(self) -> int:
+        """How many of the trades no machine can end."""
+        return sum(1 for _, t in self.trades if t.saga.status is SagaStatus.MANUAL_REQUIRED)
+
+    def report(self) -> dict[str, object]:
+        """What was found, and how it stands now."""
+        ended = sum(1 for trade, _ in self.trades if trade.state.saga.status in ENDS)
+        return {
+            "cyclesCancelled": [str(cycle_id) for cycle_id in self.cycles],
+            "sagasFound": len(self.trades),
+            "sagasEnded": ended,
+            "waitingForPerson": self.waiting_for_person,
+            "sagas": [_told(trade, found) for trade, found in self.trades[:REPORTED_MAX]],
+        }
+
+
+def _told(trade: OpenTrade, found: TradeState) -> dict[str, str]:
+    now = trade.state
+    return {
+        "sagaId": str(found.saga.id),
+        "symbol": found.saga.symbol,
+        "found": f"{found.saga.status}, order {found.order.status}",
+        "now": f"{now.saga.status}, order {now.order.status}",
+        "filled": f"{now.order.filled_quantity:f}/{now.order.quantity:f}",
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +98,9 @@ class Recovery:
     runner: CycleRunner
     desk: TradeDesk
     crew: SagaCrew
+    checkpoints: Checkpoints
     agent_id: AgentId
+    _found: list[Found] = field(default_factory=list)
 
     async def run(self) -> Found:
         """Load, end what cannot go on, run what can."""
@@ -76,21 +110,22 @@ class Recovery:
         for cycle in cycles:
             await self.runner.interrupt(cycle)
         trades = [self.desk.trades.add(s) for s in await self.records.open_trades(self.agent_id)]
+        found = Found(
+            cycles=tuple(cycle.id for cycle in cycles),
+            trades=tuple((trade, trade.state) for trade in trades),
+        )
         self.desk.recovered = True
         await resume(trades, self.desk, self.crew)
-        found = Found(
-            cycles=len(cycles),
-            sagas=len(trades),
-            waiting_for_person=sum(1 for trade in trades if trade.ended.is_set()),
-        )
-        log.info("recovered", cycles=found.cycles, sagas=found.sagas)
+        self._found.append(found)
+        log.info("recovered", cycles=len(cycles), sagas=len(trades))
         return found
 
     async def settle(self) -> None:
-        """Give what was open time to end before anything new begins."""
+        """Give what was open time to end before anything new begins; then write the report."""
         try:
             async with asyncio.timeout(SETTLE_SECONDS_MAX):
                 for trade in self.desk.trades:
                     await trade.ended.wait()
         except TimeoutError:
             log.warning("sagas still open after a restart", number=len(self.desk.trades))
+        await self.checkpoints.take(Occasion.RECOVERED, self._found[-1].report())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.checkpoint import Identity
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.risk import Limits
 
@@ -26,5 +27,7 @@ class EngineSettings:
     limits: Mapping[Mode, Limits]
     quote_cadence: timedelta
     lease_renew_every: timedelta
+    identity: Identity = field(default_factory=Identity)
+    """That of this process; its `strategies` are left to the engine."""
     stop_time_max: timedelta = timedelta(seconds=20)
     """Real time that a stop may take; the gateway gives up after 30 s."""

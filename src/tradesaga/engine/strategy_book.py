@@ -32,6 +32,10 @@ class StrategyBook:
         found = [s for s in self._strategies.values() if s.status is StrategyStatus.ACTIVE]
         return sorted(found, key=lambda s: (-s.priority, s.external_id))
 
+    def known(self) -> Sequence[Strategy]:
+        """All of them, in no order."""
+        return tuple(self._strategies.values())
+
     async def load(self, configured: Sequence[Strategy]) -> None:
         """Read what is stored, and add what is configured and not stored yet."""
         await self._read()

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import Event
@@ -86,6 +87,7 @@ Stored = (
     | Trade
     | Ladder
     | EquityMarks
+    | Checkpoint
 )
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from tradesaga.domain.agent import Agent, AgentCounts, Mode
+from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.ids import CycleId
 from tradesaga.ports.records import CycleRecord, Invariant, StrategyRecord
@@ -119,6 +120,10 @@ class Operations(Protocol):
 
     async def cycle(self, cycle_id: CycleId) -> CycleRecord:
         """One cycle with decisions, orders and logs. Raises NotFound, Unavailable."""
+        ...
+
+    async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:
+        """The latest checkpoints, latest first. Raises Unavailable."""
         ...
 
     async def invariants(self) -> InvariantReport:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
@@ -152,6 +153,10 @@ class Records(TradeRecords, Protocol):
 
     async def cycle(self, agent_id: AgentId, cycle_id: CycleId) -> CycleRecord | None:
         """One cycle, whole."""
+        ...
+
+    async def checkpoints(self, agent_id: AgentId, *, limit: int) -> Sequence[Checkpoint]:
+        """The latest checkpoints, latest first; 1 <= limit <= 1000."""
         ...
 
     async def was_received(self, agent_id: AgentId, event_id: str) -> bool:

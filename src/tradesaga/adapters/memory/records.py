@@ -12,6 +12,7 @@ from tradesaga.adapters.chain import GENESIS, event_id_of
 from tradesaga.adapters.memory.journal import LoggedEntry, MemoryStore
 from tradesaga.adapters.memory.trade_records import MemoryTradeRecords
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
@@ -126,6 +127,11 @@ class MemoryRecords(MemoryTradeRecords):
             orders=of_cycle(Order),
             logs=[log for owner, log in logs if (owner, log.cycle_id) == (agent_id, cycle_id)],
         )
+
+    async def checkpoints(self, agent_id: AgentId, *, limit: int) -> Sequence[Checkpoint]:
+        """The latest checkpoints, latest first."""
+        found: list[Checkpoint] = self._store.of(Checkpoint, agent_id)
+        return sorted(found, key=lambda c: (c.epoch, c.taken_at), reverse=True)[:limit]
 
     async def was_received(self, agent_id: AgentId, event_id: str) -> bool:
         """Whether the inbox has the event."""

@@ -14,6 +14,7 @@ import msgspec
 
 from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.domain.agent import Agent, AgentStatus, Mode
+from tradesaga.domain.checkpoint import Checkpoint, Occasion
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.ladder import Cause, Ladder, Reason, Scope, ScopeKind
@@ -94,6 +95,7 @@ _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
         "errors": _errors,
         "metadata": _or_empty,
     },
+    Checkpoint: {"occasion": _member(Occasion), "changed": tuple},
     CycleLog: {"context": _or_empty},
     Decision: {"action": _member(Action), "verdict": _member(Verdict), "denials": _denials},
     Saga: {"status": _member(SagaStatus)},

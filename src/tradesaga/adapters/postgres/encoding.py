@@ -19,6 +19,7 @@ import msgspec
 
 from tradesaga.adapters.chain import to_wire
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid
@@ -168,6 +169,7 @@ _KINDS: Mapping[type, _Kind] = {
         Operation.RESERVATION_SET,
         _names("id agent_id consumed released state closed_at version"),
     ),
+    Checkpoint: _Kind("checkpoints", Operation.RARE_NEW),
     Fill: _Kind("fills", Operation.FILL_NEW),
     Trade: _Kind("trades", Operation.TRADE_NEW),
     Ladder: _Kind(

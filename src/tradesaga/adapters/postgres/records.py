@@ -13,6 +13,7 @@ from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.trade_records import PostgresTradeRecords
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
@@ -33,11 +34,12 @@ from tradesaga.ports.records import (
     StrategyRecord,
 )
 
-CYCLES_MAX = 1000
+CYCLES_MAX = CHECKPOINTS_MAX = 1000
 _agent, _counts, _cycle = reader(Agent), reader(AgentCounts), reader(Cycle)
 _decision, _order, _log = reader(Decision), reader(Order), reader(CycleLog)
 _ladder, _marks = reader(Ladder), reader(EquityMarks)
 _strategy, _trade, _position = reader(Strategy), reader(Trade), reader(PositionSums)
+_checkpoint = reader(Checkpoint)
 
 
 class PostgresRecords(PostgresTradeRecords):
@@ -135,6 +137,12 @@ class PostgresRecords(PostgresTradeRecords):
             orders=[_order(row) for row in orders],
             logs=[_log(row) for row in logs],
         )
+
+    async def checkpoints(self, agent_id: AgentId, *, limit: int) -> Sequence[Checkpoint]:
+        """The latest checkpoints, latest first; 1 <= limit <= 1000."""
+        assert 1 <= limit <= CHECKPOINTS_MAX, limit
+        rows = await self._pool.fetch(QUERIES["checkpoints"], agent_id, limit)
+        return [_checkpoint(row) for row in rows]
 
     async def was_received(self, agent_id: AgentId, event_id: str) -> bool:
         """Whether the inbox has the event."""

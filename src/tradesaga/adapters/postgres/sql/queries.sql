@@ -178,6 +178,14 @@ where agent_id = $1 and seq > $2
 order by seq
 limit $3;
 
+-- checkpoints: the latest ones, latest first
+select id, agent_id, taken_at, occasion, epoch, lineage, release, code, configuration, strategies,
+  changed, report
+from checkpoints
+where agent_id = $1
+order by epoch desc, taken_at desc
+limit $2;
+
 -- lease: who holds an agent
 select holder, epoch from leases where agent_id = $1;
 
