@@ -157,8 +157,8 @@ def never_release() -> None:
 def fill_after_cancel_dropped() -> None:
     """Nothing can fill after the request to cancel."""
 
-    def fills(order: Order, report: VenueReport, now: Any) -> Any:
-        return () if order.cancel_requested_at is not None else new_fills(order, report, now)
+    def fills(order: Order, *rest: Any) -> Any:
+        return () if order.cancel_requested_at is not None else new_fills(order, *rest)
 
     put(trade_saga, "new_fills", fills)
 
@@ -166,8 +166,8 @@ def fill_after_cancel_dropped() -> None:
 def cumulative_added() -> None:
     """Each report's total is taken for one more fill."""
 
-    def fills(order: Order, report: VenueReport, now: Any) -> Any:
-        found = new_fills(replace(order, filled_quantity=ZERO), report, now)
+    def fills(order: Order, *rest: Any) -> Any:
+        found = new_fills(replace(order, filled_quantity=ZERO), *rest)
         return tuple(replace(f, venue_fill_id=f"{f.venue_fill_id}:{order.version}") for f in found)
 
     put(trade_saga, "new_fills", fills)

@@ -121,8 +121,8 @@ def _release_while_live() -> Patch:
 def _fills_are_added() -> Patch:
     booked = orders.new_fills
 
-    def new_fills(order: Order, report: VenueReport, now: datetime) -> object:
-        return booked(replace(order, filled_quantity=ZERO, filled_value=ZERO), report, now)
+    def new_fills(order: Order, *rest: Any) -> object:
+        return booked(replace(order, filled_quantity=ZERO, filled_value=ZERO), *rest)
 
     return patch.object(trade_saga, "new_fills", new_fills)
 

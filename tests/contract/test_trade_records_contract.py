@@ -12,8 +12,9 @@ import pytest
 from tests.adapters.postgres import values
 from tests.adapters.postgres.values import AGENT, NOW, SECOND, change
 from tests.contract.conftest import Backend
-from tradesaga.domain.ids import AgentId, SagaId, derived
-from tradesaga.domain.orders import OrderStatus
+from tradesaga.domain.errors import Conflict
+from tradesaga.domain.ids import AgentId, SagaId, VoidId, derived
+from tradesaga.domain.orders import OrderStatus, Void
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import Entry, Insert, Update
@@ -117,3 +118,31 @@ async def test_one_trade_comes_with_its_fills_and_its_log(backend: Backend) -> N
 
 async def test_a_saga_that_is_not_there(backend: Backend) -> None:
     assert await backend.records.trade(AGENT, SagaId(derived("nobody"))) is None
+
+
+async def test_what_was_taken_back_comes_with_its_trade(backend: Backend) -> None:
+    *_, ended = await three(backend)
+    void = Void(
+        id=VoidId(derived(ended.order.id, "void", "2.5")),
+        agent_id=AGENT,
+        order_id=ended.order.id,
+        saga_id=ended.saga.id,
+        cumulative=Decimal("2.5"),
+        quantity=Decimal(2),
+        price=Decimal("100.1234567890123456789"),
+        fee=Decimal(0),
+        reason="exchange",
+        recorded_at=NOW,
+    )
+    await backend.journal.commit(change(Insert(void)))
+    found = await backend.records.trade_of(
+        AGENT, venue_order_id=None, client_order_id=ended.order.client_order_id
+    )
+    assert found == replace(ended, voids=(void,))
+    record = await backend.records.trade(AGENT, ended.saga.id)
+    assert record is not None
+    assert record.state.voids == (void,)
+    *_, listed = await backend.records.trades(AGENT, ANY)
+    assert listed.voids == (void,)
+    with pytest.raises(Conflict):
+        await backend.journal.commit(change(Insert(void)))

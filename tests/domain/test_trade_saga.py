@@ -14,7 +14,6 @@ from tradesaga.domain.orders import OrderStatus, ReservationState
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.trade_messages import (
     Ambiguous,
-    Busted,
     CancelAsked,
     CancelWanted,
     Command,
@@ -276,17 +275,3 @@ def test_an_order_that_the_venue_forgets_needs_a_person() -> None:
     state = after(WORKING, *[NotFound()] * 4)
     assert stands(state) == (S.MANUAL_REQUIRED, Is.WORKING, OPEN)
     assert state.saga.reason == "the venue no longer knows order v-1"
-
-
-def test_a_bust_is_taken_back_by_rows_with_the_opposite_sign() -> None:
-    done = trade_saga.advance(begun(), Reported(report=report(Is.FILLED, 2)), START, POLICY)
-    bust = Busted(fill=done.fills[1], reason="venue error")
-    outcome = trade_saga.advance(done.state, bust, START + SECOND, POLICY)
-    (void,), (trade,) = outcome.fills, outcome.trades
-    assert (void.quantity, void.price) == (Decimal(-1), Decimal(101))
-    assert (trade.quantity, trade.correction_reason) == (Decimal(-1), "venue error")
-    assert void.id != done.fills[1].id
-    assert outcome.state.order.filled_quantity == Decimal(1)
-    assert outcome.state.order.filled_value == Decimal(100)
-    assert outcome.state.reservation.consumed == Decimal(100)
-    assert outcome.state.saga == done.state.saga

@@ -132,8 +132,11 @@ def _duplicate_adds_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def _old_report_sets_back(patch: pytest.MonkeyPatch) -> None:
-    def older_wins(order: Order, said: VenueReport, fills: tuple[Fill, ...]) -> Order:
-        return replace(with_report(order, said, fills), filled_quantity=said.filled_quantity)
+    def older_wins(
+        order: Order, said: VenueReport, fills: tuple[Fill, ...], *rest: object
+    ) -> Order:
+        after = with_report(order, said, fills, *rest)  # type: ignore[arg-type]  # as they came
+        return replace(after, filled_quantity=said.filled_quantity)
 
     patch.setattr(trade_saga, "with_report", older_wins)
 

@@ -114,6 +114,26 @@ async def test_events_before_and_after_the_reply(paper: Client, heard: Heard) ->
     assert await heard.wait("trade.order.filled", orderId=accepted["orderId"])
 
 
+async def test_an_execution_is_taken_back_told_and_shown(paper: Client, heard: Heard) -> None:
+    _, accepted = await paper.call(TRADING, "POST", "/orders", BUY)
+    name = accepted["orderId"]
+    before = await filled(paper, name)
+    status, shown = await paper.call(TRADING, "POST", f"/orders/{name}/bust", {"reason": "wrong"})
+    assert (status, shown["status"]) == (200, "filled")
+    assert shown["filledQuantity"] == 0 == shown["remainingQuantity"]
+    assert (shown["fills"][0]["busted"], shown["fills"][0]["bustReason"]) == (True, "wrong")
+    (told,) = await heard.wait("trade.order.busted", orderId=name)
+    assert told["payload"]["cumulativeQuantity"] == 10 == told["payload"]["bustedQuantity"]
+    assert str(told["payload"]["price"]) == str(before["fills"][0]["price"])
+    _, positions = await paper.call(TRADING, "GET", "/positions")
+    assert positions["positions"] == []
+    assert (await paper.call(TRADING, "POST", f"/orders/{name}/bust"))[0] == 404
+
+    await paper.fault(TRADING, kind="fill_busted", delayMs=0)
+    _, accepted = await paper.call(TRADING, "POST", "/orders", BUY)
+    assert await heard.wait("trade.order.busted", orderId=accepted["orderId"])
+
+
 async def test_a_hidden_order_a_rejected_one_and_a_stalled_one(paper: Client, heard: Heard) -> None:
     await paper.fault(TRADING, kind="hidden_order", delayMs=200)
     body = {**BUY, "clientOrderId": "ts-hidden"}

@@ -28,6 +28,7 @@ from tradesaga.domain.ids import (
     SagaId,
     StrategyId,
     TradeId,
+    VoidId,
     derived,
 )
 from tradesaga.domain.money import ZERO
@@ -138,12 +139,25 @@ class VenueFill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VenueBust:
+    """One execution that the venue has taken back; `cumulative` is the total that it reached."""
+
+    cumulative: Decimal
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal = ZERO
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VenueReport:
     """What a reply, a poll, a look-up or an event says about an order.
 
     `status` is one of WORKING, PARTIALLY_FILLED, FILLED, CANCELED, REJECTED, EXPIRED.
     `fills` may be incomplete or empty; `filled_quantity` is the cumulative truth, except that a
     `remaining_quantity` beats it: what is filled is then the order's quantity less that.
+    All of these count executions that were taken back, too, so that they never fall; `busts` are
+    those, and `average_price` is that of what is left.
     """
 
     venue_order_id: str
@@ -156,7 +170,16 @@ class VenueReport:
     remaining_quantity: Decimal | None = None
     average_price: Decimal | None = None
     fills: tuple[VenueFill, ...] = ()
+    busts: tuple[VenueBust, ...] = ()
     reason: str = ""
+
+    def value_of(self, filled: Decimal) -> Decimal | None:
+        """What `filled` cost in all by the average, busts included; None without an average."""
+        left = filled - sum((bust.quantity for bust in self.busts), ZERO)
+        value = sum((bust.quantity * bust.price for bust in self.busts), ZERO)
+        if self.average_price is None:
+            return value if self.busts and left == ZERO else None
+        return self.average_price * left + value
 
     def filled_of(self, ordered: Decimal) -> Decimal:
         """The cumulative quantity filled of an order of `ordered`."""
@@ -180,6 +203,26 @@ class Fill:
     price: Decimal
     fee: Decimal
     filled_at: datetime
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Void:
+    """A fill, or a part of one, that the venue has taken back; all amounts as it was booked.
+
+    `cumulative` is what the order had reached with it: its identity, for ever. Beside this row
+    stand a fill and a trade with the opposite sign.
+    """
+
+    id: VoidId
+    agent_id: AgentId
+    order_id: OrderId
+    saga_id: SagaId
+    cumulative: Decimal
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    reason: str
     recorded_at: datetime
 
 
@@ -234,13 +277,16 @@ class Reservation:
         return max(ZERO, self.amount - self.consumed)
 
 
-def new_fills(order: Order, report: VenueReport, now: datetime) -> tuple[Fill, ...]:
+def new_fills(
+    order: Order, report: VenueReport, now: datetime, voids: tuple[Void, ...] = ()
+) -> tuple[Fill, ...]:
     """The fills that `report` proves and `order` does not know yet, in order; often none.
 
     Executions from the first one that the report skips are booked as one fill, at the price that
-    makes the total right.
+    makes the total right. What was voided stays known: its report is never new again.
     """
-    known, value = order.filled_quantity, order.filled_value
+    known = order.filled_quantity + sum((void.quantity for void in voids), ZERO)
+    value = order.filled_value + sum((void.quantity * void.price for void in voids), ZERO)
     filled = report.filled_of(order.quantity)
     unsaid = filled - report.filled_quantity  # by a venue whose filled quantity is one fill's own
     found: list[Fill] = []
@@ -256,9 +302,8 @@ def new_fills(order: Order, report: VenueReport, now: datetime) -> tuple[Fill, .
         known, value = reached, value + quantity * heard.price
     if filled > known:
         quantity = filled - known
-        price = order.reference_price
-        if report.average_price is not None:
-            price = (report.average_price * filled - value) / quantity
+        in_all = report.value_of(filled)
+        price = order.reference_price if in_all is None else (in_all - value) / quantity
         rest = VenueFill(cumulative=filled, quantity=quantity, price=price, at=report.at)
         found.append(_fill(order, report, rest, quantity=quantity, now=now))
     return tuple(found)
@@ -304,14 +349,17 @@ def trade_of(order: Order, fill: Fill, *, correction_reason: str | None = None) 
     )
 
 
-def with_report(order: Order, report: VenueReport, fills: tuple[Fill, ...]) -> Order:
+def with_report(
+    order: Order, report: VenueReport, fills: tuple[Fill, ...], voided: Decimal = ZERO
+) -> Order:
     """The order after `report` and the `fills` it proved; never less filled, never re-opened.
 
-    An end that we have stays an end, except that a fill beats a cancel.
+    An end that we have stays an end, except that a fill beats a cancel. `voided` is how much of
+    it has been taken back: the venue does not fill that again.
     """
     filled = order.filled_quantity + sum((f.quantity for f in fills), ZERO)
     value = order.filled_value + sum((f.quantity * f.price for f in fills), ZERO)
-    status = _status_after(order, report, filled)
+    status = _status_after(order, report, filled + voided)
     ended = status in ENDED
     sent_by = max(report.at, order.created_at)  # what it reports had been sent by then
     return changed(

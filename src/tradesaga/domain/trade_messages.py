@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from enum import StrEnum
 
-from tradesaga.domain.orders import Fill, Order, Reservation, Trade, VenueReport
+from tradesaga.domain.busts import voided
+from tradesaga.domain.orders import Fill, Order, Reservation, Trade, VenueReport, Void
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.saga import Saga, Transition
 
@@ -39,6 +41,12 @@ class TradeState:
     saga: Saga
     order: Order
     reservation: Reservation
+    voids: tuple[Void, ...] = ()
+
+    @property
+    def remaining(self) -> Decimal:
+        """What the venue may still fill while the order lives; a voided part is not filled anew."""
+        return self.order.remaining - voided(self.voids)
 
 
 # ---- what to ask of the world -------------------------------------------------------------------
@@ -134,14 +142,6 @@ class CancelWanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Busted:
-    """The venue took a booked fill back: the correction is a negative fill and trade."""
-
-    fill: Fill
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed:
     """A person says: try again, the way it was going."""
 
@@ -189,7 +189,6 @@ Happening = (
     | TimeUp
     | Recovered
     | CancelWanted
-    | Busted
     | Intervention
 )
 
@@ -202,3 +201,4 @@ class Outcome:
     transitions: tuple[Transition, ...] = ()
     fills: tuple[Fill, ...] = ()
     trades: tuple[Trade, ...] = ()
+    voids: tuple[Void, ...] = ()

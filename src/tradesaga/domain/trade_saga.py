@@ -23,7 +23,7 @@ from typing import assert_never
 
 from tradesaga.domain import saga as machine
 from tradesaga.domain import trade_intervention
-from tradesaga.domain.ids import FillId, derived
+from tradesaga.domain.busts import new_voids, void_fill, voided
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import (
     ENDED,
@@ -35,6 +35,7 @@ from tradesaga.domain.orders import (
     Side,
     Trade,
     VenueReport,
+    Void,
     new_fills,
     trade_of,
     with_report,
@@ -42,7 +43,6 @@ from tradesaga.domain.orders import (
 from tradesaga.domain.saga import ENDS, Input, Plan, SagaStatus, Step, Transition
 from tradesaga.domain.trade_messages import (
     Ambiguous,
-    Busted,
     CancelAsked,
     CancelWanted,
     Command,
@@ -107,7 +107,7 @@ def command(state: TradeState, now: datetime, policy: Policy) -> Command | None:
     return Follow(poll_at=saga.due or now + policy.poll_every, until=_until(state, policy))
 
 
-def advance(  # noqa: C901, PLR0912 -- one flat match over all that can happen
+def advance(  # noqa: C901 -- one flat match over all that can happen
     state: TradeState, happened: Happening, now: datetime, policy: Policy
 ) -> Outcome:
     """The state after `happened`, settled as far as no answer of the world is needed.
@@ -119,7 +119,7 @@ def advance(  # noqa: C901, PLR0912 -- one flat match over all that can happen
     """
     if isinstance(happened, Intervention):
         return _intervened(state, happened, now)
-    if state.saga.status in ENDS and not isinstance(happened, Reported | Busted):
+    if state.saga.status in ENDS and not isinstance(happened, Reported):
         return Outcome(state=state)
     work = _Work(state, now)
     match happened:
@@ -142,8 +142,6 @@ def advance(  # noqa: C901, PLR0912 -- one flat match over all that can happen
             work.recovered()
         case CancelWanted(reason=reason):
             work.want_cancel(reason)
-        case Busted(fill=fill, reason=reason):
-            work.void(fill, reason)
         case _:
             assert_never(happened)
     work.settle()
@@ -172,6 +170,7 @@ class _Work:
     def __init__(self, state: TradeState, now: datetime) -> None:
         self.before = state
         self.saga, self.order, self.reservation = state.saga, state.order, state.reservation
+        self.voids = state.voids
         self.now = now
         self.transitions: list[Transition] = []
         self.fills: list[Fill] = []
@@ -203,12 +202,14 @@ class _Work:
     # -- what happened --
 
     def report(self, report: VenueReport) -> None:
-        fills = new_fills(self.order, report, self.now)
+        fills = new_fills(self.order, report, self.now, self.voids)
         sent = self.order.status in (OrderStatus.INTENT, OrderStatus.UNKNOWN)
-        self.order = with_report(self.order, report, fills)
+        self.order = with_report(self.order, report, fills, voided(self.voids))
         if sent and not self.order.sends:
             self.set_order(sends=1)
         self.book(fills)
+        for void in new_voids(self.order, report, self.voids, self.now):
+            self.take_back(void)
         if self.saga.status not in ENDS:
             self.set_saga(attempt=0, due=None)
 
@@ -304,22 +305,15 @@ class _Work:
         while self.saga.status in (SagaStatus.RUNNING, SagaStatus.COMPENSATING):
             self.feed(Input.FAILED, reason)
 
-    def void(self, fill: Fill, reason: str) -> None:
+    def take_back(self, void: Void) -> None:
         """`rollback_position` and `void_trade`: rows with the opposite sign, nothing deleted."""
-        void = changed(
-            fill,
-            id=FillId(derived(fill.id, "void")),
-            venue_fill_id=f"{fill.venue_fill_id}:void",
-            quantity=-fill.quantity,
-            fee=-fill.fee,
-            recorded_at=self.now,
-        )
+        self.voids = (*self.voids, void)
         self.set_order(
-            filled_quantity=self.order.filled_quantity - fill.quantity,
-            filled_value=self.order.filled_value - fill.quantity * fill.price,
-            fees=self.order.fees - fill.fee,
+            filled_quantity=self.order.filled_quantity - void.quantity,
+            filled_value=self.order.filled_value - void.quantity * void.price,
+            fees=self.order.fees - void.fee,
         )
-        self.book((void,), reason)
+        self.book((void_fill(self.order, void),), void.reason or "busted by the venue")
 
     # -- local steps --
 
@@ -357,8 +351,10 @@ class _Work:
             return Input.FAILED if _ended_empty(order) else Input.DONE
         if order.status not in ENDED:
             return None
-        if _ended_empty(order):
+        if _ended_empty(order) and not self.saga.pivoted:
             return Input.FAILED
+        if _ended_empty(order):  # all that had filled was taken back: there is no way back
+            return Input.DONE_PARTLY
         return Input.DONE if order.status is OrderStatus.FILLED else Input.DONE_PARTLY
 
     def _local_backward(self) -> Input | None:
@@ -385,10 +381,11 @@ class _Work:
             if held is not self.before.reservation and held != self.before.reservation:
                 held = changed(held, version=held.version + 1)
         return Outcome(
-            state=TradeState(saga=saga, order=order, reservation=held),
+            state=TradeState(saga=saga, order=order, reservation=held, voids=self.voids),
             transitions=tuple(self.transitions),
             fills=tuple(self.fills),
             trades=tuple(self.trades),
+            voids=self.voids[len(self.before.voids) :],
         )
 
 

@@ -108,21 +108,20 @@ class OpenTrades:
     def working(self) -> dict[str, Decimal]:
         """Signed quantity that open orders may still fill, by symbol."""
         sums: dict[str, Decimal] = {}
-        for order in (t.state.order for t in self._by_saga.values()):
-            if order.status in ACTIVE:
-                signed = order.remaining if order.side is Side.BUY else -order.remaining
-                sums[order.symbol] = sums.get(order.symbol, ZERO) + signed
+        for state in (t.state for t in self._by_saga.values()):
+            if state.order.status in ACTIVE:
+                symbol = state.order.symbol
+                sums[symbol] = sums.get(symbol, ZERO) + _signed(state)
         return sums
 
     def working_of(self, strategy_id: StrategyId | None, symbol: str) -> Decimal:
         """Signed quantity that one strategy's open orders on `symbol` may still fill."""
-        orders = (t.state.order for t in self._by_saga.values())
         return sum(
             (
-                order.remaining if order.side is Side.BUY else -order.remaining
-                for order in orders
-                if (order.strategy_id, order.symbol) == (strategy_id, symbol)
-                and order.status in ACTIVE
+                _signed(t.state)
+                for t in self._by_saga.values()
+                if (t.state.order.strategy_id, t.state.order.symbol) == (strategy_id, symbol)
+                and t.state.order.status in ACTIVE
             ),
             ZERO,
         )
@@ -147,3 +146,7 @@ class OpenTrades:
             if t.state.order.status is OrderStatus.UNKNOWN
             or t.state.saga.status is SagaStatus.MANUAL_REQUIRED
         )
+
+
+def _signed(state: TradeState) -> Decimal:
+    return state.remaining if state.order.side is Side.BUY else -state.remaining

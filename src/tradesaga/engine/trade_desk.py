@@ -20,7 +20,6 @@ from tradesaga.domain.ids import AgentId
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_messages import (
     Ambiguous,
-    Busted,
     CancelAsked,
     CancelWanted,
     Happening,
@@ -184,6 +183,12 @@ class TradeDesk:
         ended_now = trade.state.saga.status not in ENDS and outcome.state.saga.status in ENDS
         trade.became(outcome.state)
         saga, order = outcome.state.saga, outcome.state.order
+        for void in outcome.voids:
+            self._metrics.error_occurred("fill_busted")
+            log.error(
+                "the venue took a fill back", saga_id=str(saga.id), symbol=saga.symbol,
+                quantity=str(void.quantity), price=str(void.price), reason=void.reason,
+            )  # fmt: skip
         if ended_now:
             self.trades.drop(trade)
             self._metrics.order_ended(order.status)
@@ -214,7 +219,7 @@ def _word(happened: Happening) -> str:
             return f"refused: {evidence}"
         case NoAnswer(reason=reason):
             return f"no answer: {reason}"
-        case Ambiguous(reason=reason) | CancelWanted(reason=reason) | Busted(reason=reason):
+        case Ambiguous(reason=reason) | CancelWanted(reason=reason):
             return reason
         case NotFound():
             return "looked up: not found"

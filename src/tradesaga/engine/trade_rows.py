@@ -8,7 +8,7 @@ from tradesaga.domain import saga as machine
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import SAGA_COMPLETED, SAGA_STARTED, Event
 from tradesaga.domain.money import ZERO
-from tradesaga.domain.orders import Fill, Side
+from tradesaga.domain.orders import Fill, Side, Void
 from tradesaga.domain.saga import ENDS, Saga, SagaStatus, Transition
 from tradesaga.domain.trade_messages import Outcome, TradeState
 from tradesaga.domain.trade_saga import PLAN
@@ -41,6 +41,7 @@ def changed_rows(before: TradeState, outcome: Outcome) -> tuple[Row, ...]:
     for fill in outcome.fills:
         rows += [Insert(fill), Add(position_delta(fill))]
     rows += [Insert(trade) for trade in outcome.trades]
+    rows += [Insert(void) for void in outcome.voids]
     return tuple(rows)
 
 
@@ -66,6 +67,7 @@ def entries(before: TradeState, outcome: Outcome, *, actor: str, what: str) -> t
     subject, ending = str(after.saga.id), {"sagaVersion": after.saga.version, **_order_state(after)}
     steps = [_step(after, step, actor, subject, ending) for step in outcome.transitions]
     steps.extend(_fill(after, fill, actor) for fill in outcome.fills)
+    steps.extend(_bust_alert(after, void, actor) for void in outcome.voids)
     if not steps:
         body = {"fact": what, **_order_state(after)}
         steps.append(Entry(kind="saga.fact", subject=str(after.saga.id), actor=actor, body=body))
@@ -127,6 +129,18 @@ def _alert(state: TradeState, actor: str) -> Entry:
         "symbol": state.saga.symbol,
         "step": machine.name_of(state.saga, PLAN),
         "reason": state.saga.reason,
+        **_order_state(state),
+    }
+    return Entry(kind="alert", subject=str(state.saga.id), actor=actor, body=body)
+
+
+def _bust_alert(state: TradeState, void: Void, actor: str) -> Entry:
+    body = {
+        "alert": "the venue took a fill back",
+        "symbol": state.saga.symbol,
+        "reason": void.reason,
+        "quantity": void.quantity,
+        "price": void.price,
         **_order_state(state),
     }
     return Entry(kind="alert", subject=str(state.saga.id), actor=actor, body=body)

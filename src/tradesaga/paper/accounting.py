@@ -16,6 +16,7 @@ from tradesaga.paper.orders import (
     PositionClosed,
     PositionOpened,
     PositionUpdated,
+    Refusal,
     Side,
 )
 from tradesaga.paper.sessions import day_of
@@ -50,6 +51,32 @@ def booked(
     )
     assert booked_account.cash >= ZERO, f"cash {booked_account.cash} after {order.order_id}"
     return booked_account, _meaning(before, after, booked_account, order, fill)
+
+
+def taken_back(account: Account, order: Order, fill: Fill) -> Account:
+    """The account without `fill`.
+
+    Raises:
+        Refusal: what it bought has been sold, or what it sold for has been spent.
+    """
+    symbol, value = order.ticket.symbol, fill.price * fill.quantity
+    sign = 1 if order.ticket.side is Side.BUY else -1
+    held = account.positions.get(symbol) or _empty(symbol, fill.filled_at)
+    cash = account.cash + sign * value + fill.commission
+    quantity = held.quantity - sign * fill.quantity
+    if quantity < ZERO or cash < ZERO:
+        raise Refusal("NOT_BUSTABLE", f"{fill.execution_id} has been traded on")
+    after = replace(held, quantity=quantity, cost=held.cost - sign * value if quantity else ZERO)
+    if sign > 0:
+        after = replace(
+            after, bought=held.bought - fill.quantity, bought_for=held.bought_for - value
+        )
+    else:
+        after = replace(after, sold=held.sold - fill.quantity, sold_for=held.sold_for - value)
+    positions = {**account.positions, symbol: after}
+    if not quantity:
+        del positions[symbol]
+    return replace(account, cash=cash, positions=positions)
 
 
 def _meaning(

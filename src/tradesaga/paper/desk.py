@@ -10,12 +10,13 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 
 from tradesaga.domain.errors import Unavailable
 from tradesaga.paper.faults import FaultBook, FaultKind
-from tradesaga.paper.orders import Order, Refusal, Ticket, VenueEvent
+from tradesaga.paper.orders import Order, OrderFilled, Refusal, Ticket, VenueEvent
 from tradesaga.paper.outbox import Outbox
 from tradesaga.paper.store import Outgoing, Store
 from tradesaga.paper.venue import Venue
@@ -49,6 +50,7 @@ class TradingDesk:
         self._outbox = outbox
         self._encode = encode
         self._hidden: dict[str, float] = {}
+        self._to_bust: list[tuple[float, str]] = []
         self.failed: sqlite3.Error | None = None
 
     def submit(self, ticket: Ticket) -> Order:
@@ -89,8 +91,20 @@ class TradingDesk:
         finally:
             self._flush(now)
 
+    def bust(self, order_id: str, *, reason: str) -> Order:
+        """Take the last execution of an order back. Raises Refusal."""
+        now = self._working()
+        try:
+            return self.venue.bust(order_id, now, reason=reason)
+        finally:
+            self._flush(now)
+
     def run_due(self) -> None:
-        """Execute and expire what is due."""
+        """Execute, expire and bust what is due."""
+        while self._to_bust and self._to_bust[0][0] <= time.monotonic():
+            order_id = self._to_bust.pop(0)[1]
+            with suppress(Refusal):  # it has been traded on meanwhile
+                self.bust(order_id, reason="busted as ordered by a fault")
         due = self.venue.next_due()
         if due is not None and due <= (now := self._working()):
             self.venue.run_due(now)
@@ -158,6 +172,12 @@ class TradingDesk:
 
     def _flush(self, now: datetime, *, held_seconds: float = 0.0) -> None:
         changes = self.venue.drain()
+        for event in changes.events:
+            if isinstance(event, OrderFilled):
+                fault = self.faults.take(FaultKind.FILL_BUSTED, symbol=event.order.ticket.symbol)
+                if fault is not None:
+                    due = time.monotonic() + fault.delay_ms / 1000
+                    self._to_bust = sorted([*self._to_bust, (due, event.order.order_id)])
         if not changes.orders and not changes.events:
             return
         try:

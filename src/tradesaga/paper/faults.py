@@ -6,6 +6,7 @@ rate_limited                429 with Retry-After instead of it
 delay_before, delay_after   the request, or its answer, waits `delayMs` of real time
 reject_reply, reject_event  the order is refused at once; accepted, then rejected by event
 partial_stall               the order is filled in part, then never again: cancel it
+fill_busted                 an execution is taken back `delayMs` of real time after it
 hidden_order                a new order is not found by look-ups for `delayMs`
 event_before_reply          the order is executed, and its events are out, before the answer
 reply_before_event          the events of the submission leave `delayMs` after the answer
@@ -38,6 +39,7 @@ class FaultKind(StrEnum):
     REJECT_REPLY = "reject_reply"
     REJECT_EVENT = "reject_event"
     PARTIAL_STALL = "partial_stall"
+    FILL_BUSTED = "fill_busted"
     HIDDEN_ORDER = "hidden_order"
     EVENT_BEFORE_REPLY = "event_before_reply"
     REPLY_BEFORE_EVENT = "reply_before_event"

@@ -56,7 +56,10 @@ class Ticket(Struct, frozen=True, kw_only=True):
 
 
 class Fill(Struct, frozen=True, kw_only=True):
-    """One execution of an order; `cumulative` is what was filled up to and with it."""
+    """One execution; `cumulative` is what was filled up to and with it.
+
+    `busted` is why it was taken back, None when it stands. It keeps its place for ever.
+    """
 
     execution_id: str
     quantity: Decimal
@@ -64,6 +67,7 @@ class Fill(Struct, frozen=True, kw_only=True):
     commission: Decimal
     cumulative: Decimal
     filled_at: datetime
+    busted: str | None = None
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -104,11 +108,18 @@ class Order(Struct, frozen=True, kw_only=True):
         return self.reserve_unit * self.remaining if self.is_open else ZERO
 
     @property
+    def busted(self) -> Decimal:
+        """How much of what was filled has been taken back; it is not filled anew."""
+        return sum((fill.quantity for fill in self.fills if fill.busted is not None), ZERO)
+
+    @property
     def average_price(self) -> Decimal | None:
-        """The mean price of its fills, to eight decimals; None before the first."""
-        if not self.fills:
+        """The mean price of the fills that stand, to eight decimals; None without any."""
+        standing = [fill for fill in self.fills if fill.busted is None]
+        if not standing:
             return None
-        return mean(sum((fill.price * fill.quantity for fill in self.fills), ZERO), self.filled)
+        value = sum((fill.price * fill.quantity for fill in standing), ZERO)
+        return mean(value, self.filled - self.busted)
 
 
 class Position(Struct, frozen=True, kw_only=True):
@@ -183,6 +194,14 @@ class OrderCancelled(Struct, frozen=True):
     at: datetime
 
 
+class FillBusted(Struct, frozen=True):
+    """An execution was taken back; `order` and `fill` are as they are after it."""
+
+    order: Order
+    fill: Fill
+    at: datetime
+
+
 class PositionOpened(Struct, frozen=True):
     """A symbol is held that was not."""
 
@@ -215,6 +234,7 @@ VenueEvent = (
     | OrderFilled
     | OrderRejected
     | OrderCancelled
+    | FillBusted
     | PositionOpened
     | PositionUpdated
     | PositionClosed

@@ -22,12 +22,13 @@ from msgspec.structs import replace
 
 from tradesaga.domain.market import SessionKind
 from tradesaga.domain.market_clock import micros_of
-from tradesaga.paper.accounting import booked
+from tradesaga.paper.accounting import booked, taken_back
 from tradesaga.paper.matching import Matching, Offer
 from tradesaga.paper.orders import (
     ZERO,
     Account,
     Fill,
+    FillBusted,
     Order,
     OrderCancelled,
     OrderFilled,
@@ -199,6 +200,19 @@ class Venue:
         """Execute an order without waiting for its latency (a fault for tests)."""
         self._keep(replace(self.orders[order_id], due_at=now))
         self.run_due(now)
+
+    def bust(self, order_id: str, now: datetime, *, reason: str) -> Order:
+        """Take the order's last execution that stands back. Raises Refusal when there is none."""
+        order = self.orders.get(order_id)
+        standing = [f for f in order.fills if f.busted is None] if order is not None else []
+        if order is None or not standing:
+            raise Refusal("ORDER_NOT_FOUND", f"{order_id} has no execution that stands")
+        fill = replace(standing[-1], busted=reason)
+        self.account = taken_back(self.account, order, fill)
+        fills = tuple(fill if f.execution_id == fill.execution_id else f for f in order.fills)
+        after = replace(order, fills=fills, updated_at=now)
+        self._keep(after, FillBusted(after, fill, now))
+        return after
 
     def run_due(self, now: datetime) -> None:
         """Execute and expire, in the order of their moments, all that is due at `now`."""

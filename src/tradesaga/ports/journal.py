@@ -21,7 +21,7 @@ from tradesaga.domain.events import Event
 from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.domain.ladder import Ladder
 from tradesaga.domain.loss_tiers import EquityMarks
-from tradesaga.domain.orders import Fill, Order, Reservation, Trade
+from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.strategies import Strategy
 
@@ -88,6 +88,7 @@ Stored = (
     | Ladder
     | EquityMarks
     | Checkpoint
+    | Void
 )
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""
 

@@ -27,6 +27,7 @@ from tradesaga.ports.services import (
     Health,
     VenuePosition,
 )
+from tradesaga.testing.decision_service import ScriptedDecisions
 from tradesaga.testing.venue_script import (
     ACCEPT,
     CANCEL,
@@ -139,6 +140,12 @@ class ScriptedVenue:
     def end(self, client_order_id: str, status: OrderStatus) -> VenueReport:
         """End an order by itself: CANCELED, REJECTED or EXPIRED."""
         return self._end(self._only(client_order_id), status)
+
+    def take_back(self, client_order_id: str, number: int = -1) -> VenueReport:
+        """Bust one execution of an order, by default the last; return the report."""
+        placed = self._only(client_order_id)
+        placed.take_back(placed.fills[number])
+        return self._told(placed)
 
     def bust(self, client_order_id: str) -> None:
         """Forget the order altogether, as a venue does that restarts with an empty memory."""
@@ -284,17 +291,18 @@ class ScriptedVenue:
         )
         whole = placed.filled == placed.order.quantity
         placed.status = OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED
-        self.reports.append(self._report(placed, "event"))
-        return self.reports[-1]
+        return self._told(placed)
 
     def _end(self, placed: VenueOrder, status: OrderStatus) -> VenueReport:
         assert status in ENDED, status
         placed.status, placed.cancel_pending = status, False
+        return self._told(placed)
+
+    def _told(self, placed: VenueOrder) -> VenueReport:
         self.reports.append(self._report(placed, "event"))
         return self.reports[-1]
 
     def _report(self, placed: VenueOrder, source: str) -> VenueReport:
-        filled = placed.filled
         return VenueReport(
             venue_order_id=placed.id,
             status=placed.status,
@@ -302,9 +310,10 @@ class ScriptedVenue:
             at=self.clock.now(),
             symbol=placed.order.symbol,
             client_order_id=placed.order.client_order_id if self.caps.query_by_client_id else None,
-            filled_quantity=filled,
-            average_price=placed.value / filled if filled else None,
+            filled_quantity=placed.filled,
+            average_price=placed.value / placed.kept if placed.kept else None,
             fills=tuple(placed.fills),
+            busts=tuple(placed.busts),
         )
 
     def _candidates(self, order: Order) -> list[VenueOrder]:
@@ -318,7 +327,7 @@ class ScriptedVenue:
     def _holdings(self) -> dict[str, Decimal]:
         held: dict[str, Decimal] = {}
         for placed in self.orders.values():
-            signed = placed.filled if placed.order.side is Side.BUY else -placed.filled
+            signed = placed.kept if placed.order.side is Side.BUY else -placed.kept
             held[placed.order.symbol] = held.get(placed.order.symbol, ZERO) + signed
         return held
 
@@ -383,14 +392,3 @@ class ScriptedMarketData:
     async def health(self) -> Health:
         """`state`, or UNREACHABLE while `down`."""
         return Health.UNREACHABLE if self.down else self.state
-
-
-class ScriptedDecisions:
-    """A decision service that says how it is; implements `ports.services.DecisionService`."""
-
-    def __init__(self, state: Health = Health.HEALTHY) -> None:
-        self.state = state
-
-    async def health(self) -> Health:
-        """`state`."""
-        return self.state

@@ -24,7 +24,7 @@ from tradesaga.domain.errors import Conflict, Fenced, Unavailable
 from tradesaga.domain.ids import AgentId, SagaId, StrategyId
 from tradesaga.domain.ladder import Ladder
 from tradesaga.domain.loss_tiers import EquityMarks
-from tradesaga.domain.orders import Order, Reservation
+from tradesaga.domain.orders import Order, Reservation, Void
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import Change
@@ -64,6 +64,9 @@ class SimStore(MemoryStore):
                     self.by_client_id[value.client_order_id] = value.saga_id
                     if value.venue_order_id is not None:
                         self.by_venue_id[value.venue_order_id] = value.saga_id
+                case Void():
+                    rows = self.trades[value.saga_id]
+                    rows[Void] = (*rows.get(Void, ()), value)
                 case _:
                     pass
 
@@ -72,7 +75,12 @@ class SimStore(MemoryStore):
         if saga_id is None:
             return None
         rows = self.trades[saga_id]
-        return TradeState(saga=rows[Saga], order=rows[Order], reservation=rows[Reservation])
+        return TradeState(
+            saga=rows[Saga],
+            order=rows[Order],
+            reservation=rows[Reservation],
+            voids=rows.get(Void, ()),
+        )
 
 
 class SimJournal(MemoryJournal):

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from tradesaga.domain.money import ZERO
-from tradesaga.domain.orders import ENDED, Order, OrderStatus, VenueFill
+from tradesaga.domain.orders import ENDED, Order, OrderStatus, VenueBust, VenueFill
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +74,19 @@ class VenueOrder:
     visible_at: datetime
     status: OrderStatus = OrderStatus.WORKING
     fills: list[VenueFill] = field(default_factory=list)
+    busts: list[VenueBust] = field(default_factory=list)
     cancel_pending: bool = False
     known_to_caller: bool = False
 
     @property
     def filled(self) -> Decimal:
-        """The cumulative quantity."""
+        """The cumulative quantity, what was taken back included."""
         return sum((fill.quantity for fill in self.fills), ZERO)
+
+    @property
+    def kept(self) -> Decimal:
+        """What is left of it."""
+        return self.filled - sum((bust.quantity for bust in self.busts), ZERO)
 
     @property
     def remaining(self) -> Decimal:
@@ -89,8 +95,21 @@ class VenueOrder:
 
     @property
     def value(self) -> Decimal:
-        """Quantity times price over the fills."""
-        return sum((fill.quantity * fill.price for fill in self.fills), ZERO)
+        """Quantity times price over the fills that are left."""
+        bought = sum((fill.quantity * fill.price for fill in self.fills), ZERO)
+        return bought - sum((bust.quantity * bust.price for bust in self.busts), ZERO)
+
+    def take_back(self, fill: VenueFill) -> None:
+        """Bust one execution."""
+        self.busts.append(
+            VenueBust(
+                cumulative=fill.cumulative,
+                quantity=fill.quantity,
+                price=fill.price,
+                fee=fill.fee,
+                reason="busted by the exchange",
+            )
+        )
 
 
 def same_traits(placed: VenueOrder, order: Order) -> bool:

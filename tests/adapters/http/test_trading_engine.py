@@ -13,7 +13,7 @@ import pytest
 
 from tests.adapters.http.conftest import LIMIT, NOW, ORDER, SENT, Service, engine
 from tradesaga.domain.errors import DeadlineExceeded, Refused, TradesagaError, Unavailable
-from tradesaga.domain.orders import OrderStatus, VenueFill
+from tradesaga.domain.orders import OrderStatus, VenueBust, VenueFill
 from tradesaga.ports.services import AmbiguousMatch
 
 ORDERS = "/api/v1/orders"
@@ -180,6 +180,26 @@ async def test_by_venue_id_with_every_fill() -> None:
             at=datetime(2025, 3, 3, 15, 0, 2, tzinfo=UTC), execution_id="x2",
         ),
     )  # fmt: skip
+
+
+async def test_an_execution_that_was_taken_back_stays_counted() -> None:
+    service = Service()
+    fills = [
+        {"quantity": 1, "price": 370, "filledAt": "2025-03-03T15:00:01Z"},
+        {"quantity": 2, "price": 371, "filledAt": "2025-03-03T15:00:02Z", "busted": True,
+         "bustReason": "exchange"},
+    ]  # fmt: skip
+    found = LISTED | {"filledQuantity": 1, "averagePrice": 370, "status": "filled", "fills": fills}
+    service.on(f"GET {ORDERS}/ord_1", found)
+    report = await engine(service).look_up(SENT)
+    assert report is not None
+    assert report.filled_quantity == 3
+    assert report.busts == (
+        VenueBust(
+            cumulative=Decimal(3), quantity=Decimal(2), price=Decimal(371), reason="exchange"
+        ),
+    )
+    assert report.value_of(Decimal(3)) == 370 + 2 * 371
 
 
 @pytest.mark.parametrize(

@@ -153,13 +153,21 @@ async def test_ten_thousand_open_trades_are_read_at_once(parts: Running) -> None
     assert all(t.order.saga_id == t.saga.id == t.reservation.saga_id for t in trades)
 
 
+TRADE_COLUMNS = (
+    *field_names(Saga),
+    *field_names(Order),
+    *field_names(Reservation),
+    "voids",
+)
+
+
 @pytest.mark.parametrize(
     ("query", "columns"),
     [
         ("agent", field_names(Agent)),
         ("counts", field_names(AgentCounts)),
-        ("open_trades", (*field_names(Saga), *field_names(Order), *field_names(Reservation))),
-        ("trade_of", (*field_names(Saga), *field_names(Order), *field_names(Reservation))),
+        ("open_trades", TRADE_COLUMNS),
+        ("trade_of", TRADE_COLUMNS),
         ("unfinished_cycles", field_names(Cycle)),
         ("latest_cycles", field_names(Cycle)),
         ("cycle", field_names(Cycle)),

@@ -15,7 +15,7 @@ from structlog import get_logger
 
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.money import ZERO, is_sane
-from tradesaga.domain.orders import Order, OrderStatus, VenueFill, VenueReport
+from tradesaga.domain.orders import Order, OrderStatus, VenueBust, VenueFill, VenueReport
 
 log = get_logger(__name__)
 
@@ -58,12 +58,14 @@ class NewOrder(_Message, frozen=True, kw_only=True):
 
 
 class ListedFill(_Message, frozen=True, kw_only=True):
-    """One execution of a listed order, oldest first."""
+    """One execution of a listed order, oldest first; one taken back stays in the list, marked."""
 
     quantity: Decimal
     price: Decimal
     filled_at: Moment
     execution_id: Name | None = None
+    busted: bool = False
+    bust_reason: str = ""
 
 
 class ListedOrder(_Message, frozen=True, kw_only=True):
@@ -124,8 +126,20 @@ def report_of(listed: ListedOrder, order: Order, *, source: str, now: datetime) 
         Unavailable: it holds a number that cannot be meant, or more fills than it says.
     """
     fills = _fills(listed)
+    busts = tuple(
+        VenueBust(
+            cumulative=fill.cumulative,
+            quantity=fill.quantity,
+            price=fill.price,
+            reason=told.bust_reason,
+        )
+        for fill, told in zip(fills, listed.fills, strict=True)
+        if told.busted
+    )
     heard = sum((fill.quantity for fill in fills), ZERO)
-    filled = heard if listed.filled_quantity is None else listed.filled_quantity
+    filled = heard
+    if listed.filled_quantity is not None:  # what is left of it
+        filled = listed.filled_quantity + sum((bust.quantity for bust in busts), ZERO)
     average = listed.average_price or listed.filled_price
     numbers = [filled, average or ZERO]
     numbers += [number for fill in fills for number in (fill.quantity, fill.price)]
@@ -141,6 +155,7 @@ def report_of(listed: ListedOrder, order: Order, *, source: str, now: datetime) 
         filled_quantity=filled,
         average_price=average,
         fills=fills,
+        busts=busts,
         reason=listed.reason or listed.error or "",
     )
 

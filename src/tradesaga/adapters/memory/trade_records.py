@@ -9,7 +9,7 @@ import msgspec
 
 from tradesaga.adapters.memory.journal import MemoryStore
 from tradesaga.domain.ids import AgentId, SagaId
-from tradesaga.domain.orders import Fill, Order, Reservation
+from tradesaga.domain.orders import Fill, Order, Reservation, Void
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.trade_records import LoggedStep, TradeQuery, TradeRecord
@@ -56,9 +56,15 @@ class MemoryTradeRecords:
     def _trades(self, agent_id: AgentId) -> Iterator[TradeState]:
         orders = {order.saga_id: order for order in self._store.of(Order, agent_id)}
         reserved = {held.saga_id: held for held in self._store.of(Reservation, agent_id)}
+        voids = self._store.of(Void, agent_id)
         for saga in self._store.of(Saga, agent_id):
             if saga.id in orders and saga.id in reserved:
-                yield TradeState(saga=saga, order=orders[saga.id], reservation=reserved[saga.id])
+                yield TradeState(
+                    saga=saga,
+                    order=orders[saga.id],
+                    reservation=reserved[saga.id],
+                    voids=tuple(void for void in voids if void.saga_id == saga.id),
+                )
 
 
 def _stored(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ from tradesaga.domain.orders import (
     ReservationState,
     Side,
     Trade,
+    Void,
 )
 from tradesaga.domain.saga import Saga, SagaStatus
 from tradesaga.domain.strategies import Strategy, StrategyStatus
@@ -129,12 +130,14 @@ def reader(cls: type[Value]) -> Callable[[Row], Value]:
 _saga, _order, _reservation = reader(Saga), reader(Order), reader(Reservation)
 _ORDER_AT = len(field_names(Saga))
 _RESERVATION_AT = _ORDER_AT + len(field_names(Order))
+_VOIDS_AT = _RESERVATION_AT + len(field_names(Reservation))
 
 
 def read_trade(row: Row) -> TradeState:
-    """Saga, order and reservation side by side in one row."""
+    """Saga, order, reservation and the voids of the order side by side in one row."""
     return TradeState(
         saga=_saga(row[:_ORDER_AT]),
         order=_order(row[_ORDER_AT:_RESERVATION_AT]),
-        reservation=_reservation(row[_RESERVATION_AT:]),
+        reservation=_reservation(row[_RESERVATION_AT:_VOIDS_AT]),
+        voids=() if row[_VOIDS_AT] is None else msgspec.convert(row[_VOIDS_AT], tuple[Void, ...]),
     )

@@ -26,7 +26,7 @@ from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.ladder import Ladder, Reason
 from tradesaga.domain.loss_tiers import EquityMarks
-from tradesaga.domain.orders import Fill, Order, Reservation, Trade
+from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.strategies import Strategy
 from tradesaga.ports.journal import (
@@ -182,6 +182,7 @@ _KINDS: Mapping[type, _Kind] = {
     EquityMarks: _Kind(
         "equity_marks", Operation.RARE_NEW, Operation.RARE_SET, _fields(EquityMarks)
     ),
+    Void: _Kind("voids", Operation.RARE_NEW),
 }
 _ADDITIONS: Mapping[type, Operation] = {
     CycleLog: Operation.CYCLE_LOG,

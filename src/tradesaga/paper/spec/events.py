@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from tradesaga.paper.identifiers import derived_uuid7
 from tradesaga.paper.orders import (
+    FillBusted,
     Order,
     OrderCancelled,
     OrderFilled,
@@ -116,6 +117,9 @@ def _told(happened: VenueEvent) -> tuple[str, dict[str, Any], tuple[object, ...]
             return "trade.order.rejected", _rejected(happened), (order_id,)
         case OrderCancelled():
             return "trade.order.cancelled", _cancelled(happened), (order_id,)
+        case FillBusted():
+            about = (happened.fill.execution_id, "bust")
+            return "trade.order.busted", _busted(happened), about
         case PositionOpened():
             return "trade.position.opened", _opened(happened), _cause(happened.order)
         case PositionUpdated():
@@ -155,7 +159,8 @@ def _filled(happened: OrderFilled) -> dict[str, Any]:
         "symbol": ticket.symbol,
         "side": ticket.side,
         "quantity": ticket.quantity,
-        "filledQuantity": fill.cumulative,
+        "filledQuantity": fill.cumulative - order.busted,
+        "bustedQuantity": order.busted or None,
         "fillQuantity": fill.quantity,
         "remainingQuantity": ticket.quantity - fill.cumulative,
         "averagePrice": order.average_price,
@@ -189,9 +194,29 @@ def _cancelled(happened: OrderCancelled) -> dict[str, Any]:
         "clientOrderId": ticket.client_order_id,
         "symbol": ticket.symbol,
         "cancelledQuantity": order.remaining,
-        "filledQuantityBeforeCancel": order.filled,
+        "filledQuantityBeforeCancel": order.filled - order.busted,
+        "bustedQuantity": order.busted or None,
         "cancelledBy": happened.by,
         "reason": order.reason,
+    }
+
+
+def _busted(happened: FillBusted) -> dict[str, Any]:
+    order, fill, ticket = happened.order, happened.fill, happened.order.ticket
+    return {
+        "orderId": order.order_id,
+        "clientOrderId": ticket.client_order_id,
+        "executionId": fill.execution_id,
+        "symbol": ticket.symbol,
+        "side": ticket.side,
+        "quantity": fill.quantity,
+        "price": fill.price,
+        "commission": fill.commission,
+        "cumulativeQuantity": fill.cumulative,
+        "filledQuantity": order.filled - order.busted,
+        "bustedQuantity": order.busted,
+        "reason": fill.busted,
+        "bustedAt": happened.at,
     }
 
 

@@ -56,6 +56,8 @@ class ShownFill(Wire, frozen=True, kw_only=True):
     commission: Decimal
     cumulative_quantity: Decimal
     filled_at: datetime
+    busted: bool = False
+    bust_reason: str | None = None
 
 
 class ShownOrder(Wire, frozen=True, kw_only=True):
@@ -95,7 +97,7 @@ def shown(order: Order) -> ShownOrder:
         type=ticket.type,
         time_in_force="day",
         quantity=ticket.quantity,
-        filled_quantity=order.filled,
+        filled_quantity=order.filled - order.busted,
         remaining_quantity=order.remaining,
         status=order.status,
         average_price=order.average_price,
@@ -110,6 +112,8 @@ def shown(order: Order) -> ShownOrder:
                 commission=fill.commission,
                 cumulative_quantity=fill.cumulative,
                 filled_at=fill.filled_at,
+                busted=fill.busted is not None,
+                bust_reason=fill.busted,
             )
             for fill in order.fills
         ),
@@ -143,6 +147,19 @@ async def cancel(request: _AnyRequest, order_id: FromPath[str]) -> Response[byte
         return answer({"success": True, "message": message, "orderId": order_id})
 
     return await through_faults(request, desk.faults, "cancel", act)
+
+
+class Bust(Wire, frozen=True, kw_only=True):
+    """The body of `POST /orders/:orderId/bust`."""
+
+    reason: str = "busted by the exchange"
+
+
+@post("/orders/{order_id:str}/bust", status_code=200)
+async def bust(request: _AnyRequest, order_id: FromPath[str]) -> Response[bytes]:
+    """Take the last execution of an order back, as an exchange does: a hook for tests."""
+    order = _desk(request).bust(order_id, reason=(await body_of(request, Bust)).reason)
+    return answer(shown(order))
 
 
 @get("/orders/{order_id:str}")
@@ -249,4 +266,4 @@ def _ticket(body: NewOrder) -> Ticket:
     )
 
 
-HANDLERS = [submit, cancel, one, several]
+HANDLERS = [submit, cancel, bust, one, several]

@@ -40,7 +40,8 @@ select
   o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
   o.version,
   r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version
+  r.closed_at, r.version,
+  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
 from sagas s join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
 where s.agent_id = $1 and s.status not in ('completed', 'completed_partial', 'compensated')
 order by s.created_at, s.id;
@@ -63,7 +64,8 @@ select
   o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
   o.version,
   r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version
+  r.closed_at, r.version,
+  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
 from found join orders o on o.id = found.id join sagas s on s.id = o.saga_id
   join reservations r on r.saga_id = s.id;
 

@@ -10,7 +10,8 @@ select
   o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
   o.version,
   r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version
+  r.closed_at, r.version,
+  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
 from sagas s join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
 where s.agent_id = $1
   and ($2::text[] is null or s.status = any ($2))
@@ -32,7 +33,8 @@ select
   o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
   o.version,
   r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version
+  r.closed_at, r.version,
+  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
 from decisions d
   join sagas s on s.agent_id = d.agent_id and s.decision_id = d.id
   join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
@@ -50,7 +52,8 @@ select
   o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
   o.version,
   r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version
+  r.closed_at, r.version,
+  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
 from sagas s join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
 where s.agent_id = $1 and s.id = $2;
 
