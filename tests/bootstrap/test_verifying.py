@@ -15,7 +15,7 @@ from tests.adapters.postgres.running import running
 from tests.adapters.postgres.values import AGENT, change
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.bootstrap import databases, verifying
-from tradesaga.bootstrap.children import START_CASH
+from tradesaga.bootstrap.simulated import START_CASH
 from tradesaga.bootstrap.verifying import Venue, Verification, VerifyOptions, circumstances
 from tradesaga.cli import verify as command
 from tradesaga.cli.exit_codes import ExitCode

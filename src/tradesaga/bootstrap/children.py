@@ -9,21 +9,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
+from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.asking import answers_ok
 from tradesaga.bootstrap.databases import Database, EventBus
+from tradesaga.bootstrap.simulated import START_CASH, VISIBILITY_LAG_MS
 from tradesaga.config import Settings
 from tradesaga.embedded.program import Program
 from tradesaga.embedded.state import Ports
 from tradesaga.paper.places import CLOCK_FILE
 
-VISIBILITY_LAG_MS: Final = 2000
-"""The simulated venue shows an order as soon as it has it."""
-START_CASH: Final = Decimal(100_000)
-"""Dollars that the simulated account begins with."""
 GRACE_SECONDS: Final = 5.0
 _COMMAND: Final = (sys.executable, "-P", "-m", "tradesaga")
 
@@ -98,7 +95,7 @@ def paper_program(
         *("--trading-engine-port", str(there.trading_engine_port)),
         *("--ai-decision-port", str(there.ai_decision_port)),
         *("--market-data-port", str(there.market_data_port)),
-        *("--subject-prefix", _subject_prefix(settings)),
+        *("--subject-prefix", translation.subject_prefix(settings)),
         *(() if replay.governor else ("--no-governor",)),
         *(() if strategies is None else ("--strategies", str(strategies))),
         *("--data", *map(str, replay.data)),
@@ -178,8 +175,3 @@ def serve_program(
         alive=alive,
         grace_seconds=GRACE_SECONDS,
     )
-
-
-def _subject_prefix(settings: Settings) -> str:
-    """What stands before the domain word in our own subjects, as the neighbours use it too."""
-    return settings.event_bus.publish_prefix.rpartition(".")[0]

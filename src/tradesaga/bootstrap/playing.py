@@ -20,8 +20,9 @@ from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.tally import CYCLES_AT_ONCE, Tally, Unsettled
 from tradesaga.adapters.system import ScaledClock
 from tradesaga.bootstrap.asking import ask
-from tradesaga.bootstrap.children import START_CASH, Api, Replay
+from tradesaga.bootstrap.children import Api, Replay
 from tradesaga.bootstrap.display import Display, Played
+from tradesaga.bootstrap.simulated import START_CASH
 from tradesaga.bootstrap.summary import Summary, summarize
 from tradesaga.bootstrap.verifying import circumstances
 from tradesaga.config import Settings

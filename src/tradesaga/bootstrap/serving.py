@@ -40,7 +40,6 @@ from tradesaga.bootstrap.identity import identity_of
 from tradesaga.config import Loaded, Settings
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
-from tradesaga.domain.market import Calendar
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
@@ -53,8 +52,6 @@ from tradesaga.ports.clock import Clock
 log = get_logger()
 DATABASE_WAIT_SECONDS_MAX = 30.0
 JOURNAL_CLOSE_TIME_MAX = timedelta(seconds=1)
-CALENDAR_BEFORE = timedelta(days=30)
-CALENDAR_AHEAD = timedelta(days=400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +194,7 @@ async def _world(
         venue=venue,
         market_data=market_data,
         decisions=decisions,
-        calendar=_calendar(settings, clock.now()),
+        calendar=translation.calendar_around(settings, clock.now(), clock.now()),
     )
 
 
@@ -250,11 +247,6 @@ async def _checked(dsn: str) -> ServerReport:
             f"the database did not answer for {DATABASE_WAIT_SECONDS_MAX:.0f} s; "
             "check orchestrator.database and that the server runs"
         ) from error
-
-
-def _calendar(settings: Settings, now: datetime) -> Calendar:
-    first, last = now - CALENDAR_BEFORE, now + CALENDAR_AHEAD
-    return translation.calendar_of(settings, first.date(), last.date())
 
 
 def _strategies(settings: Settings, options: ServeOptions, now: datetime) -> tuple[Strategy, ...]:

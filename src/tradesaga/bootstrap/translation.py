@@ -22,6 +22,8 @@ from tradesaga.ports.services import Capabilities
 
 BAR_CADENCE = timedelta(minutes=1)
 """Quotes of a minute-bar feed are up to a minute old before they are stale."""
+CALENDAR_BEFORE = timedelta(days=30)
+CALENDAR_AHEAD = timedelta(days=400)
 
 
 def dsn_of(settings: Settings) -> str:
@@ -71,6 +73,16 @@ def calendar_of(settings: Settings, first: date, last: date) -> Calendar:
         after_hours_end=trading.after_hours_end,
         timezone=trading.timezone.key,
     )
+
+
+def calendar_around(settings: Settings, first: datetime, last: datetime) -> Calendar:
+    """The sessions that an agent must know which runs from `first` to `last`."""
+    return calendar_of(settings, (first - CALENDAR_BEFORE).date(), (last + CALENDAR_AHEAD).date())
+
+
+def subject_prefix(settings: Settings) -> str:
+    """What stands before the domain word in our own subjects, as the neighbours use it too."""
+    return settings.event_bus.publish_prefix.rpartition(".")[0]
 
 
 def saga_policy(settings: Settings, capabilities: Capabilities) -> Policy:

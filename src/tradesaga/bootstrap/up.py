@@ -20,7 +20,7 @@ from pathlib import Path
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.api.loopback import is_loopback
 from tradesaga.bootstrap import databases
-from tradesaga.bootstrap.children import START_CASH, Api, Replay, neighbours
+from tradesaga.bootstrap.children import Api, Replay, neighbours
 from tradesaga.bootstrap.databases import Plan
 from tradesaga.bootstrap.display import Display
 from tradesaga.bootstrap.fresh import is_replay, put_aside
@@ -31,6 +31,7 @@ from tradesaga.bootstrap.playing import (
     start_once,
 )
 from tradesaga.bootstrap.processes import Processes, processes_of
+from tradesaga.bootstrap.simulated import START_CASH
 from tradesaga.config import Settings
 from tradesaga.domain.errors import Invalid, Rejected
 from tradesaga.domain.ids import AgentId

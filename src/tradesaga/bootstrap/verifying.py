@@ -21,8 +21,8 @@ from tradesaga.adapters.postgres.records import PostgresRecords
 from tradesaga.adapters.postgres.tally import Tally
 from tradesaga.adapters.system import SystemClock, real_ns
 from tradesaga.bootstrap import databases, translation
-from tradesaga.bootstrap.children import START_CASH
 from tradesaga.bootstrap.fresh import is_replay
+from tradesaga.bootstrap.simulated import START_CASH
 from tradesaga.bootstrap.venue_check import OurBooks, compare_until_settled, not_asked
 from tradesaga.config import Settings
 from tradesaga.domain.agent import Mode

@@ -19,6 +19,10 @@ COMMANDS: Final = {
     "up": ("up:up", "Run everything here: databases, the orchestrator, simulated neighbours."),
     "serve": ("serve:serve", "Run the orchestrator and its API."),
     "paper": ("paper:paper", "Run the neighbour services, simulated on recorded prices."),
+    "replay": (
+        "replay:replay",
+        "Play recorded prices through the engine at once, without servers.",
+    ),
     "migrate": ("migrate:migrate", "Bring the database's schema up to date, or show where it is."),
     "verify": ("verify:verify", "Check every invariant against the database and the venue."),
     "checkpoints": (

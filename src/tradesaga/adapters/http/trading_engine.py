@@ -109,7 +109,7 @@ class HttpTradingEngine:
         """Send the order, once."""
         reply = await self._client.call("POST", "/orders", body=encode(order))
         if not reply.is_success:
-            raise _refusal(reply, order)
+            raise refusal_of(reply, order)
         listed = self._client.decode(reply, ListedOrder)
         if listed.belies(order):
             raise Unavailable(f"the reply about {listed.order_id} is not about this order")
@@ -228,7 +228,7 @@ def _position(said: _Position) -> VenuePosition:
     )
 
 
-def _refusal(reply: Reply, order: Order) -> Refused | Unavailable:
+def refusal_of(reply: Reply, order: Order) -> Refused | Unavailable:
     """What a 4xx to a submit means; only one that gives its reason is a refusal."""
     problem = _problem(reply)
     if problem is None and reply.status not in _LOGIN:

@@ -26,6 +26,7 @@ from tradesaga.ports.records import LogMark
 
 ROWS_AT_ONCE: Final = 500
 ORIGIN: Final = LogMark(seq=0, hash=GENESIS)
+_NULL: Final = b"null"
 FAULTS_MAX: Final = 100
 """A chain with more faults than this is told as broken from there on."""
 
@@ -45,7 +46,7 @@ class AuditLine(
     body: msgspec.Raw
     event_type: str | None
     event_id: UUID | None
-    payload: msgspec.Raw | None
+    payload: msgspec.Raw
     correlation_id: str | None
     causation_id: str | None
     prev_hash: str
@@ -130,8 +131,13 @@ class PostgresAuditLog:
             async for row in _rows(connection, self._agent_id, after):
                 if until is not None and row["seq"] > until:
                     return
-                yield _encode(_line(row, digest)) + b"\n"
+                yield line_of(row, digest)
                 digest = row["hash"]
+
+
+def line_of(row: Columns, before: bytes) -> bytes:
+    """The exported line of a row with the columns of `journal_log`, after the hash `before`."""
+    return _encode(_line(row, before)) + b"\n"
 
 
 def check_lines(lines: Iterable[bytes], anchors: Mapping[int, bytes]) -> ChainCheck:
@@ -194,7 +200,7 @@ def _line(row: Columns, before: bytes) -> AuditLine:
         body=msgspec.Raw(row["body"].encode()),
         event_type=row["event_type"],
         event_id=row["event_id"],
-        payload=None if payload is None else msgspec.Raw(payload.encode()),
+        payload=msgspec.Raw(_NULL if payload is None else payload.encode()),
         correlation_id=row["correlation_id"],
         causation_id=row["causation_id"],
         prev_hash=before.hex(),
@@ -209,7 +215,8 @@ def _row(line: AuditLine) -> dict[str, Any]:
         if name not in ("payload", "prev_hash", "body", "hash")
     }
     columns["body"] = bytes(line.body).decode()
-    columns["event_payload"] = None if line.payload is None else bytes(line.payload).decode()
+    payload = bytes(line.payload)  # a union with None would admit None alone
+    columns["event_payload"] = None if payload == _NULL else payload.decode()
     columns["hash"] = _digest(line.hash, line.seq)
     return columns
 

@@ -125,13 +125,13 @@ def shown(order: Order) -> ShownOrder:
 @post("/orders")
 async def submit(request: _AnyRequest) -> Response[bytes]:
     """Accept an order: 201 with its id, or the reason why not."""
-    ticket = _ticket(await body_of(request, NewOrder))
+    ticket = ticket_of(await body_of(request, NewOrder))
     desk = _desk(request)
 
     async def act() -> Response[bytes]:
         order = desk.submit(ticket)
         await desk.before_reply(order)
-        return answer(_accepted(order), 201)
+        return answer(accepted(order), 201)
 
     return await through_faults(request, desk.faults, "submit", act, symbol=ticket.symbol)
 
@@ -201,7 +201,8 @@ def _desk(request: _AnyRequest) -> TradingDesk:
     return desk
 
 
-def _accepted(order: Order) -> Accepted:
+def accepted(order: Order) -> Accepted:
+    """What the submit is answered with."""
     return Accepted(
         order_id=order.order_id,
         status="accepted",
@@ -233,7 +234,7 @@ def _filter(request: _AnyRequest) -> Callable[[Order], bool]:
     return fits
 
 
-def _ticket(body: NewOrder) -> Ticket:
+def ticket_of(body: NewOrder) -> Ticket:
     """The checked order. Raises Refusal with what is wrong in its form."""
     if not body.symbol or len(body.symbol) > SYMBOL_LETTERS_MAX:
         raise invalid(f"symbol: must have 1 to {SYMBOL_LETTERS_MAX} letters")

@@ -1,0 +1,43 @@
+"""The engine's figures as plain numbers, to be read when all is over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+
+class CountingMetrics:
+    """Implements `ports.metrics.Metrics`; of what the journal does not tell, it keeps the count.
+
+    `skipped` counts ticks by cycle type and reason, `errors` by type.
+    """
+
+    def __init__(self) -> None:
+        self.skipped = Counter[str]()
+        self.errors = Counter[str]()
+
+    def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None:
+        """The cycle is in the journal."""
+
+    def cycle_skipped(self, cycle_type: str, reason: str) -> None:
+        """Count it."""
+        self.skipped[f"{cycle_type} {reason}"] += 1
+
+    def decision_made(self, action: str, verdict: str) -> None:
+        """The decision is in the journal."""
+
+    def order_ended(self, status: str) -> None:
+        """The order is in the journal."""
+
+    def error_occurred(self, error_type: str) -> None:
+        """Count it."""
+        self.errors[error_type] += 1
+
+    def agent_up(self, uptime: timedelta) -> None:
+        """Nobody asks."""
+
+    def strategies_active(self, number: int) -> None:
+        """Nobody asks."""
+
+    def invariants_broken(self, number: int) -> None:
+        """The alerts are in the journal."""

@@ -1,0 +1,1 @@
+"""Recorded days through the real engine, in one process and on virtual time."""

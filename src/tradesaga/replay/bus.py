@@ -1,0 +1,120 @@
+"""The event bus of a replay: messages as on the wire, carried within the process, none ever lost.
+
+What the neighbours send is decoded by the code that reads NATS, and what the engine publishes is
+encoded by the code that writes it; only the carrier differs. A message is delivered in the turn in
+which it was sent; one that is put off comes again after `RETRY_AFTER` of market time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+from tradesaga.adapters.nats.envelope import Unreadable, encode
+from tradesaga.adapters.nats.payloads import decode_event
+from tradesaga.domain.events import Incoming
+from tradesaga.paper.store import Outgoing
+from tradesaga.ports.bus import Delivery, Published
+from tradesaga.ports.records import OutboxRow
+from tradesaga.replay.clock import PlayedClock
+
+RETRY_AFTER = timedelta(seconds=1)
+
+
+class ReplayDelivery:
+    """One message in hand; implements `ports.bus.Delivery`."""
+
+    def __init__(
+        self, bus: ReplayBus, subject: str, body: bytes, incoming: Incoming | None, problem: str
+    ) -> None:
+        self.subject = subject
+        self.body = body
+        self.incoming = incoming
+        self.problem = problem
+        self._bus = bus
+
+    async def acknowledge(self) -> None:
+        """It is done with."""
+        self._bus.settled(self)
+
+    async def retry_later(self) -> None:
+        """Have it again."""
+        self._bus.put_off(self)
+
+    async def discard(self) -> None:
+        """It is done with."""
+        self._bus.settled(self)
+
+
+class ReplayBus:
+    """Implements `ports.bus.Bus`.
+
+    `listens` says of a neighbour's event type whether the configuration subscribes to it. `hear`
+    is told of every event of the engine's, by type and as it would be on the wire.
+    """
+
+    def __init__(
+        self,
+        clock: PlayedClock,
+        *,
+        listens: Callable[[str], bool],
+        hear: Callable[[str, bytes], object],
+    ) -> None:
+        self._clock = clock
+        self._listens = listens
+        self._hear = hear
+        self._published = 0
+        self._unsettled: set[ReplayDelivery] = set()
+        self._arrived: asyncio.Queue[Delivery] = asyncio.Queue()
+
+    @property
+    def unsettled(self) -> int:
+        """How many messages of the neighbours are not answered yet."""
+        return len(self._unsettled)
+
+    async def send(self, event: Outgoing, _message_id: str | None) -> None:
+        """A neighbour sends; as `paper.outbox.Send`."""
+        if not self._listens(event.event_type):
+            return
+        incoming, problem = None, ""
+        try:
+            incoming = decode_event(event.body, self._clock.now())
+        except Unreadable as error:
+            problem = str(error)
+        delivery = ReplayDelivery(self, event.event_type, event.body, incoming, problem)
+        self._unsettled.add(delivery)
+        self._arrived.put_nowait(delivery)
+
+    # ---- the port -----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Nothing to hold."""
+        await asyncio.Event().wait()
+
+    async def publish(self, row: OutboxRow) -> Published:
+        """As the port; the neighbours have heard it when this returns."""
+        self._published += 1
+        self._hear(row.type, encode(row))
+        return Published(stream_sequence=self._published, duplicate=False)
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        """As the port."""
+        while True:
+            yield await self._arrived.get()
+
+    def is_connected(self) -> bool:
+        """Always."""
+        return True
+
+    # ---- for the deliveries -------------------------------------------------------------------
+
+    def settled(self, delivery: ReplayDelivery) -> None:
+        """It never comes again."""
+        self._unsettled.discard(delivery)
+
+    def put_off(self, delivery: ReplayDelivery) -> None:
+        """It comes again."""
+        again = self._clock.now() + RETRY_AFTER
+        if self._clock.call_at(again, self._arrived.put_nowait, delivery) is None:
+            self._arrived.put_nowait(delivery)  # the recording is over: there is no later
