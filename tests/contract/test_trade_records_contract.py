@@ -146,3 +146,16 @@ async def test_what_was_taken_back_comes_with_its_trade(backend: Backend) -> Non
     assert listed.voids == (void,)
     with pytest.raises(Conflict):
         await backend.journal.commit(change(Insert(void)))
+
+
+async def test_orders_that_were_proven_absent_are_found_again(backend: Backend) -> None:
+    young, *_ = await three(backend)
+    order = replace(
+        young.order, status=OrderStatus.NOT_PLACED, lookups=2, evidence="absent", ended_at=NOW,
+        version=young.order.version + 1,
+    )  # fmt: skip
+    assert await backend.records.absent_trades(AGENT, NOW - 9 * SECOND) == []
+    await backend.journal.commit(change(Update(order)))
+    (found,) = await backend.records.absent_trades(AGENT, order.created_at)
+    assert found == replace(young, order=order)
+    assert await backend.records.absent_trades(AGENT, order.created_at + SECOND) == []

@@ -22,7 +22,7 @@ from tradesaga.api.trade_answers import (
 from tradesaga.domain.saga import ENDS, Input, Saga, SagaStatus, name_of
 from tradesaga.domain.trade_intervention import allowed
 from tradesaga.domain.trade_messages import TradeState
-from tradesaga.domain.trade_saga import PLAN
+from tradesaga.domain.trade_plan import PLAN
 from tradesaga.ports.trade_records import LoggedStep, TradeRecord
 
 

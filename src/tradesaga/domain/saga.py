@@ -8,16 +8,16 @@
 
     RUNNING past the pivot --failed--+
     COMPENSATING ---failed-----------+--> MANUAL_REQUIRED --resume--> the way it was going
+    COMPENSATED --revived--> COMPENSATING
 
     status \\ input    begin    done      done_partly  failed        pivoted        resume
     PENDING           RUNNING  -         -            -             -              -
     RUNNING           -        next/end  next/end     COMP/MANUAL   at the pivot   -
     COMPENSATING      -        back/end  -            MANUAL        RUNNING        -
     MANUAL_REQUIRED   -        -         -            -             stays, forward RUNNING/COMP
-    an end            -        -         -            -             -              -
 
-Every saga transition lives in this file; nothing else assigns a status. The machine knows no
-trade, clock or store. Past the pivot a saga only goes forward (Garcia-Molina & Salem, 1987).
+Every transition lives in this file; the machine knows no trade, clock or store. Past the pivot a
+saga only goes forward (Garcia-Molina & Salem, 1987).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SagaStatus(StrEnum):
 
 
 ENDS = frozenset({SagaStatus.COMPLETED, SagaStatus.COMPLETED_PARTIAL, SagaStatus.COMPENSATED})
-"""A saga in one of these never moves again."""
+"""A saga in one of these moves no more, but for COMPENSATED, which can be revived."""
 
 
 class Input(StrEnum):
@@ -57,6 +57,7 @@ class Input(StrEnum):
     FAILED = "failed"  # it has not taken effect and never will
     PIVOTED = "pivoted"  # the pivot took effect, wherever the saga stood
     RESUME = "resume"  # a person removed the obstacle
+    REVIVED = "revived"  # it was proven not to have taken effect, and has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +162,10 @@ def _moved(saga: Saga, plan: Plan, happened: Input) -> _Fields:
             return _from_compensating(saga, plan, happened)
         case SagaStatus.MANUAL_REQUIRED:
             return _from_manual_required(saga, plan, happened)
-        case SagaStatus.COMPLETED | SagaStatus.COMPLETED_PARTIAL | SagaStatus.COMPENSATED:
+        case SagaStatus.COMPENSATED:
+            if happened is Input.REVIVED:
+                return _at(SagaStatus.COMPENSATING, max(0, plan.pivot - 1))
+        case SagaStatus.COMPLETED | SagaStatus.COMPLETED_PARTIAL:
             pass
         case _:
             assert_never(saga.status)
@@ -180,7 +184,7 @@ def _from_running(saga: Saga, plan: Plan, happened: Input) -> _Fields:
             return _at(SagaStatus.COMPENSATING, saga.cursor)
         case Input.PIVOTED:
             return _past_pivot(saga, plan, SagaStatus.RUNNING)
-        case Input.BEGIN | Input.RESUME:
+        case Input.BEGIN | Input.RESUME | Input.REVIVED:
             raise _refusal(saga, happened)
         case _:
             assert_never(happened)
@@ -196,7 +200,7 @@ def _from_compensating(saga: Saga, plan: Plan, happened: Input) -> _Fields:
             return _at(SagaStatus.MANUAL_REQUIRED, saga.cursor)
         case Input.PIVOTED:  # the cancel lost the race to a fill
             return _past_pivot(saga, plan, SagaStatus.RUNNING)
-        case Input.BEGIN | Input.DONE_PARTLY | Input.RESUME:
+        case Input.BEGIN | Input.DONE_PARTLY | Input.RESUME | Input.REVIVED:
             raise _refusal(saga, happened)
         case _:
             assert_never(happened)
@@ -210,7 +214,7 @@ def _from_manual_required(saga: Saga, plan: Plan, happened: Input) -> _Fields:
             return _at(SagaStatus.COMPENSATING, saga.cursor)
         case Input.PIVOTED:  # the world does not wait for the person
             return _past_pivot(saga, plan, SagaStatus.MANUAL_REQUIRED)
-        case Input.BEGIN | Input.DONE | Input.DONE_PARTLY | Input.FAILED:
+        case Input.BEGIN | Input.DONE | Input.DONE_PARTLY | Input.FAILED | Input.REVIVED:
             raise _refusal(saga, happened)
         case _:
             assert_never(happened)

@@ -1,12 +1,5 @@
 """The trade-execution saga: one decision, one order, every outcome decided here.
 
-    step                    action                        compensation
-    0 reserve_buying_power  set the cost aside            release_buying_power
-    1 submit_order          send under a derived id       cancel_order: request, then the verdict
-    2 wait_for_fill (pivot) follow to an end              handle_partial_fill: cancel the rest
-    3 update_position       position = sum of fills       rollback_position: reasoned adjustment
-    4 record_trade          one trade a fill              void_trade: a correcting row
-
 `command` says what to ask of the world, derived from the state, so that a crash cannot lose it;
 `advance` takes what happened and returns the new state with all that must be committed with it.
 Steps that ask nothing of the world (0, 3, 4, compensations with nothing live) are taken in the
@@ -40,7 +33,7 @@ from tradesaga.domain.orders import (
     trade_of,
     with_report,
 )
-from tradesaga.domain.saga import ENDS, Input, Plan, SagaStatus, Step, Transition
+from tradesaga.domain.saga import ENDS, Input, SagaStatus, Transition
 from tradesaga.domain.trade_messages import (
     Ambiguous,
     CancelAsked,
@@ -62,20 +55,9 @@ from tradesaga.domain.trade_messages import (
     TimeUp,
     TradeState,
 )
+from tradesaga.domain.trade_plan import PLAN, RECORD, RESERVE, SUBMIT, UPDATE
 from tradesaga.domain.values import changed
 
-RESERVE, SUBMIT, WAIT, UPDATE, RECORD = range(5)
-PLAN = Plan(
-    type="trade_execution",
-    steps=(
-        Step(action="reserve_buying_power", compensation="release_buying_power"),
-        Step(action="submit_order", compensation="cancel_order"),
-        Step(action="wait_for_fill", compensation="handle_partial_fill"),
-        Step(action="update_position", compensation="rollback_position"),
-        Step(action="record_trade", compensation="void_trade"),
-    ),
-    pivot=WAIT,
-)
 LOOKUP_DELAYS = tuple(timedelta(milliseconds=ms) for ms in (500, 1000, 2000, 4000, 8000))
 """Waits before the look-ups of an unknown order; afterwards every five seconds."""
 LOOKUP_DELAY_LAST = timedelta(seconds=5)
@@ -202,16 +184,33 @@ class _Work:
     # -- what happened --
 
     def report(self, report: VenueReport) -> None:
+        if self.order.status is OrderStatus.NOT_PLACED:
+            self.revive(report)
         fills = new_fills(self.order, report, self.now, self.voids)
         sent = self.order.status in (OrderStatus.INTENT, OrderStatus.UNKNOWN)
         self.order = with_report(self.order, report, fills, voided(self.voids))
-        if sent and not self.order.sends:
-            self.set_order(sends=1)
+        self.set_order(lookups=0, sends=max(self.order.sends, 1 if sent else 0))
         self.book(fills)
         for void in new_voids(self.order, report, self.voids, self.now):
             self.take_back(void)
         if self.saga.status not in ENDS:
             self.set_saga(attempt=0, due=None)
+
+    def revive(self, report: VenueReport) -> None:
+        """Adopt an order that was taken for not placed, if it lives or has filled; cancel it."""
+        if report.status in ENDED and report.filled_of(self.order.quantity) <= ZERO:
+            return
+        self.set_order(
+            status=OrderStatus.UNKNOWN,
+            evidence=None,
+            cancel_wanted_at=self.now,
+            cancel_requested_at=None,
+        )
+        if self.saga.status is SagaStatus.COMPENSATED:
+            self.feed(Input.REVIVED, "an order that was taken for not placed is at the venue")
+            self.reservation = changed(
+                self.reservation, state=ReservationState.OPEN, released=ZERO, closed_at=None
+            )
 
     def book(self, fills: tuple[Fill, ...], reason: str | None = None) -> None:
         for fill in fills:
@@ -248,9 +247,10 @@ class _Work:
     def not_found(self, policy: Policy) -> None:
         order = self.order
         if order.status is not OrderStatus.UNKNOWN or order.venue_order_id is not None:
-            attempt = self.saga.attempt + 1
-            self.set_saga(attempt=attempt, due=self.now + _lookup_delay(attempt))
-            if attempt > policy.retry.retries_max:
+            lookups = order.lookups + 1
+            self.set_order(lookups=lookups)
+            self.set_saga(due=self.now + _lookup_delay(lookups))
+            if lookups > policy.retry.retries_max:
                 self.park(f"the venue no longer knows order {order.venue_order_id}")
             return
         lookups = order.lookups + 1

@@ -15,7 +15,7 @@ from tradesaga.domain.ids import OrderId, ReservationId, SagaId, client_order_id
 from tradesaga.domain.orders import Order, OrderType, Reservation, Side
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.trade_messages import Policy, TradeState
-from tradesaga.domain.trade_saga import PLAN
+from tradesaga.domain.trade_plan import PLAN
 
 FIRST_LEG = 0
 OPERATOR_EXIT = "operator_exit"

@@ -32,6 +32,7 @@ from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.strategy_book import StrategyBook
 from tradesaga.engine.trade_actions import TradeActions
 from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.engine.watch_list import WatchList
 from tradesaga.engine.world import World
 
 
@@ -51,6 +52,7 @@ class Parts:
     crew: SagaCrew
     watch: InvariantWatch
     instructed: InstructedTrades
+    absent: WatchList
 
 
 def assemble(
@@ -115,6 +117,7 @@ def assemble(
         crew=core.crew,
         watch=core.watch,
         instructed=instructed,
+        absent=core.absent,
     )
 
 
@@ -132,6 +135,7 @@ class _Core:
     book: StrategyBook
     checkpoints: Checkpoints
     watch: InvariantWatch
+    absent: WatchList
 
 
 def _core(
@@ -169,12 +173,14 @@ def _core(
     )
     book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
     saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock)
+    crew = SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group)
+    desk.on_revived = crew.take
     return _Core(
         leadership=leadership,
         scribe=scribe,
         state=state,
         desk=desk,
-        crew=SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group),
+        crew=crew,
         runner=CycleRunner(
             scribe=scribe, clock=clock, ids=world.ids, metrics=world.metrics, agent_id=agent_id
         ),
@@ -190,6 +196,7 @@ def _core(
             agent_id=agent_id,
             identity=settings.identity,
         ),
+        absent=_absent(world, settings, desk),
         watch=InvariantWatch(
             records=world.records,
             scribe=scribe,
@@ -219,6 +226,17 @@ def _instructed(
     )
 
 
+def _absent(world: World, settings: EngineSettings, desk: TradeDesk) -> WatchList:
+    return WatchList(
+        agent_id=settings.agent_id,
+        desk=desk,
+        venue=world.venue,
+        records=world.records,
+        calendar=world.calendar,
+        clock=world.clock,
+    )
+
+
 def _recovery(world: World, settings: EngineSettings, core: _Core) -> Recovery:
     return Recovery(
         records=world.records,
@@ -229,6 +247,7 @@ def _recovery(world: World, settings: EngineSettings, core: _Core) -> Recovery:
         crew=core.crew,
         checkpoints=core.checkpoints,
         agent_id=settings.agent_id,
+        absent=core.absent,
     )
 
 
@@ -267,6 +286,7 @@ def _scheduler(
             state=core.state,
             metrics=world.metrics,
             watch=core.watch,
+            absent=core.absent,
         ),
         active=core.book.active,
         metrics=world.metrics,

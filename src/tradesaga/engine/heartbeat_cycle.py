@@ -1,7 +1,8 @@
 """The heartbeat cycle: are the neighbours well, do the books agree, is a pause over.
 
 check_service_health   poll the three services
-sync_positions         our positions against the venue's; drift is reported, never copied
+sync_positions         our positions against the venue's; drift is reported, never copied;
+                       orders that were proven absent are looked for
 update_status          a timed pause ends here; now and then the invariants are due
 """
 
@@ -19,6 +20,7 @@ from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.position_check import PositionCheck
+from tradesaga.engine.watch_list import WatchList
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.services import Health
@@ -37,6 +39,7 @@ class HeartbeatCycle:
     state: AgentState
     metrics: Metrics
     watch: InvariantWatch
+    absent: WatchList
 
     async def run(self, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
         """One heartbeat. Raises Fenced, Unavailable."""
@@ -61,6 +64,7 @@ class HeartbeatCycle:
 
     async def sync_positions(self, work: CycleWork) -> None:
         """Compare; a venue that gives no answer is not a venue without positions."""
+        await self.absent.check()
         try:
             drifts = await self.positions.run()
         except Transient as error:

@@ -65,6 +65,10 @@ class OpenTrades:
         trade = self._by_saga[state.saga.id] = OpenTrade(state)
         return trade
 
+    def put_back(self, trade: OpenTrade) -> None:
+        """The saga has ended and is open again."""
+        self._by_saga[trade.state.saga.id] = trade
+
     def drop(self, trade: OpenTrade) -> None:
         """The saga has ended."""
         self._by_saga.pop(trade.state.saga.id, None)

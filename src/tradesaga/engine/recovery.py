@@ -2,7 +2,7 @@
 
 Unfinished cycles end as cancelled: their data has aged. Every open saga runs on from its committed
 state; an intent that the old process may have sent is looked up first. Sagas that need a person
-wait for that person, with their symbol locked.
+wait for that person, with their symbol locked. Orders that were proven absent are looked for again.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.engine.watch_list import WatchList
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.records import Records
 
@@ -100,6 +101,7 @@ class Recovery:
     crew: SagaCrew
     checkpoints: Checkpoints
     agent_id: AgentId
+    absent: WatchList
     _found: list[Found] = field(default_factory=list)
 
     async def run(self) -> Found:
@@ -116,6 +118,7 @@ class Recovery:
         )
         self.desk.recovered = True
         await resume(trades, self.desk, self.crew)
+        await self.absent.load()
         self._found.append(found)
         log.info("recovered", cycles=len(cycles), sagas=len(trades))
         return found

@@ -18,7 +18,7 @@ from tradesaga.domain.trade_messages import (
     TradeState,
     TurnedBack,
 )
-from tradesaga.domain.trade_saga import PLAN
+from tradesaga.domain.trade_plan import PLAN
 from tradesaga.ports.journal import Entry
 
 KIND = "saga.intervention"

@@ -8,7 +8,7 @@ that hearing a thing twice changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, assert_never
 
 from structlog import get_logger
@@ -16,7 +16,8 @@ from structlog import get_logger
 from tradesaga.domain import trade_saga
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.errors import Conflict, Fenced, Unavailable
-from tradesaga.domain.ids import AgentId
+from tradesaga.domain.ids import AgentId, SagaId
+from tradesaga.domain.orders import OrderStatus
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_messages import (
     Ambiguous,
@@ -44,6 +45,8 @@ from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.records import Records
 
 log = get_logger()
+ABSENT_MAX = 1000
+"""Orders on the watch list: more than ever were proven absent in a session."""
 CONFLICTS_MAX = 10
 """A Change that conflicts this often in a row is a defect, not a race."""
 
@@ -63,6 +66,8 @@ class TradeDesk:
     ) -> None:
         self.trades = OpenTrades()
         self.holdings = Holdings()
+        self.absent: dict[SagaId, OpenTrade] = {}
+        self.on_revived: Callable[[OpenTrade], None] = lambda _: None
         self.recovered = False  # until all that was open is in `trades`, nothing may be sized by it
         self.policy = policy
         self._scribe = scribe
@@ -180,9 +185,12 @@ class TradeDesk:
 
     def _took(self, trade: OpenTrade, outcome: Outcome) -> None:
         self.holdings.booked(outcome)
-        ended_now = trade.state.saga.status not in ENDS and outcome.state.saga.status in ENDS
-        trade.became(outcome.state)
+        before = trade.state.saga.status
         saga, order = outcome.state.saga, outcome.state.order
+        ended_now = before is not saga.status and saga.status in ENDS
+        trade.became(outcome.state)
+        if before in ENDS and saga.status not in ENDS:
+            self._revived(trade)
         for void in outcome.voids:
             self._metrics.error_occurred("fill_busted")
             log.error(
@@ -191,6 +199,8 @@ class TradeDesk:
             )  # fmt: skip
         if ended_now:
             self.trades.drop(trade)
+            self.absent.pop(saga.id, None)
+            self.watch(trade)
             self._metrics.order_ended(order.status)
             log.info(
                 "saga ended", saga_id=str(saga.id), symbol=saga.symbol, status=saga.status,
@@ -202,11 +212,33 @@ class TradeDesk:
                 "saga needs a person", saga_id=str(saga.id), symbol=saga.symbol, reason=saga.reason
             )
 
+    def watch(self, trade: OpenTrade) -> None:
+        """Look for an order that was proven absent again; the oldest give way beyond a bound."""
+        order = trade.state.order
+        if order.status is not OrderStatus.NOT_PLACED or not (order.sends or order.lookups):
+            return  # an intent that never left us is nowhere
+        self.absent[trade.state.saga.id] = trade
+        if len(self.absent) > ABSENT_MAX:
+            log.error("the watch list is full", bound=ABSENT_MAX)
+            self.absent.pop(next(iter(self.absent)))
+
+    def _revived(self, trade: OpenTrade) -> None:
+        """The order is at the venue after all: the saga is open again and needs its runner."""
+        saga = trade.state.saga
+        self.absent.pop(saga.id, None)
+        self._metrics.error_occurred("order_revived")
+        log.error(
+            "an order that was taken for not placed is at the venue",
+            saga_id=str(saga.id), symbol=saga.symbol,
+        )  # fmt: skip
+        self.trades.put_back(trade)
+        self.on_revived(trade)
+
 
 def _executed_now(before: TradeState, after: TradeState) -> bool:
     """Whether the saga has just ended with something filled: one more executed order."""
-    ended_now = before.saga.status not in ENDS and after.saga.status in ENDS
-    return ended_now and after.saga.status is not SagaStatus.COMPENSATED
+    good = (SagaStatus.COMPLETED, SagaStatus.COMPLETED_PARTIAL)
+    return before.saga.status not in good and after.saga.status in good
 
 
 def _word(happened: Happening) -> str:

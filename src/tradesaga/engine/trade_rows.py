@@ -9,9 +9,9 @@ from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import SAGA_COMPLETED, SAGA_STARTED, Event
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Fill, Side, Void
-from tradesaga.domain.saga import ENDS, Saga, SagaStatus, Transition
+from tradesaga.domain.saga import ENDS, Input, Saga, SagaStatus, Transition
 from tradesaga.domain.trade_messages import Outcome, TradeState
-from tradesaga.domain.trade_saga import PLAN
+from tradesaga.domain.trade_plan import PLAN
 from tradesaga.ports.journal import Add, Entry, Insert, PositionDelta, Row, Update
 
 RESULTS = {
@@ -68,11 +68,13 @@ def entries(before: TradeState, outcome: Outcome, *, actor: str, what: str) -> t
     steps = [_step(after, step, actor, subject, ending) for step in outcome.transitions]
     steps.extend(_fill(after, fill, actor) for fill in outcome.fills)
     steps.extend(_bust_alert(after, void, actor) for void in outcome.voids)
+    if any(step.input is Input.REVIVED for step in outcome.transitions):
+        steps.append(_alert(after, actor, "an order that was taken for not placed is at the venue"))
     if not steps:
         body = {"fact": what, **_order_state(after)}
         steps.append(Entry(kind="saga.fact", subject=str(after.saga.id), actor=actor, body=body))
     if after.saga.status is SagaStatus.MANUAL_REQUIRED != before.saga.status:
-        steps.append(_alert(after, actor))
+        steps.append(_alert(after, actor, "saga needs a person"))
     return tuple(steps)
 
 
@@ -123,9 +125,9 @@ def _fill(state: TradeState, fill: Fill, actor: str) -> Entry:
     return Entry(kind=kind, subject=str(state.saga.id), actor=actor, body=body)
 
 
-def _alert(state: TradeState, actor: str) -> Entry:
+def _alert(state: TradeState, actor: str, what: str) -> Entry:
     body = {
-        "alert": "saga needs a person",
+        "alert": what,
         "symbol": state.saga.symbol,
         "step": machine.name_of(state.saga, PLAN),
         "reason": state.saga.reason,

@@ -127,6 +127,11 @@ class Records(TradeRecords, Protocol):
         """The trade whose order has that id, ended or not."""
         ...
 
+    async def absent_trades(self, agent_id: AgentId, since: datetime) -> Sequence[TradeState]:
+        """Trades made since then whose order was proven absent (not_placed, but sent or looked
+        for), oldest first, at most 1000."""
+        ...
+
     async def unfinished_cycles(self, agent_id: AgentId) -> Sequence[Cycle]:
         """Cycles that are still `started`."""
         ...

@@ -183,6 +183,11 @@ class SimRecords(MemoryRecords):
         return await self._read(super().open_trades(agent_id))
 
     @override
+    async def absent_trades(self, agent_id: AgentId, since: datetime) -> Sequence[TradeState]:
+        """As the port."""
+        return await self._read(super().absent_trades(agent_id, since))
+
+    @override
     async def trade_of(
         self, agent_id: AgentId, *, venue_order_id: str | None, client_order_id: str | None
     ) -> TradeState | None:

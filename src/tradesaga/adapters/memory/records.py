@@ -18,7 +18,7 @@ from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
 from tradesaga.domain.ladder import Ladder
 from tradesaga.domain.loss_tiers import EquityMarks
-from tradesaga.domain.orders import Fill, Order, ReservationState, Side, Trade
+from tradesaga.domain.orders import Fill, Order, OrderStatus, ReservationState, Side, Trade
 from tradesaga.domain.performance import performance
 from tradesaga.domain.saga import ENDS
 from tradesaga.domain.strategies import Strategy
@@ -73,6 +73,17 @@ class MemoryRecords(MemoryTradeRecords):
             if venue_order_id is not None and trade.order.venue_order_id == venue_order_id:
                 return trade
         return None
+
+    async def absent_trades(self, agent_id: AgentId, since: datetime) -> Sequence[TradeState]:
+        """Trades made since then whose order was proven absent."""
+        found = [
+            trade
+            for trade in self._trades(agent_id)
+            if trade.order.status is OrderStatus.NOT_PLACED
+            and (trade.order.sends or trade.order.lookups)
+            and trade.order.created_at >= since
+        ]
+        return sorted(found, key=lambda trade: (trade.order.created_at, trade.order.id))[:1000]
 
     async def unfinished_cycles(self, agent_id: AgentId) -> Sequence[Cycle]:
         """Cycles that are still `started`."""

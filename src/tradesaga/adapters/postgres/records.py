@@ -84,6 +84,11 @@ class PostgresRecords(PostgresTradeRecords):
         rows = await self._pool.fetch(QUERIES["trade_of"], agent_id, *ids)
         return read_trade(rows[0]) if rows else None
 
+    async def absent_trades(self, agent_id: AgentId, since: datetime) -> Sequence[TradeState]:
+        """Trades made since then whose order was proven absent."""
+        rows = await self._pool.fetch(QUERIES["absent_trades"], agent_id, since)
+        return [read_trade(row) for row in rows]
+
     async def unfinished_cycles(self, agent_id: AgentId) -> Sequence[Cycle]:
         """Cycles that are still `started`."""
         rows = await self._pool.fetch(QUERIES["unfinished_cycles"], agent_id)

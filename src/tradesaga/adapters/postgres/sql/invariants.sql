@@ -99,7 +99,8 @@ legal(source, target) as (values
   ('running', 'completed_partial'), ('running', 'compensating'), ('running', 'manual_required'),
   ('compensating', 'compensating'), ('compensating', 'compensated'), ('compensating', 'running'),
   ('compensating', 'manual_required'), ('manual_required', 'manual_required'),
-  ('manual_required', 'running'), ('manual_required', 'compensating')
+  ('manual_required', 'running'), ('manual_required', 'compensating'),
+  ('compensated', 'compensating')  -- what was proven absent is there after all
 )
 select t.subject, t.seq, t.before, t.source, t.target, s.status
 from steps t left join legal using (source, target) left join sagas s on s.id::text = t.subject
@@ -113,9 +114,10 @@ where s.agent_id = $1 and s.status = 'manual_required' and not exists (
 );
 
 -- I9_deadlines: no saga is under way long after its deadline
-select s.id, s.status, s.deadline_at from sagas s, given
+select s.id, s.status, s.deadline_at from sagas s left join orders o on o.saga_id = s.id, given
 where s.agent_id = $1 and s.status in ('pending', 'running', 'compensating')
-  and s.deadline_at < given.now - given.patience - interval '30 s' * given.pace;
+  -- a cancel has its own patience: one that a person or a late appearance asked for begins later
+  and greatest(s.deadline_at, o.cancel_wanted_at) < given.now - given.patience - interval '30 s' * given.pace;
 
 -- I10_epochs: no row of the log was written under an epoch that had passed
 select seq, epoch, before from (
