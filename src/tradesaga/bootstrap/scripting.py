@@ -51,9 +51,11 @@ class ScriptOptions:
     start_cash: Decimal = START_CASH
 
 
-def configuration(options: ScriptOptions, environment: Mapping[str, str]) -> Loaded:
-    """The configuration of a replay. Raises Invalid."""
-    return load(options.config, {**environment, **_STAND_INS})
+def configuration(
+    options: ScriptOptions, environment: Mapping[str, str], *, limits: Path | None = None
+) -> Loaded:
+    """The configuration of a replay, with other risk limits if a file has them. Raises Invalid."""
+    return load(options.config, {**environment, **_STAND_INS}, limits=limits)
 
 
 def script_of(options: ScriptOptions, settings: Settings) -> Script:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
@@ -13,13 +12,13 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from tradesaga.bootstrap.replaying import Replayed, ReplayOptions, Share
+from tradesaga.bootstrap.replaying import ReplayOptions, Share
 from tradesaga.bootstrap.replaying import replay as play
 from tradesaga.bootstrap.scripting import ScriptOptions, edge_of
 from tradesaga.bootstrap.simulated import START_CASH
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.cli.flags import ConfigFile, Data
-from tradesaga.cli.rendering import table
+from tradesaga.cli.replay_rendering import replayed_text
 from tradesaga.config import process_environment
 
 
@@ -32,7 +31,9 @@ def replay(
     strategies: Path | None = None,
     config: ConfigFile = None,
     start_cash: Decimal = START_CASH,
+    what_if: Path | None = None,
     journal: Path | None = None,
+    html: Path | None = None,
     json: Path | None = None,
 ) -> int:
     """Play recorded prices through the engine on virtual time; no servers, the same every time.
@@ -55,8 +56,12 @@ def replay(
         The YAML file; without it defaults and environment.
     start_cash
         Dollars in the account.
+    what_if
+        A YAML file of keys below `risk`: play a second time under these limits, show what differs.
     journal
         Write the log to this file, a JSON line for each entry; `audit verify --file` checks it.
+    html
+        Write the report to this file as a page with plots; it needs nothing else.
     json
         Write the report to this file as JSON.
     """
@@ -70,13 +75,16 @@ def replay(
             config=config,
             start_cash=start_cash,
         ),
+        what_if=what_if,
         journal=journal,
+        html=html,
         json=json,
     )
     with _bar() as share:
         done = play(options, process_environment(), share)
-    print("\n".join(_lines(done)))
-    return ExitCode.FAILED if done.figures.complaints else ExitCode.OK
+    print("\n".join(replayed_text(done)))
+    complaints = [*done.figures.complaints, *(done.other.complaints if done.other else ())]
+    return ExitCode.FAILED if complaints else ExitCode.OK
 
 
 @contextmanager
@@ -90,41 +98,3 @@ def _bar() -> Iterator[Share]:
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("replay", total=1.0)
         yield lambda share: progress.update(task, completed=share)
-
-
-def _lines(done: Replayed) -> Iterator[str]:
-    figures = done.figures
-    first, last = figures.sessions[0][0], figures.sessions[-1][1]
-    days = f"{len(figures.sessions)}, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
-    fall = figures.drawdown
-    rows = [
-        ("sessions", f"{days}, {', '.join(figures.symbols)}"),
-        ("cycles", _listed(figures.cycles)),
-        ("decisions", _listed(figures.decisions)),
-        ("blocks", _listed(figures.blocks)),
-        ("orders", _listed(figures.orders)),
-        ("fills", _listed(figures.fills)),
-        ("P&L", f"{figures.profit:+,.2f}, equity {figures.equity:,.2f}"),
-        ("drawdown", f"{fall.amount:,.2f}, {fall.percent:.2f} %"),
-        ("sagas", _listed(figures.sagas)),
-        ("log", f"{figures.log_entries:,} entries, {figures.log_hash}"),
-        ("seed", f"{figures.seed}, configuration {figures.config_hash[:16]}"),
-        ("speed", _speed(done)),
-    ]
-    yield from table((), rows)
-    yield from (f"WRONG  {complaint}" for complaint in figures.complaints)
-
-
-def _listed(counts: object) -> str:
-    assert isinstance(counts, dict)
-    parts = ", ".join(f"{number:,} {name}" for name, number in counts.items())
-    return f"{sum(counts.values()):,}" + (f" ({parts})" if parts else "")
-
-
-def _speed(done: Replayed) -> str:
-    cycles = sum(number for name, number in done.figures.cycles.items() if "analysis" in name)
-    played = sum((end - begin for begin, end in done.figures.sessions), timedelta())
-    rate = played.total_seconds() / done.seconds
-    return (
-        f"{done.seconds:.2f} s, {cycles / done.seconds:,.0f} analysis cycles/s, {rate:,.0f}x real"
-    )

@@ -20,6 +20,7 @@ from tradesaga.config.settings import (
     LogLevel,
     Settings,
 )
+from tradesaga.config.wire import wire_values
 
 __all__ = [
     "DEFAULT_AGENT_ID",
@@ -35,6 +36,7 @@ __all__ = [
     "load",
     "process_environment",
     "render",
+    "wire_values",
 ]
 
 

@@ -109,6 +109,15 @@ def read(path: Path) -> Document:
         raise Invalid([f"{path}: byte {error.start} is not UTF-8; save it as UTF-8"]) from error
 
 
+def read_below(path: Path, *sections: str) -> Document:
+    """Read a file that holds the keys of one section alone. Raises Invalid as `read`."""
+    found = read(path)
+    root = found.root
+    for section in reversed(sections):
+        root = Branch(line=root.line, keys={section: root})
+    return Document(name=found.name, root=root, problems=found.problems)
+
+
 def parse(text: str, name: str) -> Document:
     """Turn YAML into a tree; `name` stands for the file in messages.
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final, TypeVar, assert_never
 
 from tradesaga.config import document, layers
-from tradesaga.config.keys import KEYS, below, members
+from tradesaga.config.keys import KEYS, ROOT, below, members
 from tradesaga.config.layers import Assignment, Layer, Origin, problem
 from tradesaga.config.section import KeyRole, Section, SectionRole
 from tradesaga.config.settings import Settings
@@ -48,8 +48,12 @@ def load(
     path: Path | None,
     environment: Mapping[str, str],
     overrides: Mapping[str, str] = MappingProxyType({}),
+    *,
+    limits: Path | None = None,
 ) -> Loaded:
     """Read, merge, substitute and check; `overrides` are flags by path, as `server.port`.
+
+    `limits` is a file of the keys below `risk` alone; what it says wins over everything.
 
     Raises:
         Invalid: Anything is wrong; `problems` name all of it.
@@ -60,6 +64,8 @@ def load(
         merged |= layers.from_document(document.read(path), problems)
     merged |= layers.from_environment(environment, problems)
     merged |= layers.from_overrides(overrides, problems)
+    if limits is not None:
+        merged |= layers.from_document(document.read_below(limits, ROOT, "risk"), problems)
     return _checked(merged, environment, problems)
 
 

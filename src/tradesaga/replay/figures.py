@@ -16,6 +16,7 @@ from msgspec import Struct
 from tradesaga.adapters.chain import GENESIS
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
 from tradesaga.domain.decisions import Decision, Verdict
+from tradesaga.domain.ids import StrategyId
 from tradesaga.domain.money import HUNDRED, ZERO
 from tradesaga.domain.orders import Fill, Order
 from tradesaga.domain.saga import Saga, SagaStatus
@@ -49,6 +50,19 @@ class OrderLine(Shown, frozen=True, kw_only=True):
     filled: Decimal
     price: Decimal | None
     status: str
+
+
+class DecisionLine(Shown, frozen=True, kw_only=True):
+    """One decision that was not to hold; `why` is empty unless a rule denied it."""
+
+    at: datetime
+    strategy: str
+    symbol: str
+    action: str
+    quantity: Decimal
+    verdict: str
+    codes: Sequence[str]
+    why: str
 
 
 class StrategyLine(Shown, frozen=True, kw_only=True):
@@ -91,6 +105,7 @@ class Figures(Shown, frozen=True, kw_only=True):
     unsettled: Counts
     broken: Counts
     strategies: Sequence[StrategyLine]
+    decision_list: Sequence[DecisionLine]
     order_list: Sequence[OrderLine]
     curve: Sequence[Point]
 
@@ -122,7 +137,7 @@ def figures_of(run: Run, *, config_hash: str) -> Figures:
         log_hash=(log[-1].hash if log else GENESIS).hex(),
         equity=curve[-1].equity if curve else script.market.start_cash,
         profit=curve[-1].profit if curve else ZERO,
-        drawdown=_drawdown(curve),
+        drawdown=drawdown_of(curve),
         cycles=_counted(f"{cycle.type} {cycle.status}" for cycle in cycles),
         skipped=_counted(run.metrics.skipped.elements()),
         decisions=_counted(f"{one.action} {one.verdict}" for one in decisions),
@@ -146,6 +161,7 @@ def figures_of(run: Run, *, config_hash: str) -> Figures:
             )
             for record in run.strategies
         ],
+        decision_list=_decision_list(run, decisions),
         order_list=_order_list(run, orders),
         curve=curve,
     )
@@ -165,7 +181,8 @@ def _curve(cycles: Iterable[Cycle]) -> list[Point]:
     ]
 
 
-def _drawdown(curve: Iterable[Point]) -> Drawdown:
+def drawdown_of(curve: Iterable[Point]) -> Drawdown:
+    """The deepest fall."""
     peak, deepest = ZERO, Drawdown(amount=ZERO, percent=ZERO, at=None)
     for point in curve:
         peak = max(peak, point.equity)
@@ -176,13 +193,35 @@ def _drawdown(curve: Iterable[Point]) -> Drawdown:
     return deepest
 
 
+def _decision_list(run: Run, decisions: Iterable[Decision]) -> list[DecisionLine]:
+    names = _names(run)
+    return [
+        DecisionLine(
+            at=one.as_of,
+            strategy=names.get(one.strategy_id, ""),
+            symbol=one.symbol,
+            action=one.action,
+            quantity=one.quantity,
+            verdict=one.verdict,
+            codes=[denial.code for denial in one.denials],
+            why="; ".join(denial.message for denial in one.denials),
+        )
+        for one in decisions
+        if one.verdict is not Verdict.HELD
+    ]
+
+
+def _names(run: Run) -> Mapping[StrategyId | None, str]:
+    return {record.strategy.id: record.strategy.external_id for record in run.strategies}
+
+
 def _order_list(run: Run, orders: Iterable[Order]) -> list[OrderLine]:
-    names = {record.strategy.id: record.strategy.external_id for record in run.strategies}
+    names = _names(run)
     return [
         OrderLine(
             at=order.created_at,
             client_order_id=order.client_order_id,
-            strategy=names.get(order.strategy_id, "") if order.strategy_id else "",
+            strategy=names.get(order.strategy_id, ""),
             symbol=order.symbol,
             side=order.side,
             quantity=order.quantity,
