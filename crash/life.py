@@ -23,6 +23,7 @@ from crash.market import START, FastClock
 from crash.neighbours import LifeIds, SteadyMarket, WireBus, WireVenue
 from crash.scenarios import SYMBOLS, Scenario
 from crash.wire import Wire
+from tradesaga.adapters.postgres.archive import PostgresArchive
 from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
@@ -213,6 +214,7 @@ class Life:
             journal=SeamedJournal(journal, seams),
             records=records,
             outbox=SeamedOutbox(PostgresOutbox(pool), seams),
+            archive=PostgresArchive(plan.dsn),
             lease=SeamedLease(lease, seams),
             bus=SeamedBus(WireBus(wire, seams), seams),
             clock=clock,

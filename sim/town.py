@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from sim.setting import CALENDAR, SETTINGS, START, STRATEGIES, SYMBOLS, policy_of
+from tradesaga.adapters.memory.archive import MemoryArchive
 from tradesaga.domain.errors import Fenced, TradesagaError, Transient
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
@@ -58,6 +59,9 @@ class NoMetrics:
         """Nothing."""
 
     def invariants_broken(self, number: int) -> None:
+        """Nothing."""
+
+    def rows_archived(self, table: str, number: int) -> None:
         """Nothing."""
 
 
@@ -122,6 +126,7 @@ class Town:
             journal=SimJournal(self.store, life),
             records=SimRecords(self.store, life),
             outbox=SimOutbox(self.store, life),
+            archive=MemoryArchive(),
             lease=SimLease(self.store, life),
             bus=SimBus(self.stream, life),
             clock=self.clock,

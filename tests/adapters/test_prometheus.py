@@ -25,6 +25,7 @@ OURS = {
     "orchestrator_last_cycle_timestamp_seconds": "gauge",
     "orchestrator_build_info": "gauge",
     "orchestrator_invariants_broken": "gauge",
+    "orchestrator_rows_archived_total": "counter",
 }
 NOW = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx2
 
+from tests.api.fake_retention import FakeRetention
 from tests.api.fake_sagas import FakeSagas
 from tradesaga.api.app import create_app
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
@@ -302,6 +303,7 @@ class CountedErrors:
     def agent_up(self, uptime: timedelta) -> None: ...
     def strategies_active(self, number: int) -> None: ...
     def invariants_broken(self, number: int) -> None: ...
+    def rows_archived(self, table: str, number: int) -> None: ...
 
     def error_occurred(self, error_type: str) -> None:
         self.errors.append(error_type)
@@ -320,10 +322,12 @@ class Api:
     def __init__(self) -> None:
         self.operations = FakeOperations()
         self.sagas = FakeSagas()
+        self.retention = FakeRetention()
         self.metrics = CountedErrors()
         self.app = create_app(
             self.operations,
             self.sagas,
+            self.retention,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
             metrics_port=self.metrics,
             ids=OneId(),
@@ -334,6 +338,7 @@ class Api:
         vars(self.operations).clear()
         self.operations.__init__()  # type: ignore[misc]  # all its state is made there
         self.sagas.__init__()  # type: ignore[misc]  # as above
+        self.retention.__init__()  # type: ignore[misc]  # as above
         self.metrics.errors.clear()
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(cast("Any", self.app), client=("127.0.0.1", 4000)),

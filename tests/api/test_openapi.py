@@ -29,6 +29,8 @@ OPERATIONS = {
     ("GET", "/api/v1/positions"): "listPositions",
     ("GET", "/api/v1/invariants"): "getInvariants",
     ("GET", "/api/v1/checkpoints"): "listCheckpoints",
+    ("GET", "/api/v1/retention"): "getRetention",
+    ("POST", "/api/v1/retention/run"): "runRetention",
     ("GET", "/health"): "getHealth",
     ("GET", "/livez"): "getLiveness",
     ("GET", "/metrics"): "getMetrics",

@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from tests.domain.limits import LIMITS, SESSION
 from tests.domain.trades import DECISION, POLICY, START
+from tradesaga.adapters.memory.archive import MemoryArchive
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import DEFAULT_AGENT, AgentId, DecisionId, StrategyId, derived
@@ -151,6 +152,9 @@ class CountingMetrics:
     def invariants_broken(self, number: int) -> None:
         self.seen.append(("invariants_broken", number))
 
+    def rows_archived(self, table: str, number: int) -> None:
+        self.seen.append(("rows_archived", table, number))
+
 
 class CountingIds:
     """UUIDs 1, 2, 3 ... of version 7, so that they sort by their making."""
@@ -182,12 +186,14 @@ class Place:
         self.lease = MemoryLease(self.store)
         self.records = MemoryRecords(self.store)
         self.outbox = MemoryOutbox(self.store)
+        self.archive = MemoryArchive(epochs=self.store.epochs)
 
     def world(self, journal: MemoryJournal | None = None) -> World:
         return World(
             journal=journal or MemoryJournal(self.store),
             records=self.records,
             outbox=self.outbox,
+            archive=self.archive,
             lease=self.lease,
             bus=self.bus,
             clock=self.clock,

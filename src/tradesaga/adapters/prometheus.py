@@ -1,4 +1,4 @@
-"""The metrics in Prometheus' text format: the specification's seven, and five more.
+"""The metrics in Prometheus' text format: the specification's seven, and six more.
 
 Names, types and the unit of `orchestrator_cycle_duration_ms` are the specification's; the same
 durations stand under `..._seconds` as well, the unit that Prometheus asks for. Every known label
@@ -49,6 +49,9 @@ class PrometheusMetrics:
         )
         self._decisions = self._counter("decisions", "Decisions generated.", "action", "verdict")
         self._orders = self._counter("orders", "Orders that ended.", "status")
+        self._archived = self._counter(
+            "rows_archived", "Rows that left a working table for the archive.", "table"
+        )
         self._errors = self._counter("errors", "Errors.", "type")
         self._durations_ms = self._histogram(
             "ms", "Cycle execution time in milliseconds.", BUCKETS_MS
@@ -107,6 +110,10 @@ class PrometheusMetrics:
         """Set how many invariants do not hold."""
         self._invariants.set(number)
 
+    def rows_archived(self, table: str, number: int) -> None:
+        """Count rows that left a working table."""
+        self._count(self._archived, table, number=number)
+
     def read_at_scrape(
         self,
         *,
@@ -140,15 +147,15 @@ class PrometheusMetrics:
             registry=self._registry,
         )
 
-    def _count(self, counter: Counter, *labels: str) -> bool:
-        """Add one; False when the labels went beyond the bound and were counted as other."""
+    def _count(self, counter: Counter, *labels: str, number: int = 1) -> bool:
+        """Add `number`; False when the labels went beyond the bound and were counted as other."""
         known = self._known[counter]
         if labels not in known:
             if len(known) >= LABEL_VALUES_MAX:
-                counter.labels(*([OTHER] * len(labels))).inc()
+                counter.labels(*([OTHER] * len(labels))).inc(number)
                 return False
             known.add(labels)
-        counter.labels(*labels).inc()
+        counter.labels(*labels).inc(number)
         return True
 
     def _prepare(self) -> None:

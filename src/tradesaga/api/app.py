@@ -34,11 +34,13 @@ from tradesaga.api.openapi import openapi_document
 from tradesaga.api.problems import Problems
 from tradesaga.api.records import get_cycle, list_cycles, list_strategies
 from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown_parameters
+from tradesaga.api.retention import get_retention, run_retention
 from tradesaga.api.sagas import compensate, get_saga, list_sagas, resolve, retry
 from tradesaga.api.trading import close_position, list_orders, list_positions, list_reservations
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.operations import Operations
+from tradesaga.ports.retention_operations import RetentionOperations
 from tradesaga.ports.saga_operations import SagaOperations
 
 PREFIX: Final = "/api/v1"
@@ -47,14 +49,16 @@ OPERATIONS: Final = (
     list_sagas, get_saga, retry, compensate, resolve,
     list_orders, list_positions, list_reservations, close_position, get_invariants,
     list_checkpoints,
+    get_retention, run_retention,
 )  # fmt: skip
-DEPENDENCIES: Final = ("operations", "sagas", "metrics_text", "actor")
+DEPENDENCIES: Final = ("operations", "sagas", "retention", "metrics_text", "actor")
 """What handlers are given that is no parameter of the request."""
 
 
 def create_app(
     operations: Operations,
     sagas: SagaOperations,
+    retention: RetentionOperations,
     metrics_text: MetricsText,
     *,
     metrics_port: Metrics,
@@ -70,6 +74,7 @@ def create_app(
         dependencies={
             "operations": Provide(lambda: operations, sync_to_thread=False),
             "sagas": Provide(lambda: sagas, sync_to_thread=False),
+            "retention": Provide(lambda: retention, sync_to_thread=False),
             "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },

@@ -30,6 +30,7 @@ from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
 from tradesaga.api.invariants import InvariantsAnswer
 from tradesaga.api.problems import Problem
 from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, StopRequest
+from tradesaga.api.retention import RetentionAnswer, RetentionRunAnswer
 from tradesaga.api.saga_answers import SagaRecordAnswer, SagasAnswer
 from tradesaga.api.saga_requests import InterventionRequest, ResolveRequest
 from tradesaga.api.trade_answers import OrdersAnswer, PositionsAnswer, ReservationsAnswer
@@ -41,7 +42,7 @@ BODIES = (
     InterventionRequest, ResolveRequest,
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
     CheckpointsAnswer,
-    InvariantsAnswer,
+    InvariantsAnswer, RetentionAnswer, RetentionRunAnswer,
 )  # fmt: skip
 """Every type that is a whole body; the types within them are found."""
 

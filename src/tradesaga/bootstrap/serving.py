@@ -25,6 +25,7 @@ from tradesaga.adapters.http.decision_service import HttpDecisionService
 from tradesaga.adapters.http.market_data import HttpMarketData
 from tradesaga.adapters.http.trading_engine import HttpTradingEngine
 from tradesaga.adapters.nats.bus import NatsBus
+from tradesaga.adapters.postgres.archive import PostgresArchive
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.migrate import migrate
@@ -180,12 +181,14 @@ async def _world(
     decisions = HttpDecisionService(
         url=services.ai_decision.url, time_max=services.ai_decision.timeout
     )
-    for closes in (pool, lease, venue, market_data, decisions):
+    archive = PostgresArchive(dsn)
+    for closes in (pool, archive, lease, venue, market_data, decisions):
         stack.push_async_callback(closes.close)
     return World(
         journal=journal,
         records=records,
         outbox=PostgresOutbox(pool),
+        archive=archive,
         lease=lease,
         bus=bus,
         clock=clock,
@@ -208,6 +211,7 @@ async def _api(
     app = create_app(
         control,
         control.sagas,
+        control.retention,
         metrics.text,
         metrics_port=metrics,
         ids=SystemIds(),

@@ -13,6 +13,7 @@ from tradesaga.config import ClientOrderIds, RiskProfile, Settings
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.ids import AgentId, StrategyId, derived
 from tradesaga.domain.market import Calendar
+from tradesaga.domain.retention import RetentionPolicy
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.risk import Limits
 from tradesaga.domain.strategies import Strategy
@@ -58,6 +59,19 @@ def engine_settings(settings: Settings) -> EngineSettings:
         },
         quote_cadence=BAR_CADENCE,
         lease_renew_every=settings.lease.renew,
+        retention=_retention_policy(settings),
+    )
+
+
+def _retention_policy(settings: Settings) -> RetentionPolicy:
+    kept = settings.retention
+    return RetentionPolicy(
+        interval=kept.interval,
+        sagas=kept.sagas,
+        cycles=kept.cycles,
+        inbox=kept.inbox,
+        dead_letters=kept.dead_letters,
+        relay_marks=kept.relay_marks,
     )
 
 

@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from tradesaga.config import values
 from tradesaga.config.limits import Risk
+from tradesaga.config.retention import Retention
 from tradesaga.config.secret import Secret
 from tradesaga.config.section import (
     CALL_DEADLINE,
@@ -296,6 +297,7 @@ class Settings(Section):
     services: Services = section(Services)
     lease: Lease = section(Lease)
     risk: Risk = section(Risk)
+    retention: Retention = section(Retention)
     agent: Agent = section(Agent)
     logging: Logging = section(Logging)
 

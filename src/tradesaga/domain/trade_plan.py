@@ -1,11 +1,11 @@
 """The five steps of a trade, whoever wants it: what each does, and what takes it back.
 
-    step                    action                        compensation
-    0 reserve_buying_power  set the cost aside            release_buying_power
-    1 submit_order          send under a derived id       cancel_order: request, then the verdict
-    2 wait_for_fill (pivot) follow to an end              handle_partial_fill: cancel the rest
-    3 update_position       position = sum of fills       rollback_position: reasoned adjustment
-    4 record_trade          one trade a fill              void_trade: a correcting row
+step                    action                        compensation
+0 reserve_buying_power  set the cost aside            release_buying_power
+1 submit_order          send under a derived id       cancel_order: request, then the verdict
+2 wait_for_fill (pivot) follow to an end              handle_partial_fill: cancel the rest
+3 update_position       position = sum of fills       rollback_position: reasoned adjustment
+4 record_trade          one trade a fill              void_trade: a correcting row
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.retention import Retention
 from tradesaga.engine.saga_control import SagaControl
 from tradesaga.engine.scheduler import Scheduler
 from tradesaga.engine.settings import EngineSettings
@@ -37,7 +38,10 @@ LAST_LOOKED_AT = 20
 
 
 class AgentControl:
-    """Commands and views of one agent on the node that holds its lease; `sagas` are its trades."""
+    """Commands and views of one agent on the node that holds its lease.
+
+    `sagas` are its trades, `retention` looks after its old rows.
+    """
 
     def __init__(
         self,
@@ -54,9 +58,11 @@ class AgentControl:
         runner: CycleRunner,
         board: HealthBoard,
         watch: InvariantWatch,
+        retention: Retention,
         sagas: SagaControl,
     ) -> None:
         self.sagas = sagas
+        self.retention = retention
         self._settings = settings
         self._clock = clock
         self._records = records

@@ -22,6 +22,7 @@ from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.recovery import Recovery
+from tradesaga.engine.retention import Retention
 from tradesaga.engine.risk_gate import RiskGate
 from tradesaga.engine.saga_control import SagaControl
 from tradesaga.engine.saga_crew import SagaCrew
@@ -51,6 +52,7 @@ class Parts:
     board: HealthBoard
     crew: SagaCrew
     watch: InvariantWatch
+    retention: Retention
     instructed: InstructedTrades
     absent: WatchList
 
@@ -65,30 +67,10 @@ def assemble(
     gate = RiskGate(settings=settings, state=core.state, desk=core.desk, market=market)
     scheduler = _scheduler(world, settings, core, gate, requests, group)
     instructed = _instructed(world, settings, core, gate)
+    retention = _retention(world, settings, core.scribe)
     return Parts(
         leadership=core.leadership,
-        control=AgentControl(
-            settings=settings,
-            clock=world.clock,
-            records=world.records,
-            bus=world.bus,
-            leadership=core.leadership,
-            state=core.state,
-            book=core.book,
-            desk=core.desk,
-            scheduler=scheduler,
-            runner=core.runner,
-            board=core.board,
-            watch=core.watch,
-            sagas=SagaControl(
-                agent_id=settings.agent_id,
-                records=world.records,
-                desk=core.desk,
-                venue=world.venue,
-                instructed=instructed,
-                ids=world.ids,
-            ),
-        ),
+        control=_control(world, settings, core, scheduler, instructed, retention),
         scheduler=scheduler,
         relay=OutboxRelay(
             outbox=world.outbox,
@@ -116,8 +98,42 @@ def assemble(
         board=core.board,
         crew=core.crew,
         watch=core.watch,
+        retention=retention,
         instructed=instructed,
         absent=core.absent,
+    )
+
+
+def _control(
+    world: World,
+    settings: EngineSettings,
+    core: _Core,
+    scheduler: Scheduler,
+    instructed: InstructedTrades,
+    retention: Retention,
+) -> AgentControl:
+    return AgentControl(
+        settings=settings,
+        clock=world.clock,
+        records=world.records,
+        bus=world.bus,
+        leadership=core.leadership,
+        state=core.state,
+        book=core.book,
+        desk=core.desk,
+        scheduler=scheduler,
+        runner=core.runner,
+        board=core.board,
+        watch=core.watch,
+        retention=retention,
+        sagas=SagaControl(
+            agent_id=settings.agent_id,
+            records=world.records,
+            desk=core.desk,
+            venue=world.venue,
+            instructed=instructed,
+            ids=world.ids,
+        ),
     )
 
 
@@ -248,6 +264,17 @@ def _recovery(world: World, settings: EngineSettings, core: _Core) -> Recovery:
         checkpoints=core.checkpoints,
         agent_id=settings.agent_id,
         absent=core.absent,
+    )
+
+
+def _retention(world: World, settings: EngineSettings, scribe: Scribe) -> Retention:
+    return Retention(
+        archive=world.archive,
+        scribe=scribe,
+        clock=world.clock,
+        metrics=world.metrics,
+        agent_id=settings.agent_id,
+        policy=settings.retention,
     )
 
 

@@ -80,6 +80,7 @@ class Orchestrator:
             await parts.recovery.settle()
             await parts.board.poll()
             loops.create_task(parts.watch.run(), name="invariants")
+            loops.create_task(parts.retention.run(), name="retention")
             loops.create_task(parts.scheduler.run_heartbeats(), name="heartbeats")
             loops.create_task(parts.scheduler.run_analyses(), name="analyses")
             parts.control.ready.set()

@@ -9,6 +9,7 @@ from datetime import timedelta
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.checkpoint import Identity
 from tradesaga.domain.ids import AgentId
+from tradesaga.domain.retention import KEEP_ALL, RetentionPolicy
 from tradesaga.domain.risk import Limits
 
 
@@ -29,5 +30,6 @@ class EngineSettings:
     lease_renew_every: timedelta
     identity: Identity = field(default_factory=Identity)
     """That of this process; its `strategies` are left to the engine."""
+    retention: RetentionPolicy = KEEP_ALL
     stop_time_max: timedelta = timedelta(seconds=20)
     """Real time that a stop may take; the gateway gives up after 30 s."""

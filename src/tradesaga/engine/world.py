@@ -7,6 +7,7 @@ from typing import Protocol
 
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market import Calendar
+from tradesaga.ports.archive import Archive
 from tradesaga.ports.bus import Bus
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.identity import IdSource
@@ -32,6 +33,7 @@ class World:
     journal: OpenableJournal
     records: Records
     outbox: Outbox
+    archive: Archive
     lease: Lease
     bus: Bus
     clock: Clock

@@ -40,3 +40,7 @@ class Metrics(Protocol):
     def invariants_broken(self, number: int) -> None:
         """`orchestrator_invariants_broken`."""
         ...
+
+    def rows_archived(self, table: str, number: int) -> None:
+        """`orchestrator_rows_archived_total`."""
+        ...

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from tradesaga.adapters.memory.archive import MemoryArchive
 from tradesaga.adapters.memory.journal import MemoryJournal, MemoryStore
 from tradesaga.adapters.memory.lease import MemoryLease
 from tradesaga.adapters.memory.metrics import CountingMetrics
@@ -185,6 +186,7 @@ class _Replay:
             journal=MemoryJournal(store),
             records=self._outcome.records,
             outbox=MemoryOutbox(store),
+            archive=MemoryArchive(),
             lease=MemoryLease(store),
             bus=self._bus,
             clock=self._clock,

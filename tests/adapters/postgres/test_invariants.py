@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from tests.adapters.postgres import values
+from tests.adapters.postgres.books import GIVEN, write_books
 from tests.adapters.postgres.running import Running, running
-from tests.adapters.postgres.values import AGENT, NOW, SECOND, change, entry
+from tests.adapters.postgres.values import AGENT, change
 from tradesaga.adapters.postgres.queries import load
-from tradesaga.domain.agent import AgentCounts
-from tradesaga.domain.cycle import CycleStatus
-from tradesaga.domain.events import CYCLE_COMPLETED, CYCLE_STARTED, Event
 from tradesaga.domain.orders import OrderStatus
-from tradesaga.ports.journal import Add, Insert, Update
-from tradesaga.ports.records import Circumstances, Invariant
+from tradesaga.ports.journal import Insert
+from tradesaga.ports.records import Invariant
 
 # What is run against a consistent database, and which invariants must see it.
 PLANTED = [
@@ -158,47 +155,11 @@ PLANTED = [
 ]
 
 
-GIVEN = Circumstances(
-    now=NOW + 4 * SECOND,
-    orders_per_minute=2,
-    orders_per_day=2,
-    sessions=[
-        (datetime(2026, 11, day, 14, 30, tzinfo=UTC), datetime(2026, 11, day, 21, tzinfo=UTC))
-        for day in (20, 23)
-    ],
-)
-"""Two orders a minute are what the consistent rows have."""
-
-
 @pytest.fixture
 async def parts(database_dsn: str) -> AsyncIterator[Running]:
-    """Two finished trades, a finished and a running cycle, two decisions."""
+    """Consistent books."""
     async with running(database_dsn) as parts:
-        cycles = [values.cycle(0), values.cycle(1)]
-        for cycle in cycles:
-            told = entry(cycle.id, "cycle.started", Event(type=CYCLE_STARTED, payload={}))
-            await parts.journal.commit(change(Insert(cycle), entries=(told,)))
-        ended = replace(
-            cycles[0], status=CycleStatus.COMPLETED, completed_at=NOW + 9 * SECOND, version=2
-        )
-        told = entry(ended.id, "cycle.completed", Event(type=CYCLE_COMPLETED, payload={}))
-        counts = AgentCounts(cycles_completed=1, decisions_generated=2)
-        await parts.journal.commit(change(Update(ended), Add(counts), entries=(told,)))
-        for name in "ab":
-            began = values.trade(name)
-            works = values.working(began)
-            ends = values.filled(works)
-            decision = Insert(values.allowed(name))
-            end = Update(ends.saga), Update(ends.order), Update(ends.reservation)
-            for rows, source, target in (
-                ((decision, *values.began(began)), "pending", "running"),
-                ((Update(works.saga), Update(works.order)), "running", "running"),
-                ((*end, *values.booked_rows(ends)), "running", "completed"),
-            ):
-                step = replace(
-                    entry(began.saga.id, "saga.step"), body={"from": source, "to": target}
-                )
-                await parts.journal.commit(change(*rows, entries=(step,)))
+        await write_books(parts)
         yield parts
 
 
