@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from typing_extensions import override
 
 from tests.domain.trades import START
 from tests.engine.deciding import DecidingBus
@@ -21,8 +22,9 @@ from tradesaga.domain.risk import Limits
 from tradesaga.domain.saga import ENDS, Saga
 from tradesaga.domain.strategies import Strategy
 from tradesaga.engine.assembly import Parts
-from tradesaga.ports.journal import CycleLog
+from tradesaga.ports.journal import Change, CycleLog
 from tradesaga.testing.clock import VirtualClock
+from tradesaga.testing.journal import MemoryJournal
 from tradesaga.testing.venue_script import ACCEPT
 
 OTHER = replace(
@@ -45,7 +47,16 @@ def new_place(*symbols: str) -> tuple[Place, DecidingBus]:
 @asynccontextmanager
 async def trading(place: Place, *strategies: Strategy) -> AsyncIterator[Parts]:
     """A running node whose relay and coordinator work."""
-    async with place.running() as parts, asyncio.TaskGroup() as group:
+    async with trading_on(place, None, *strategies) as parts:
+        yield parts
+
+
+@asynccontextmanager
+async def trading_on(
+    place: Place, journal: MemoryJournal | None, *strategies: Strategy
+) -> AsyncIterator[Parts]:
+    """The same on a journal of the test's own."""
+    async with place.running(journal) as parts, asyncio.TaskGroup() as group:
         await parts.book.load([STRATEGY, *strategies])
         tasks = [group.create_task(parts.relay.run()), group.create_task(parts.coordinator.run())]
         yield parts
@@ -227,3 +238,45 @@ async def test_a_trade_begun_elsewhere_is_counted_before_it_is_committed() -> No
         cycle = await analysed(place, parts)
     assert cycle.orders_submitted == 0
     assert {"DUPLICATE_ORDER"} <= {c.code for d in decisions(place) for c in d.denials}
+
+
+class HeldJournal(MemoryJournal):
+    """Lets others work for a while before the first judged decisions are written."""
+
+    def __init__(self, place: Place, meanwhile: Callable[[], object]) -> None:
+        super().__init__(place.store)
+        self.meanwhile: Callable[[], object] | None = meanwhile
+
+    @override
+    async def commit(self, change: Change) -> int:
+        judged = any(entry.kind == "decision.judged" for entry in change.entries)
+        if judged and self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
+            for _ in range(100):
+                await asyncio.sleep(0)
+        return await super().commit(change)
+
+
+@pytest.mark.parametrize("event_id", ["e-1", "e-again"])
+@pytest.mark.parametrize("at_once", [1, 2])
+async def test_an_answer_told_again_before_its_commit_fails_no_cycle(
+    event_id: str, at_once: int
+) -> None:
+    place, bus = new_place()
+    place.settings = replace(place.settings, analysis_concurrent_max=at_once)
+
+    def again() -> None:
+        (first,) = (each.incoming for each in bus._handed[:1])
+        assert first is not None
+        bus.deliver(replace(first, event_id=event_id))
+
+    async with trading_on(place, HeldJournal(place, again)) as parts:
+        await analysed(place, parts)
+        await bus.until_idle()
+        for trade in desk_of(parts).trades:
+            await trade.ended.wait()
+    cycles = await place.records.cycles(DEFAULT_AGENT, limit=10)
+    assert {cycle.status for cycle in cycles} == {CycleStatus.COMPLETED}
+    assert len({decision.external_id for decision in decisions(place)}) == len(decisions(place))
+    assert len(place.venue.orders) == 1

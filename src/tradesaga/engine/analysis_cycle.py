@@ -113,7 +113,10 @@ class AnalysisCycle:
             },
             commit_after=frozenset({"validate_decisions"}),
         )
-        return await self.runner.run(plan, time_max=self.settings.analysis_time_max)
+        try:
+            return await self.runner.run(plan, time_max=self.settings.analysis_time_max)
+        finally:
+            self.requests.settled(work.questions)
 
     async def fetch_market_data(self, work: AnalysisWork) -> None:
         """Quotes of all symbols; a symbol without one fails its strategies, not the cycle."""

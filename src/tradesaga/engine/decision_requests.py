@@ -3,7 +3,7 @@
 An answer is matched by the request id that the service echoes, in the payload or as correlation
 id; when it echoes none, by its symbol if exactly one question about that symbol is open. An answer
 that matches nothing is unsolicited. The bus delivery stays unacknowledged until the decision that
-came of it is committed.
+came of it is committed; until then a second telling of it is neither an answer nor unsolicited.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ class DecisionRequests:
 
     def __init__(self) -> None:
         self._open: list[Round] = []
+        self._in_hand: set[str] = set()
 
     def ask(self, questions: Sequence[Question]) -> Round:
         """Open a round; close it with `end`."""
@@ -68,6 +69,16 @@ class DecisionRequests:
         """Answers that come from now on are unsolicited."""
         self._open.remove(asked)
 
+    def is_in_hand(self, proposal: Proposal) -> bool:
+        """Whether a cycle has the decision, and has neither committed it nor given it up."""
+        return decision_key(proposal) in self._in_hand
+
+    def settled(self, questions: Sequence[Question]) -> None:
+        """What the cycle made of the answers is committed, or the cycle has ended without."""
+        for question in questions:
+            if question.answer is not None:
+                self._in_hand.discard(decision_key(question.answer.proposal))
+
     def answer(self, proposal: Proposal, delivery: Delivery) -> bool:
         """Whether the proposal answers an open question that has no answer yet."""
         for asked in self._open:
@@ -75,6 +86,7 @@ class DecisionRequests:
             if question is None:
                 continue
             question.answer = Answer(proposal, delivery)
+            self._in_hand.add(decision_key(proposal))
             if all(q.answer is not None for q in asked.questions):
                 asked.complete.set()
             return True

@@ -135,7 +135,8 @@ class EventCoordinator:
     async def _decision(self, delivery: Delivery, incoming: Incoming, said: Proposal) -> None:
         if self._requests.answer(said, delivery):
             return  # the cycle acknowledges it once the decision is committed
-        if decision_key(said) in self._deciding:  # said twice: the inbox will know it in a moment
+        in_hand = self._requests.is_in_hand(said) or decision_key(said) in self._deciding
+        if in_hand:  # said twice: the inbox will know it in a moment
             await delivery.retry_later()
             return
         self._deciding.add(decision_key(said))
