@@ -6,9 +6,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS ?= tests
 WORKERS ?= 2
 SEEDS ?= 500
+DEPTH ?= 12
 SEARCH_INDEX_FREE := --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: run test check format bench crash sim lock clean
+.PHONY: run test check format bench crash sim explore lock clean
 
 run: $(VENV)/runtime
 	$(BIN)/tradesaga up --paper $(ARGS)
@@ -37,6 +38,9 @@ crash: $(VENV)/runtime
 # Market hours on virtual time, with faults; see docs/howto/simulate.md.
 sim: $(VENV)/runtime
 	$(BIN)/python -m sim --seeds $(SEEDS) --jobs $(WORKERS) $(ARGS)
+
+explore: $(VENV)/development
+	$(BIN)/python -m sim.explore --depth $(DEPTH) $(ARGS)
 
 # Pins everything with hashes and without index addresses; needs uv on the PATH.
 lock:

@@ -1,12 +1,18 @@
-"""Every sequence of moves up to a depth against every law, and mutants that the laws must catch."""
+"""Every sequence of moves up to a depth against every law, and mutants that the laws must catch.
+
+`python -m sim.explore --depth 12` goes deeper.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from sim import explore
 from tests.domain.trade_laws import LawBroken, explored
 from tests.domain.trade_mutants import MUTANTS, Mutant
-from tests.domain.trades import FORGETFUL, POLICY
+from tests.domain.trades import QUICK
 from tests.domain.venue_model import World, first_world, moves, taken
 from tradesaga.domain.orders import OrderStatus
 from tradesaga.domain.saga import SagaStatus
@@ -46,7 +52,9 @@ def played(names: tuple[str, ...], policy: Policy) -> World:
 
 
 @pytest.mark.parametrize("prelude", PRELUDES)
-@pytest.mark.parametrize("policy", [POLICY, FORGETFUL], ids=["dedupes", "forgetful"])
+@pytest.mark.parametrize(
+    "policy", [QUICK, replace(QUICK, dedupes=False)], ids=["dedupes", "forgetful"]
+)
 def test_no_sequence_breaks_a_law(policy: Policy, prelude: str) -> None:
     world = played(PRELUDES[prelude], policy)
     done = explored(policy, world, DEPTH if not PRELUDES[prelude] else DEPTH - 1)
@@ -54,10 +62,30 @@ def test_no_sequence_breaks_a_law(policy: Policy, prelude: str) -> None:
 
 
 def test_the_exploration_reaches_every_kind_of_state() -> None:
-    done = explored(POLICY, first_world(), DEPTH)
+    done = explored(QUICK, first_world(), DEPTH)
     reached = {status for status, _ in done.statuses}
     assert reached == set(SagaStatus) - {SagaStatus.PENDING}
     assert {status for _, status in done.statuses} == set(OrderStatus)
+    assert {"bust", "late fill", "crash", "stop", "old event once more"} < done.names
+
+
+def test_a_venue_that_is_slower_than_it_promised_breaks_no_law() -> None:
+    done = explored(replace(QUICK, dedupes=False), first_world(slow=True), DEPTH)
+    absent = (SagaStatus.COMPENSATED, OrderStatus.NOT_PLACED)
+    assert absent in done.statuses
+
+
+def test_the_command_says_what_it_visited(capsys: pytest.CaptureFixture[str]) -> None:
+    assert explore.main(["--depth", "2", "--venue", "slow"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["slow", "2"]
+
+
+def test_the_command_names_the_moves_to_a_broken_law(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    MUTANTS[0].plant(monkeypatch)
+    assert explore.main(["--depth", "6"]) == 1
+    assert " > " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

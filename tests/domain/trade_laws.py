@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from tests.domain.venue_model import RESTS, Move, World, latest, moves, taken
 from tradesaga.domain import trade_saga
+from tradesaga.domain.busts import voided
 from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.orders import ENDED, OrderStatus, ReservationState
 from tradesaga.domain.saga import ENDS, SagaStatus
@@ -58,8 +59,11 @@ def _of_rows(before: TradeState, after: TradeState) -> Iterator[tuple[str, bool]
     for was, became in pairs:
         risen = became.version - was.version
         yield "a row that changed has the next version", risen == (was != became)
-    over = before.saga.status in ENDS
+    absent = before.order.status is OrderStatus.NOT_PLACED
+    revived = absent and before.saga.status is SagaStatus.COMPENSATED
+    over = before.saga.status in ENDS and not (revived and before.saga != after.saga)
     yield "an end is the end", not over or before.saga == after.saga
+    yield "only an absent order is revived", before.saga.status not in ENDS or over or absent
     yield "a pivot is never taken back", after.saga.pivoted or not before.saga.pivoted
     turned = after.saga.status is SagaStatus.COMPENSATED and not over
     yield "what filled is not undone", not turned or after.order.filled_quantity == 0
@@ -77,25 +81,32 @@ def _of_money(after: World) -> Iterator[tuple[str, bool]]:
     yield "filled is the sum of the fills", quantity == order.filled_quantity
     yield "their value is the order's value", value == order.filled_value
     yield "what was spent is what the fills cost", value == held.consumed
-    # n units cost 100 + 101 + ... : the venue's first fills, in full
+    # n units cost 100 + 101 + ... : the venue's first fills, in full, but for what it took back
     filled = sum(placed.filled for placed in after.placed)
-    yield "nothing is filled that the venue did not fill", quantity <= filled
-    true_value = sum((Decimal(100 + n) for n in range(int(quantity))), Decimal(0))
+    voids = [int(void.cumulative) for void in after.state.voids]
+    reached = int(quantity) + len(voids)
+    yield "nothing is filled that the venue did not fill", reached <= filled
+    true_value = sum(100 + n for n in range(reached)) - sum(99 + n for n in voids)
     yield "prices are the venue's", value == true_value
+    busted = {number for placed in after.placed for number in placed.busted}
+    yield "what is voided was busted, once", len(set(voids)) == len(voids) and set(voids) <= busted
 
 
 def _of_orders(before: World, after: World) -> Iterator[tuple[str, bool]]:
     order, lives = after.state.order, any(placed.lives for placed in after.placed)
     yield "one order at the venue", len(after.placed) <= 1
     ended = order.status in ENDED
-    yield "no order ends for us that lives at the venue", not (ended and lives)
+    absent = after.slow and order.status is OrderStatus.NOT_PLACED  # the promise was not kept
+    yield "no order ends for us that lives at the venue", not (ended and lives) or absent
     yield "an end has its evidence", not ended or bool(order.evidence)
     released = after.state.reservation.state is ReservationState.CLOSED
-    yield "nothing is released while the order may live", not (released and lives)
+    yield "nothing is released while the order may live", not (released and lives) or absent
     asked = order.cancel_requested_at is not None
     yield "a cancel counts as asked when it was sent", not asked or after.cancels > 0
-    was = before.state.order.filled_quantity
-    yield "cumulative quantity never falls", order.filled_quantity >= was
+    was, became = (
+        state.order.filled_quantity + voided(state.voids) for state in (before.state, after.state)
+    )
+    yield "cumulative quantity never falls", became >= was
 
 
 @dataclass
@@ -177,7 +188,8 @@ def fair_move(world: World, policy: Policy) -> Move | None:
 
 def _agree(world: World) -> bool:
     order, placed = world.state.order, world.placed[-1]
-    return order.filled_quantity == placed.filled and (order.status not in ENDED) == placed.lives
+    kept = placed.filled - len(placed.busted)
+    return order.filled_quantity == kept and (order.status not in ENDED) == placed.lives
 
 
 def explored(policy: Policy, first: World, depth_max: int) -> Exploration:

@@ -5,8 +5,10 @@
             that events, a stop or a crash come between
     taken   the world after a move
 
-Time moves only where the saga waits, so that equal worlds compare equal. The venue hides an
-accepted order from look-ups for at most `LAG`.
+Time moves where the saga waits, and past the end of the decision, of the saga and of a cancel's
+patience. The key of a world holds what its future depends on, each time as the side of the limit
+on which it stands, so that the worlds are few enough to visit all. The venue hides an accepted
+order from look-ups for at most `LAG`; one that is `slow` keeps no such promise.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from tests.domain.trades import LAG, START, VENUE_ID, begun, report
+from tests.domain.trades import LAG, POLICY, START, VENUE_ID, begun, report
 from tradesaga.domain import trade_intervention, trade_saga
-from tradesaga.domain.orders import OrderStatus
+from tradesaga.domain.orders import OrderStatus, VenueBust
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_messages import (
     Ambiguous,
@@ -55,7 +57,7 @@ class Placed:
     """An order in the venue's books; `history` has all it ever was, the present last."""
 
     at: datetime
-    history: tuple[tuple[OrderStatus, int], ...]
+    history: tuple[tuple[OrderStatus, int, tuple[int, ...]], ...]
 
     @property
     def status(self) -> OrderStatus:
@@ -66,11 +68,19 @@ class Placed:
         return self.history[-1][1]
 
     @property
+    def busted(self) -> tuple[int, ...]:
+        return self.history[-1][2]
+
+    @property
     def lives(self) -> bool:
         return self.status in (OrderStatus.WORKING, OrderStatus.PARTIALLY_FILLED)
 
     def became(self, status: OrderStatus, filled: int) -> Placed:
-        return replace(self, history=(*self.history, (status, filled)))
+        return replace(self, history=(*self.history, (status, filled, self.busted)))
+
+    def without(self, number: int) -> Placed:
+        after = (self.status, self.filled, tuple(sorted((*self.busted, number))))
+        return replace(self, history=(*self.history, after))
 
     def filled_to(self, filled: int) -> Placed:
         whole = filled == ORDERED
@@ -101,19 +111,50 @@ class World:
     cancels: int = 0
     fills: tuple[tuple[object, Decimal, Decimal], ...] = ()
     traded: tuple[object, ...] = ()
+    slow: bool = False
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Equal for worlds that can only have equal futures."""
+        """Equal for worlds whose futures hold the same: all but the exact times."""
         saga, order, held = self.state.saga, self.state.order, self.state.reservation
         return (
-            (saga.status, saga.cursor, saga.attempt, saga.due, saga.pivoted, saga.partial),
-            (order.status, order.filled_value, order.sends, order.lookups, order.unknown_since),
-            (order.cancel_wanted_at, order.cancel_requested_at, order.acked_at),
-            (order.client_order_id, order.venue_order_id, held.state, held.consumed),
-            (self.now, self.placed, self.answer, self.sent, min(self.absences, 2)),
-            bool(self.cancels),
+            (saga.status, saga.cursor, saga.pivoted, saga.partial),
+            (order.status, order.filled_value, min(order.sends, 4), min(order.lookups, 4)),
+            (tuple(void.cumulative for void in self.state.voids), held.state, held.consumed),
+            (order.client_order_id, order.venue_order_id, order.acked_at is None),
+            (self._sides, self._answer, bool(self.sent), min(self.absences, 2), bool(self.cancels)),
+            tuple(
+                (placed.history[-1], frozenset(placed.history), self.now - placed.at >= LAG)
+                for placed in self.placed
+            ),
         )
+
+    @property
+    def _sides(self) -> tuple[bool | None, ...]:
+        """On which side of each limit the time stands; None where there is no such limit."""
+        saga, order = self.state.saga, self.state.order
+        unknown, wanted = order.unknown_since, order.cancel_wanted_at
+        asked, accepted = order.cancel_requested_at, order.acked_at
+        return (
+            self.now >= min(order.expires_at, saga.deadline_at),
+            self.now >= saga.deadline_at,
+            None if unknown is None else self.now - unknown >= LAG,
+            None if wanted is None else self.now - wanted >= POLICY.cancel_time_max,
+            None if asked is None else self.now - asked >= POLICY.fill_time_max,
+            None if accepted is None else self.now - accepted >= POLICY.fill_time_max,
+            None if saga.due is None else saga.due > self.now,
+        )
+
+    @property
+    def _answer(self) -> tuple[object, ...]:
+        match self.answer:
+            case Reported(report=said):
+                busted = tuple(bust.cumulative for bust in said.busts)
+                return Reported, said.status, said.filled_quantity, busted
+            case NoAnswer(to_cancel=to_cancel):
+                return NoAnswer, to_cancel
+            case answer:
+                return (type(answer),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +167,9 @@ class Move:
     submits: bool = False
 
 
-def first_world() -> World:
+def first_world(*, slow: bool = False) -> World:
     """The intent is committed, nothing is sent."""
-    return World(state=begun(), now=START)
+    return World(state=begun(), now=START, slow=slow)
 
 
 def taken(move: Move, policy: Policy) -> tuple[World, Outcome | None]:
@@ -160,6 +201,7 @@ def moves(world: World, policy: Policy) -> Iterator[Move]:
         yield from _asked(world, policy)
     yield from _venue(world)
     yield from _events(world)
+    yield from _late(world, policy)
     status = world.state.saga.status
     if status not in ENDS:
         yield Move("stop", world, CancelWanted(reason="stop"))
@@ -171,12 +213,42 @@ def moves(world: World, policy: Policy) -> Iterator[Move]:
 
 def latest(world: World, index: int = -1) -> Reported:
     """What the venue says of its order now, or said of it before."""
-    status, filled = world.placed[-1].history[index]
-    return Reported(report=report(status, filled, at=world.now))
+    status, filled, busted = world.placed[-1].history[index]
+    said = report(status, filled, at=world.now)
+    if busted:
+        left = [99 + n for n in range(1, filled + 1) if n not in busted]
+        average = Decimal(sum(left)) / len(left) if left else None
+        said = replace(said, busts=tuple(map(bust_of, busted)), average_price=average)
+    return Reported(report=said)
+
+
+def bust_of(number: int) -> VenueBust:
+    """The bust of execution `number`: one unit at 99 + number, as `trades.report` makes them."""
+    return VenueBust(
+        cumulative=Decimal(number),
+        quantity=Decimal(1),
+        price=Decimal(99 + number),
+        reason="venue error",
+    )
+
+
+def _late(world: World, policy: Policy) -> Iterator[Move]:
+    """Time passes without anything: past each limit that is still ahead."""
+    if world.state.saga.status in RESTS:
+        return
+    saga, order = world.state.saga, world.state.order
+    limits = {"the decision's end": order.expires_at, "the deadline": saga.deadline_at}
+    if order.cancel_wanted_at is not None:
+        limits["the patience for a cancel"] = order.cancel_wanted_at + policy.cancel_time_max
+    for name, limit in limits.items():
+        if world.now < limit:
+            yield Move(f"time passes {name}", replace(world, now=limit))
 
 
 def visible(world: World) -> bool:
     """Whether a look-up must find the order."""
+    if world.slow:
+        return False
     known = world.state.order.venue_order_id is not None
     return bool(world.placed) and (known or world.now - world.placed[-1].at >= LAG)
 
@@ -237,7 +309,7 @@ def _submitted(world: World, policy: Policy) -> Iterator[Move]:
     if policy.dedupes and world.placed:
         yield sent("submit, a duplicate", None, LOST)
         return
-    accepted = Placed(world.now, ((OrderStatus.WORKING, 0),))
+    accepted = Placed(world.now, ((OrderStatus.WORKING, 0, ()),))
     yield sent("submit, accepted", accepted, None)
     yield sent("submit, part filled", accepted.filled_to(1), None)
     yield sent("submit, filled", accepted.filled_to(ORDERED), None)
@@ -276,11 +348,15 @@ def _venue(world: World) -> Iterator[Move]:
     if order.lives:
         over = order.ended(OrderStatus.EXPIRED)
         yield Move("expiry", replace(world, placed=(*others, over)))
+    for number in sorted(set(range(1, order.filled + 1)) - set(order.busted)):
+        less = order.without(number)
+        yield Move("bust", replace(world, placed=(*others, less)))
 
 
 def _events(world: World) -> Iterator[Move]:
     if not world.placed:
         return
     yield Move("event", world, latest(world))
-    if len(world.placed[-1].history) > 1:
-        yield Move("old event once more", world, latest(world, 0))
+    history = world.placed[-1].history
+    for index in (history.index(entry) for entry in dict.fromkeys(history[:-1])):
+        yield Move("old event once more", world, latest(world, index))
