@@ -71,6 +71,15 @@ LIMITS = Limits(
     allow_short=False,
     entry_cutoff=15 * 60 * SECOND,
     buying_power_reserve_percent=Decimal(5),
+    basket_percent=Decimal(100),
+    price_collar_percent=Decimal(100),
+    strategy_orders_per_minute=100,
+    strategy_orders_per_day=10_000,
+    entries_per_cycle=100,
+    entries_per_hour=10_000,
+    duplicate_window=timedelta(),
+    reentry_delay=timedelta(),
+    reentry_delay_after_stop=timedelta(),
 )
 
 

@@ -15,13 +15,16 @@ from pathlib import Path
 
 import pytest
 
-from tradesaga import cli
+from tradesaga import cli, config
 from tradesaga.adapters.postgres.migrate import migrations
 from tradesaga.adapters.postgres.queries import load
+from tradesaga.bootstrap.translation import engine_settings
 from tradesaga.bootstrap.venue_check import DESCRIPTIONS
 from tradesaga.config.keys import KEYS
 from tradesaga.domain import events
-from tradesaga.domain.risk import codes
+from tradesaga.domain.agent import Mode
+from tradesaga.domain.risk import BOUNDS, RULES, codes, on_the_wire
+from tradesaga.engine.risk_gate import NOT_FED
 from tradesaga.paper.faults import FaultKind
 from tradesaga.paper.strategies import PARAMETERS
 
@@ -216,6 +219,12 @@ def first_column(text: str) -> set[str]:
     return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
 
 
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of every row of a page's tables, headers left out with their lines."""
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
 def section(text: str, heading: str) -> str:
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
@@ -263,6 +272,34 @@ def test_the_faults_and_rules_of_the_simulated_neighbours_are_all_described() ->
 
 
 def test_every_reason_to_deny_an_order_is_described() -> None:
-    text = text_of(DOCS / "explanation" / "risk.md")
-    assert first_column(text) == {*codes()}
+    text = reference("risk.md")
+    rows = {cells[1]: cells for cells in table_rows(section(text, "Rules")) if "`" in cells[1]}
+    assert {code: rows[f"`{code}`"][0] for code in codes()} == {
+        rule.code: str(rule.number) for rule in RULES
+    }
+    assert len(rows) == len(RULES)
+    for rule in RULES:
+        assert rows[f"`{rule.code}`"][-1] == ("bound" if rule.binds_exits else "bypass"), rule.code
     assert "`ACTION_UNKNOWN`" in text
+
+
+def test_every_limit_and_every_rule_that_is_off_is_described() -> None:
+    text = reference("risk.md")
+    assert first_column(section(text, "Limits")) == {bounds.wire for bounds in BOUNDS.values()}
+    assert first_column(section(text, "Off")) == {*NOT_FED, "SECTOR_LIMIT"}
+
+
+def test_the_limits_of_the_modes_are_those_of_the_configuration() -> None:
+    """The page's figures, in the order conservative, normal, aggressive."""
+    profiles = engine_settings(
+        config.load(None, {"DB_HOST": "db", "DB_PORT": "1", "NATS_URL": "nats://h"}).settings
+    ).limits
+    modes = [
+        on_the_wire(profiles[mode]) for mode in (Mode.CONSERVATIVE, Mode.NORMAL, Mode.AGGRESSIVE)
+    ]
+    for cells in table_rows(section(reference("risk.md"), "Limits")):
+        name = cells[0].strip("`")
+        if name in modes[0]:
+            assert [cell.strip("`") for cell in cells[1:4]] == [
+                str(m[name]).lower() for m in modes
+            ], name

@@ -36,7 +36,7 @@ PLANTED = {
     "an empty name": ("engine/utils.py", DOC, "name it after what it holds"),
     "an open end": ("engine/open.py", DOC + "x = 1  # TO" + "DO later\n", "open.py:2: an open end"),
     "a float type": ("domain/money.py", DOC + "x: float\n", "money.py:2: a float among money"),
-    "a float number": ("domain/risk.py", DOC + "x = 0.5\n", "risk.py:2: a float among money"),
+    "a float number": ("domain/orders.py", DOC + "x = 0.5\n", "orders.py:2: a float among money"),
     "a coroutine": ("domain/saga.py", DOC + "async def f() -> None: ...\n", "is synchronous"),
     "a clock": (
         "domain/saga.py",

@@ -26,9 +26,10 @@ DOCSTRING_LINES_MAX = 20
 EMPTY_NAMES = frozenset(
     ("base", "common", "generic", "helper", "helpers", "manager", "misc", "shared", "util", "utils")
 )
-MONEY_MODULES = frozenset(
-    ("decisions", "money", "orders", "performance", "risk", "trade_messages", "trade_saga")
-)
+MONEY_MODULES = frozenset({
+    "decisions", "limits", "money", "orders", "pace_rules", "performance", "situation",
+    "size_rules", "state_rules", "trade_messages", "trade_saga", "verdicts",
+})  # fmt: skip
 """Modules of the domain in which a float would be somebody's money."""
 DOMAIN_MAY_IMPORT = frozenset({
     "__future__", "collections", "cronsim", "dataclasses", "datetime", "decimal", "enum",

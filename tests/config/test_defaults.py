@@ -13,6 +13,8 @@ import pytest
 import tradesaga.config
 from tradesaga.config import DEFAULT_AGENT_ID, ClientOrderIds, LogFormat, LogLevel, example, load
 from tradesaga.config.keys import KEYS
+from tradesaga.config.secret import Secret
+from tradesaga.domain.risk import Margin
 
 SERVERS = {"DB_HOST": "db.example", "DB_PORT": "6543", "NATS_URL": "nats://bus.example:4222"}
 
@@ -64,6 +66,25 @@ ADDED = {
     "lease.renew": timedelta(milliseconds=500),
     "risk.orders_per_minute": 30,
     "risk.orders_per_day": 200,
+    "risk.order_notional_max": Decimal(1_000_000),
+    "risk.leverage_max": Decimal(1),
+    "risk.sectors": (),
+    "risk.sector_percent": Decimal(20),
+    "risk.strategy_orders_per_minute": 5,
+    "risk.strategy_orders_per_day": 30,
+    "risk.entries_per_cycle": 2,
+    "risk.entries_per_hour": 6,
+    "risk.duplicate_window": timedelta(seconds=60),
+    "risk.reentry_delay": timedelta(minutes=5),
+    "risk.reentry_delay_after_stop": timedelta(minutes=30),
+    "risk.stops_per_day": 4,
+    "risk.drawdown_percent": Decimal("7.5"),
+    "risk.decision_failures_max": 3,
+    "risk.restarts_per_day": 10,
+    "risk.clock_skew_max": timedelta(seconds=10),
+    "risk.canary_percent": Decimal(10),
+    "risk.margin": Margin.INTRADAY,
+    "risk.admin_token": Secret(""),
     "risk.active_orders_max": 50,
     "risk.allow_short": False,
     "risk.entry_cutoff": timedelta(minutes=10),
@@ -88,6 +109,9 @@ PROFILES = {  # conservative, normal, aggressive
     "decision_max_age": (timedelta(seconds=30), timedelta(seconds=60), timedelta(seconds=120)),
     "quote_max_age": (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60)),
     "price_drift_percent": (Decimal("0.5"), Decimal(1), Decimal(2)),
+    "price_collar_percent": (Decimal(2), Decimal(5), Decimal(10)),
+    "basket_percent": (Decimal(4), Decimal(10), Decimal(20)),
+    "daily_loss_percent": (Decimal(2), Decimal(3), Decimal(4)),
     "confidence_min": (Decimal("0.7"), Decimal("0.7"), Decimal("0.7")),
 }
 

@@ -14,6 +14,7 @@ from tradesaga.domain.events import Event
 from tradesaga.domain.ids import AgentId, DecisionId, FillId, OrderId, SagaId, TradeId, derived
 from tradesaga.domain.orders import OrderStatus, Side
 from tradesaga.domain.strategies import Performance
+from tradesaga.engine.order_pace import HOUR, submission_of
 from tradesaga.ports.journal import (
     Add,
     DeadLetter,
@@ -81,7 +82,23 @@ async def test_submissions_are_counted_by_creation(backend: Backend) -> None:
         orders.append(replace(order, created_at=NOW + number * SECOND))
     await backend.journal.commit(change(*(Insert(order) for order in reversed(orders))))
     found = await backend.records.submissions_since(AGENT, NOW + SECOND)
-    assert found == [NOW + SECOND, NOW + 2 * SECOND]
+    assert [submission.at for submission in found] == [NOW + SECOND, NOW + 2 * SECOND]
+    assert found[0] == submission_of(orders[1])
+
+
+async def test_a_submission_tells_whether_it_came_to_anything(backend: Backend) -> None:
+    refused = replace(values.trade("a").order, status=OrderStatus.REJECTED, ended_at=NOW)
+    left = replace(
+        values.trade("b").order,
+        status=OrderStatus.CANCELED,
+        opening=False,
+        filled_quantity=Decimal(1),
+        ended_at=NOW + SECOND,
+        created_at=NOW,
+    )
+    await backend.journal.commit(change(Insert(refused), Insert(left)))
+    found = {s.void: s.left_at for s in await backend.records.submissions_since(AGENT, NOW - HOUR)}
+    assert found == {True: None, False: NOW + SECOND}
 
 
 async def test_strategies_have_the_figures_of_their_trades(backend: Backend) -> None:

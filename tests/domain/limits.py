@@ -27,6 +27,14 @@ LIMITS = Limits(
     allow_short=False,
     entry_cutoff=15 * MINUTE,
     buying_power_reserve_percent=D(5),
+    basket_percent=D(100),
+    strategy_orders_per_minute=5,
+    strategy_orders_per_day=20,
+    entries_per_cycle=20,
+    entries_per_hour=1000,
+    duplicate_window=0 * SECOND,  # decisions of these tests look alike
+    reentry_delay=0 * SECOND,
+    reentry_delay_after_stop=0 * SECOND,
 )
 SESSION = Session(
     day=date(2026, 11, 23),

@@ -162,7 +162,9 @@ async def test_two_strategies_cannot_spend_the_same_money() -> None:
         cycle = await analysed(place, parts)
     assert cycle.orders_submitted == 1
     verdicts = sorted((d.verdict.value, [c.code for c in d.denials]) for d in decisions(place))
-    assert verdicts == [("allowed", []), ("denied", ["INSUFFICIENT_FUNDS"])]
+    (allowed, denied) = verdicts
+    assert allowed == ("allowed", [])
+    assert "INSUFFICIENT_FUNDS" in denied[1]
 
 
 def roomy(limits: Limits) -> Limits:
@@ -237,7 +239,7 @@ async def test_a_trade_begun_elsewhere_is_counted_before_it_is_committed() -> No
         await begin(place, parts)
         cycle = await analysed(place, parts)
     assert cycle.orders_submitted == 0
-    assert {"DUPLICATE_ORDER"} <= {c.code for d in decisions(place) for c in d.denials}
+    assert {"ACTIVE_ORDERS"} <= {c.code for d in decisions(place) for c in d.denials}
 
 
 class HeldJournal(MemoryJournal):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +16,7 @@ from tradesaga.domain.ids import AgentId, StrategyId, derived
 from tradesaga.domain.market import Calendar
 from tradesaga.domain.retention import RetentionPolicy
 from tradesaga.domain.retry import RetryPolicy
-from tradesaga.domain.risk import Limits
+from tradesaga.domain.risk import BOUNDS, Limits
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.settings import EngineSettings
@@ -57,6 +58,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
             Mode.NORMAL: _limits(settings, profiles.normal),
             Mode.AGGRESSIVE: _limits(settings, profiles.aggressive),
         },
+        sectors=sectors_of(settings),
         quote_cadence=BAR_CADENCE,
         lease_renew_every=settings.lease.renew,
         retention=_retention_policy(settings),
@@ -141,24 +143,18 @@ def strategies_of(
     )
 
 
+def sectors_of(settings: Settings) -> Mapping[str, str]:
+    """Sector by symbol, as configured."""
+    return dict(pair.split("=", 1) for pair in settings.risk.sectors)
+
+
 def _limits(settings: Settings, profile: RiskProfile) -> Limits:
-    risk = settings.risk
-    return Limits(
-        order_notional_percent=profile.order_notional_percent,
-        position_percent=profile.position_percent,
-        exposure_percent=profile.exposure_percent,
-        positions_max=profile.positions_max,
-        decision_age_max=profile.decision_max_age,
-        quote_age_max=profile.quote_max_age,
-        price_drift_percent=profile.price_drift_percent,
-        confidence_min=profile.confidence_min,
-        orders_per_minute=risk.orders_per_minute,
-        orders_per_day=risk.orders_per_day,
-        active_orders_max=risk.active_orders_max,
-        allow_short=risk.allow_short,
-        entry_cutoff=risk.entry_cutoff,
-        buying_power_reserve_percent=risk.buying_power_reserve_percent,
-    )
+    """The mode's limits and the account's; the keys are the names on the wire, in Python's case."""
+    found: dict[str, Any] = {"margin": settings.risk.margin}
+    for name, bounds in BOUNDS.items():
+        key = re.sub(r"[A-Z]", lambda capital: f"_{capital[0].lower()}", bounds.wire)
+        found[name] = getattr(profile if hasattr(profile, key) else settings.risk, key)
+    return Limits(**found)
 
 
 def _exact(value: Any) -> Any:

@@ -14,8 +14,25 @@ from decimal import Decimal
 from typing_extensions import override
 
 from tradesaga.config import values
-from tradesaga.config.section import AGE, COUNT, DELAY, PERCENT, Section, key, section
+from tradesaga.config.secret import Secret
+from tradesaga.config.section import (
+    AGE,
+    COUNT,
+    DELAY,
+    PERCENT,
+    Section,
+    key,
+    secret_key,
+    section,
+)
 from tradesaga.config.values import Unfit
+from tradesaga.domain.risk import Margin
+
+_SECTOR = values.matching(
+    r"[A-Za-z0-9./_-]{1,32}=\S(?:.{0,61}\S)?",
+    "a symbol with its sector",
+    'write SYMBOL=sector, as in "AAPL=technology"',
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +46,9 @@ class RiskProfile(Section):
     decision_max_age: timedelta = key(AGE, 60_000)
     quote_max_age: timedelta = key(AGE, 15_000)
     price_drift_percent: Decimal = key(PERCENT, 1)
+    price_collar_percent: Decimal = key(PERCENT, 5)
+    basket_percent: Decimal = key(PERCENT, 10)
+    daily_loss_percent: Decimal = key(PERCENT, 3)
     confidence_min: Decimal = key(values.decimal_upto(1), Decimal("0.7"))
 
     @override
@@ -54,6 +74,9 @@ class RiskProfiles(Section):
         decision_max_age=30_000,
         quote_max_age=5_000,
         price_drift_percent=Decimal("0.5"),
+        price_collar_percent=2,
+        basket_percent=4,
+        daily_loss_percent=2,
     )
     normal: RiskProfile = section(RiskProfile)
     aggressive: RiskProfile = section(
@@ -65,6 +88,9 @@ class RiskProfiles(Section):
         decision_max_age=120_000,
         quote_max_age=60_000,
         price_drift_percent=2,
+        price_collar_percent=10,
+        basket_percent=20,
+        daily_loss_percent=4,
     )
 
 
@@ -73,15 +99,39 @@ class Risk(Section):
     """The profiles, and what holds for the account in every mode."""
 
     profiles: RiskProfiles = section(RiskProfiles)
+    order_notional_max: Decimal = key(values.decimal_upto(999_999_999), 1_000_000)
+    leverage_max: Decimal = key(values.decimal_upto(1), 1)
+    sectors: tuple[str, ...] = key(values.distinct(_SECTOR), [])
+    sector_percent: Decimal = key(PERCENT, 20)
     orders_per_minute: int = key(COUNT, 30)
     orders_per_day: int = key(COUNT, 200)
+    strategy_orders_per_minute: int = key(COUNT, 5)
+    strategy_orders_per_day: int = key(COUNT, 30)
+    entries_per_cycle: int = key(COUNT, 2)
+    entries_per_hour: int = key(COUNT, 6)
     active_orders_max: int = key(COUNT, 50)
+    duplicate_window: timedelta = key(DELAY, 60_000)
+    reentry_delay: timedelta = key(DELAY, 300_000)
+    reentry_delay_after_stop: timedelta = key(DELAY, 1_800_000)
+    stops_per_day: int = key(COUNT, 4)
+    drawdown_percent: Decimal = key(PERCENT, Decimal("7.5"))
+    decision_failures_max: int = key(COUNT, 3)
+    restarts_per_day: int = key(COUNT, 10)
+    clock_skew_max: timedelta = key(DELAY, 10_000)
+    canary_percent: Decimal = key(PERCENT, 10)
+    margin: Margin = key(values.choice(Margin), "intraday_margin")
     allow_short: bool = key(values.truth, False)
     entry_cutoff: timedelta = key(DELAY, 600_000)
     buying_power_reserve_percent: Decimal = key(PERCENT, 1)
+    admin_token: Secret = secret_key("${RISK_ADMIN_TOKEN:-}")
 
     @override
     def conflicts(self) -> Iterator[Unfit]:
-        if self.orders_per_minute > self.orders_per_day:
-            what = f"{self.orders_per_minute} is above ordersPerDay"
-            yield Unfit(what, f"write at most {self.orders_per_day}", "ordersPerMinute")
+        rates = (
+            (self.orders_per_minute, self.orders_per_day, "ordersPerMinute", "ordersPerDay"),
+            (self.strategy_orders_per_minute, self.strategy_orders_per_day,
+             "strategyOrdersPerMinute", "strategyOrdersPerDay"),
+        )  # fmt: skip
+        for minute, day, name, other in rates:
+            if minute > day:
+                yield Unfit(f"{minute} is above {other}", f"write at most {day}", name)

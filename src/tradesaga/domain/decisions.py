@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from tradesaga.domain.ids import AgentId, CycleId, DecisionId, StrategyId
 from tradesaga.domain.money import ZERO, is_usable
@@ -54,7 +56,10 @@ class Denial:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """A validated proposal: `quantity` is what would be ordered, zero for a HOLD."""
+    """A validated proposal: `quantity` is what would be ordered, zero for a HOLD.
+
+    `rules` is what every rule said, as `domain.risk.Judgement.stored` writes it; empty for a HOLD.
+    """
 
     id: DecisionId
     external_id: str
@@ -74,6 +79,7 @@ class Decision:
     verdict: Verdict = Verdict.HELD
     opening: bool = False
     denials: tuple[Denial, ...] = ()
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_action(word: str) -> Action | None:

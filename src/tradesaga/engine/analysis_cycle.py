@@ -41,7 +41,7 @@ from tradesaga.engine.decision_requests import (
 )
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import PositionCheck
-from tradesaga.engine.risk_gate import Batch, MarketView, RiskGate
+from tradesaga.engine.risk_gate import Batch, Circumstances, MarketView, RiskGate
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.trade_desk import TradeDesk
@@ -120,9 +120,12 @@ class AnalysisCycle:
 
     async def fetch_market_data(self, work: AnalysisWork) -> None:
         """Quotes of all symbols; a symbol without one fails its strategies, not the cycle."""
+        spent = self.desk.holdings.spent  # before the account is asked: what fills in between costs
         account = await self.venue.account()
         quotes = await self.market_data.quotes(work.symbols)
-        work.view = MarketView(quotes=quotes, account=account, tradable=frozenset(work.symbols))
+        work.view = MarketView(
+            quotes=quotes, account=account, tradable=frozenset(work.symbols), spent=spent
+        )
         now = self.clock.now()
         for strategy in work.watching:
             for symbol in strategy.symbols:
@@ -192,6 +195,7 @@ class AnalysisCycle:
                 now=now,
                 cycle_id=work.cycle.id,
                 batch=batch,
+                circumstances=Circumstances(epoch=work.cycle.epoch),
             )
             work.decisions.append(decision)
             work.rows += [Insert(decision), *_taken(question.answer, now)]
@@ -239,12 +243,18 @@ class AnalysisCycle:
         work.note("info", "cycle done", self.clock.now(), profit=str(profit), sagas=outcomes)
 
     async def _begin(self, work: AnalysisWork, decision: Decision) -> OpenTrade | None:
+        """Judge once more and admit in one turn of the loop: nothing comes in between the two."""
         now = self.clock.now()
-        situation = self.gate.situation_of(decision, _seen(work), now)
-        denials = risk.denials(situation)
-        if denials:
-            why = ", ".join(f"{d.code}: {d.message}" for d in denials)
+        strategy = next((s for s in work.watching if s.id == decision.strategy_id), None)
+        decided = Circumstances(epoch=work.cycle.epoch)
+        situation = self.gate.situation_of(
+            decision, _seen(work), now, strategy=strategy, circumstances=decided
+        )
+        judgement = risk.judge(situation)
+        if judgement.denials:
+            why = ", ".join(f"{d.code}: {d.message}" for d in judgement.denials)
             work.note("warning", f"denied at execution: {why}", now, decisionId=str(decision.id))
+            work.entries.append(_denied_at_execution(decision, judgement))
             return None
         state = trade_for(
             decision, reserve=risk.cost_to_reserve(situation), now=now, policy=self.desk.policy
@@ -307,6 +317,11 @@ def _taken(answer: Answer, now: datetime) -> list[Insert]:
         )
         for key in (incoming.event_id, decision_key(answer.proposal))
     ]
+
+
+def _denied_at_execution(decision: Decision, judgement: risk.Judgement) -> Entry:
+    body = {"symbol": decision.symbol, **judgement.stored()}
+    return Entry(kind="decision.denied", subject=str(decision.id), actor="engine", body=body)
 
 
 def _outcome(trade: OpenTrade) -> str:

@@ -18,6 +18,7 @@ from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
 from tradesaga.engine.instructed_trades import InstructedTrades
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.position_check import PositionCheck
@@ -64,7 +65,7 @@ def assemble(
     core = _core(world, settings, policy, group)
     market = MarketGate(world.calendar, hours_only=settings.market_hours_only)
     requests = DecisionRequests()
-    gate = RiskGate(settings=settings, state=core.state, desk=core.desk, market=market)
+    gate = _gate(settings, core, market)
     scheduler = _scheduler(world, settings, core, gate, requests, group)
     instructed = _instructed(world, settings, core, gate)
     retention = _retention(world, settings, core.scribe)
@@ -275,6 +276,16 @@ def _retention(world: World, settings: EngineSettings, scribe: Scribe) -> Retent
         metrics=world.metrics,
         agent_id=settings.agent_id,
         policy=settings.retention,
+    )
+
+
+def _gate(settings: EngineSettings, core: _Core, market: MarketGate) -> RiskGate:
+    return RiskGate(
+        settings=settings,
+        state=core.state,
+        desk=core.desk,
+        market=market,
+        limits=LimitBook(settings.limits),
     )
 
 

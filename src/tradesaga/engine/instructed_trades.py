@@ -23,7 +23,7 @@ from tradesaga.domain.money import ZERO
 from tradesaga.domain.trade_start import trade_for
 from tradesaga.engine import trade_rows
 from tradesaga.engine.open_trades import OpenTrade
-from tradesaga.engine.risk_gate import Batch, MarketView, RiskGate
+from tradesaga.engine.risk_gate import Batch, Circumstances, MarketView, RiskGate
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.trade_desk import TradeDesk
@@ -140,7 +140,9 @@ class InstructedTrades:
         now = self.clock.now()
         state = trade_for(
             decision,
-            reserve=risk.cost_to_reserve(self.gate.situation_of(decision, view, now)),
+            reserve=risk.cost_to_reserve(
+                self.gate.situation_of(decision, view, now, circumstances=_circumstances(given))
+            ),
             now=now,
             policy=self.desk.policy,
             start=given.start(),
@@ -161,6 +163,7 @@ class InstructedTrades:
             now=now,
             cycle_id=given.cycle_id,
             batch=batch,
+            circumstances=_circumstances(given),
         )
         decision_id = given.decision_id(self.agent_id)
         return replace(judged, id=decision_id, strategy_id=given.strategy_id)
@@ -214,12 +217,15 @@ class InstructedTrades:
             return  # the rules will say that an order is open on the other side
 
     async def _view(self, symbol: str) -> MarketView:
+        spent = self.desk.holdings.spent  # before the account is asked
         account = await self.venue.account()
         try:
             quotes = await self.market_data.quotes((symbol,))
         except Transient:
             quotes = {}  # an exit may use the last price that is known
-        return MarketView(quotes=quotes, account=account, tradable=frozenset((symbol,)))
+        return MarketView(
+            quotes=quotes, account=account, tradable=frozenset((symbol,)), spent=spent
+        )
 
     async def _last_price(self, symbol: str) -> Decimal | None:
         for sums in await self.records.positions(self.agent_id):
@@ -231,6 +237,10 @@ class InstructedTrades:
     def _must_be_ready(self) -> None:
         if not self.desk.recovered:
             raise Unavailable("the orchestrator is starting, or another node holds the agent")
+
+
+def _circumstances(given: Instruction) -> Circumstances:
+    return Circumstances(is_paced=given.origin is Origin.REBALANCE)
 
 
 def _denied_before(decision: Decision) -> Decision:

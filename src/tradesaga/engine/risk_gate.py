@@ -1,42 +1,81 @@
-"""Puts what is known before the risk rules, and makes a proposal into a judged decision."""
+"""Puts what is known before the risk rules, and makes a proposal into a judged decision.
+
+Nothing here waits: who judges and admits (`TradeDesk.admit`) in one turn of the loop is alone with
+the books, so orders that are decided at the same time cannot break a limit together.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from tradesaga.domain import risk
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.decisions import Action, Decision, Denial, Proposal, Verdict, read_action
-from tradesaga.domain.ids import CycleId, DecisionId, derived
+from tradesaga.domain.errors import Fenced
+from tradesaga.domain.ids import CycleId, DecisionId, SagaId, StrategyId, derived
 from tradesaga.domain.market import Quote
-from tradesaga.domain.money import ZERO, floor_to, is_usable, percent_of
-from tradesaga.domain.risk import Book, Candidate, Situation
+from tradesaga.domain.money import ZERO, floor_to, is_usable
+from tradesaga.domain.orders import Side
+from tradesaga.domain.risk import Book, Candidate, Conditions, Limits, Pace, Situation
 from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.trade_plan import PLAN
 from tradesaga.engine.agent_state import AgentState
-from tradesaga.engine.holdings import DAY, MINUTE
+from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.services import Account
 
 WHOLE = Decimal(1)
+NOT_FED: Final = frozenset(
+    {
+        "DAILY_LOSS",
+        "DRAWDOWN",
+        "DECISION_FAILURES",
+        "CRASH_LOOP",
+        "DECISION_BUDGET",
+        "CLOCK_SKEW",
+        "CANARY_SIZE",
+        "APPROVAL_REQUIRED",
+    }
+)
+"""Rules for whose inputs there is no source yet: their verdict is `off`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketView:
-    """Prices and account as read by one cycle."""
+    """Prices and account as read by one cycle.
+
+    `spent` is `Holdings.spent` from before the account was asked for.
+    """
 
     quotes: Mapping[str, Quote]
     account: Account
     tradable: frozenset[str]
+    spent: Decimal = ZERO
 
     @property
     def prices(self) -> dict[str, Decimal]:
         """The last known price of each quoted symbol."""
         return {s: price for s, q in self.quotes.items() if (price := q.middle) is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """How the order came about: under which epoch it was decided (None: the present one), and
+    whether it is a leg of a rebalance.
+    """
+
+    epoch: int | None = None
+    is_paced: bool = False
+
+
+ORDINARY: Final = Circumstances()
 
 
 @dataclass(slots=True)
@@ -47,15 +86,25 @@ class Batch:
     reserved: Decimal = ZERO
     opening: set[str] = field(default_factory=set)
     orders: int = 0
+    by_strategy: Counter[StrategyId | None] = field(default_factory=Counter)
+    entries: int = 0
+    basket: Decimal = ZERO
+    equal: set[tuple[str, Side, Decimal]] = field(default_factory=set)
+    decided: set[DecisionId] = field(default_factory=set)
 
-    def add(self, situation: Situation) -> None:
+    def add(self, situation: Situation, decision: Decision) -> None:
         """Count an allowed candidate."""
         symbol = situation.candidate.symbol
         self.working[symbol] = self.working.get(symbol, ZERO) + situation.signed
         self.reserved += risk.cost_to_reserve(situation)
         self.orders += 1
+        self.by_strategy[decision.strategy_id] += 1
+        self.equal.add(_traits(situation.candidate))
+        self.decided.add(decision.id)
         if risk.is_opening(situation):
             self.opening.add(symbol)
+            self.entries += 1
+            self.basket += situation.notional
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +115,7 @@ class RiskGate:
     state: AgentState
     desk: TradeDesk
     market: MarketGate
+    limits: LimitBook
 
     def judge(
         self,
@@ -77,57 +127,53 @@ class RiskGate:
         now: datetime,
         cycle_id: CycleId | None,
         batch: Batch,
+        circumstances: Circumstances = ORDINARY,
     ) -> Decision:
         """The decision that the proposal becomes, allowed, denied or held."""
+        limits = self._limits(strategy)
         action = read_action(proposal.action)
-        quote = view.quotes.get(proposal.symbol)
-        reference = proposal.suggested_price or (quote.middle if quote else None)
-        sane = proposal.confidence is not None and proposal.confidence.is_finite()
-        decision = Decision(
-            id=DecisionId(derived(self.settings.agent_id, "decision", proposal.external_id)),
-            external_id=proposal.external_id,
-            agent_id=self.settings.agent_id,
-            cycle_id=cycle_id,
-            strategy_id=strategy.id if strategy else None,
-            symbol=proposal.symbol,
-            action=action or Action.HOLD,
-            confidence=proposal.confidence if sane and proposal.confidence is not None else ZERO,
-            quantity=ZERO,
-            reference_price=reference if reference is not None and is_usable(reference) else ZERO,
-            reasoning=proposal.reasoning,
-            model=proposal.model,
-            as_of=as_of,
-            expires_at=as_of + self._limits.decision_age_max,
-            created_at=now,
-        )
+        decision = self._held(proposal, strategy, view, cycle_id, as_of=as_of, now=now)
         if action is None:
             denial = Denial(code="ACTION_UNKNOWN", message=f"{proposal.action!r} is no action")
             return replace(decision, verdict=Verdict.DENIED, denials=(denial,))
         if action is Action.HOLD:
             return decision
-        quantity = self._quantity(proposal, action, strategy, view)
+        quantity = self._quantity(proposal, action, strategy, view, limits)
         candidate = Candidate(
             symbol=proposal.symbol,
             action=action,
             quantity=quantity,
             confidence=proposal.confidence,
-            reference_price=reference,
+            reference_price=_reference(proposal, view),
             as_of=as_of,
-            quote=quote,
+            quote=view.quotes.get(proposal.symbol),
+            is_paced=circumstances.is_paced,
         )
-        situation = self.situation(candidate, view, now=now, batch=batch)
-        denials = risk.denials(situation)
+        situation = self._situation(
+            candidate, decision, view, circumstances, now=now, batch=batch, limits=limits
+        )
+        judgement = risk.judge(situation)
+        denials = judgement.denials
         if not denials:
-            batch.add(situation)
+            batch.add(situation, decision)
         return replace(
             decision,
             quantity=quantity if is_usable(quantity) else ZERO,
             opening=risk.is_opening(situation),
             verdict=Verdict.DENIED if denials else Verdict.ALLOWED,
             denials=denials,
+            rules=judgement.stored(),
         )
 
-    def situation_of(self, decision: Decision, view: MarketView, now: datetime) -> Situation:
+    def situation_of(
+        self,
+        decision: Decision,
+        view: MarketView,
+        now: datetime,
+        *,
+        strategy: Strategy | None = None,
+        circumstances: Circumstances = ORDINARY,
+    ) -> Situation:
         """The same question once more, for a decision that is about to become an order."""
         candidate = Candidate(
             symbol=decision.symbol,
@@ -137,34 +183,96 @@ class RiskGate:
             reference_price=decision.reference_price,
             as_of=decision.as_of,
             quote=view.quotes.get(decision.symbol),
+            is_paced=circumstances.is_paced,
         )
-        return self.situation(candidate, view, now=now, batch=Batch())
+        limits = self._limits(strategy)
+        return self._situation(
+            candidate, decision, view, circumstances, now=now, batch=Batch(), limits=limits
+        )
 
-    def situation(
-        self, candidate: Candidate, view: MarketView, *, now: datetime, batch: Batch
+    def _held(
+        self,
+        proposal: Proposal,
+        strategy: Strategy | None,
+        view: MarketView,
+        cycle_id: CycleId | None,
+        *,
+        as_of: datetime,
+        now: datetime,
+    ) -> Decision:
+        """The decision as a HOLD: what it would be if no rule were asked."""
+        reference = _reference(proposal, view)
+        sane = proposal.confidence is not None and proposal.confidence.is_finite()
+        return Decision(
+            id=DecisionId(derived(self.settings.agent_id, "decision", proposal.external_id)),
+            external_id=proposal.external_id,
+            agent_id=self.settings.agent_id,
+            cycle_id=cycle_id,
+            strategy_id=strategy.id if strategy else None,
+            symbol=proposal.symbol,
+            action=read_action(proposal.action) or Action.HOLD,
+            confidence=proposal.confidence if sane and proposal.confidence is not None else ZERO,
+            quantity=ZERO,
+            reference_price=reference if reference is not None and is_usable(reference) else ZERO,
+            reasoning=proposal.reasoning,
+            model=proposal.model,
+            as_of=as_of,
+            expires_at=as_of + self._limits(strategy).decision_age_max,
+            created_at=now,
+        )
+
+    def _situation(
+        self,
+        candidate: Candidate,
+        decision: Decision,
+        view: MarketView,
+        circumstances: Circumstances,
+        *,
+        now: datetime,
+        batch: Batch,
+        limits: Limits,
     ) -> Situation:
         """All that the rules look at, as it is now."""
-        refusal = self.state.refusal_of_entries()
         return Situation(
             candidate=candidate,
-            book=self._book(view, now, batch),
-            limits=self._limits,
+            book=self._book(view, batch),
+            pace=self._pace(candidate, decision, batch, now),
+            limits=limits,
+            conditions=self._conditions(circumstances),
             calendar=self.market.calendar,
             hours_only=self.settings.market_hours_only,
             closed_by_event=self.market.closed_by_event(now),
-            entries_allowed=not refusal,
-            entries_refused_because=refusal,
             tradable=view.tradable,
             cadence=self.settings.quote_cadence,
             now=now,
         )
 
-    @property
-    def _limits(self) -> risk.Limits:
-        return self.settings.limits[Mode(self.state.agent.mode)]
+    def _limits(self, strategy: Strategy | None) -> Limits:
+        mode = Mode(self.state.agent.mode)
+        return self.limits.in_force(mode, None if strategy is None else strategy.risk_mode)
+
+    def _conditions(self, given: Circumstances) -> Conditions:
+        refusal = self.state.refusal_of_entries()
+        try:
+            held = self.desk.epoch
+        except Fenced:
+            held = None
+        off = NOT_FED if self.settings.sectors else NOT_FED | {"SECTOR_LIMIT"}
+        return Conditions(
+            rung="NO_ENTRIES" if refusal else "NORMAL",
+            entries_refused=refusal,
+            epoch_decided=held if given.epoch is None else given.epoch,
+            epoch_held=held,
+            off=off,
+        )
 
     def _quantity(
-        self, proposal: Proposal, action: Action, strategy: Strategy | None, view: MarketView
+        self,
+        proposal: Proposal,
+        action: Action,
+        strategy: Strategy | None,
+        view: MarketView,
+        limits: Limits,
     ) -> Decimal:
         """As proposed; else the strategy's whole holding, or half of what one order may cost."""
         if proposal.suggested_quantity is not None:
@@ -175,10 +283,10 @@ class RiskGate:
         price = view.prices.get(proposal.symbol)
         if price is None or not is_usable(price):
             return ZERO
-        budget = percent_of(self._limits.order_notional_percent, view.account.equity) / 2
+        budget = risk.order_budget(limits, view.account.equity) / 2
         return floor_to(max(ZERO, budget) / price, WHOLE)
 
-    def _book(self, view: MarketView, now: datetime, batch: Batch) -> Book:
+    def _book(self, view: MarketView, batch: Batch) -> Book:
         trades, holdings = self.desk.trades, self.desk.holdings
         working = trades.working()
         for symbol, quantity in batch.working.items():
@@ -186,14 +294,45 @@ class RiskGate:
         return Book(
             equity=view.account.equity,
             buying_power=view.account.buying_power,
-            reserved=trades.reserved() + batch.reserved,
+            # What has filled since the account was read is in no reservation any more.
+            reserved=trades.reserved() + batch.reserved + (holdings.spent - view.spent),
             positions=dict(holdings.positions),
             working=working,
             prices=view.prices,
             active_orders=trades.active_orders() + batch.orders,
             opening_symbols=trades.opening_symbols() | batch.opening,
             locked_symbols=trades.locked_symbols(),
-            orders_last_minute=holdings.orders_since(now - MINUTE) + batch.orders,
-            orders_last_day=holdings.orders_since(now - DAY) + batch.orders,
+            sectors=self.settings.sectors,
             blocked=view.account.blocked,
         )
+
+    def _pace(self, candidate: Candidate, decision: Decision, batch: Batch, now: datetime) -> Pace:
+        pace, strategy = self.desk.holdings.pace, decision.strategy_id
+        traits, of_cycle = _traits(candidate), pace.of_cycle(decision.cycle_id)
+        saga = SagaId(derived(decision.id, PLAN.type))
+        return Pace(
+            last_minute=pace.minute.count(now) + batch.orders,
+            last_day=pace.day.count(now) + batch.orders,
+            strategy_last_minute=pace.minute.of_strategy(strategy) + batch.by_strategy[strategy],
+            strategy_last_day=pace.day.of_strategy(strategy) + batch.by_strategy[strategy],
+            entries_last_hour=pace.entries.count(now) + batch.entries,
+            entries_in_cycle=of_cycle.number + batch.entries,
+            basket=of_cycle.value + batch.basket,
+            same_at=now if traits in batch.equal else pace.equal_at(*traits),
+            is_decided=decision.id in batch.decided or saga in self.desk.trades,
+            exit_at=pace.left_at(candidate.symbol),
+            stop_at=pace.stopped_at(candidate.symbol),
+            stops_last_day=pace.stops(now),
+            last_stop_at=pace.stopped_at(),
+        )
+
+
+def _reference(proposal: Proposal, view: MarketView) -> Decimal | None:
+    quote = view.quotes.get(proposal.symbol)
+    return proposal.suggested_price or (quote.middle if quote else None)
+
+
+def _traits(candidate: Candidate) -> tuple[str, Side, Decimal]:
+    side = Side.BUY if candidate.action is Action.BUY else Side.SELL
+    quantity = candidate.quantity if candidate.quantity.is_finite() else ZERO
+    return candidate.symbol, side, quantity

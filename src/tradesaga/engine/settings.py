@@ -31,5 +31,7 @@ class EngineSettings:
     identity: Identity = field(default_factory=Identity)
     """That of this process; its `strategies` are left to the engine."""
     retention: RetentionPolicy = KEEP_ALL
+    sectors: Mapping[str, str] = field(default_factory=dict)
+    """Sector by symbol; empty switches the rule on sectors off."""
     stop_time_max: timedelta = timedelta(seconds=20)
     """Real time that a stop may take; the gateway gives up after 30 s."""

@@ -17,6 +17,7 @@ from tradesaga.domain import trade_saga
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.errors import Conflict, Fenced, Unavailable
 from tradesaga.domain.ids import AgentId, SagaId
+from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import OrderStatus
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_messages import (
@@ -104,6 +105,7 @@ class TradeDesk:
         outcome = trade_saga.begin(state, self._clock.now())
         # Before anybody waits: the next judgement, in whichever task, counts it.
         trade = self.trades.add(outcome.state)
+        self.holdings.pace.admitted(outcome.state.order)
         said = (*entries, *trade_rows.entries(state, outcome, actor="engine", what="begin"))
         return self._begun(trade, (*rows, *trade_rows.first_rows(outcome.state)), said, epoch)
 
@@ -114,8 +116,8 @@ class TradeDesk:
             await self._scribe.intent(rows, entries, epoch=epoch)
         except BaseException:
             self.trades.drop(trade)
+            self.holdings.pace.withdrawn(trade.state.order)
             raise
-        self.holdings.ordered(trade.state.order.created_at)
         return trade
 
     async def book(
@@ -178,7 +180,7 @@ class TradeDesk:
         )
         assert stored is not None, f"saga {trade.state.saga.id} has vanished"
         trade.became(stored)
-        await self.holdings.load(self._records, self._agent_id, self._clock.now())
+        await self.holdings.reload(self._records, self._agent_id)
         return tuple(
             [e for e in inbox if not await self._records.was_received(self._agent_id, e.event_id)]
         )
@@ -201,6 +203,8 @@ class TradeDesk:
             self.trades.drop(trade)
             self.absent.pop(saga.id, None)
             self.watch(trade)
+            if order.filled_quantity == ZERO:
+                self.holdings.pace.came_to_nothing(order)
             self._metrics.order_ended(order.status)
             log.info(
                 "saga ended", saga_id=str(saga.id), symbol=saga.symbol, status=saga.status,

@@ -15,7 +15,7 @@ from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
 from tradesaga.domain.ladder import Ladder
 from tradesaga.domain.loss_tiers import EquityMarks
-from tradesaga.domain.orders import Order
+from tradesaga.domain.orders import Order, Side
 from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
@@ -33,6 +33,26 @@ class PositionSums:
     sold_quantity: Decimal
     sold_value: Decimal
     fees: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One order as it counts for the rules on pace.
+
+    `void` means that it ended without a fill; `left_at` is when an exit filled.
+    """
+
+    at: datetime
+    strategy_id: StrategyId | None
+    cycle_id: CycleId | None
+    symbol: str
+    side: Side
+    quantity: Decimal
+    reference_price: Decimal
+    opening: bool
+    purpose: str
+    void: bool
+    left_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +188,8 @@ class Records(TradeRecords, Protocol):
         """Whether the inbox has the event."""
         ...
 
-    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[datetime]:
-        """When orders were created since then, ascending; for the order rate rules."""
+    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:
+        """Orders created since then, the first one first; for the rules on pace."""
         ...
 
     async def invariants(

@@ -29,7 +29,7 @@ from tradesaga.domain.saga import Saga
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import Change
 from tradesaga.ports.lease import Held
-from tradesaga.ports.records import OutboxRow, PositionSums, StrategyRecord
+from tradesaga.ports.records import OutboxRow, PositionSums, StrategyRecord, Submission
 from tradesaga.testing.journal import LoggedEntry, MemoryJournal, MemoryStore
 from tradesaga.testing.records import MemoryOutbox, MemoryRecords, row_of
 from tradesaga.testing.sim_life import Life, LifeOver
@@ -235,7 +235,7 @@ class SimRecords(MemoryRecords):
         return await self._read(super().was_received(agent_id, event_id))
 
     @override
-    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[datetime]:
+    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:
         """As the port."""
         return await self._read(super().submissions_since(agent_id, since))
 

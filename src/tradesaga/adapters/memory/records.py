@@ -31,6 +31,11 @@ from tradesaga.ports.records import (
     OutboxRow,
     PositionSums,
     StrategyRecord,
+    Submission,
+)
+
+ENDED_OTHERWISE = frozenset(
+    {OrderStatus.REJECTED, OrderStatus.NOT_PLACED, OrderStatus.CANCELED, OrderStatus.EXPIRED}
 )
 
 
@@ -148,10 +153,10 @@ class MemoryRecords(MemoryTradeRecords):
         """Whether the inbox has the event."""
         return ("inbox", agent_id, event_id) in self._store.unique
 
-    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[datetime]:
-        """When orders were created since then, ascending."""
-        orders = self._store.of(Order, agent_id)
-        return sorted(order.created_at for order in orders if order.created_at >= since)
+    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:
+        """Orders created since then, the first one first."""
+        orders = [o for o in self._store.of(Order, agent_id) if o.created_at >= since]
+        return [_submission(order) for order in sorted(orders, key=lambda o: (o.created_at, o.id))]
 
     async def invariants(
         self, agent_id: AgentId, given: Circumstances | None = None
@@ -234,6 +239,23 @@ class MemoryOutbox:
             for line in self._store.log_of(agent_id)[known:]
             if line.entry.event is not None
         ]
+
+
+def _submission(order: Order) -> Submission:
+    filled = order.filled_quantity > 0
+    return Submission(
+        at=order.created_at,
+        strategy_id=order.strategy_id,
+        cycle_id=order.cycle_id,
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        reference_price=order.reference_price,
+        opening=order.opening,
+        purpose=order.purpose,
+        void=order.status in ENDED_OTHERWISE and not filled,
+        left_at=(order.ended_at or order.created_at) if filled and not order.opening else None,
+    )
 
 
 def row_of(line: LoggedEntry) -> OutboxRow:

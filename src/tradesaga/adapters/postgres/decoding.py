@@ -33,6 +33,7 @@ from tradesaga.domain.saga import Saga, SagaStatus
 from tradesaga.domain.strategies import Strategy, StrategyStatus
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
+from tradesaga.ports.records import Submission
 
 Value = TypeVar("Value")
 Row: TypeAlias = "asyncpg.Record | tuple[Any, ...]"
@@ -98,13 +99,19 @@ _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
     },
     Checkpoint: {"occasion": _member(Occasion), "changed": tuple},
     CycleLog: {"context": _or_empty},
-    Decision: {"action": _member(Action), "verdict": _member(Verdict), "denials": _denials},
+    Decision: {
+        "action": _member(Action),
+        "verdict": _member(Verdict),
+        "denials": _denials,
+        "rules": _or_empty,
+    },
     Saga: {"status": _member(SagaStatus)},
     Order: {"side": _member(Side), "type": _member(OrderType), "status": _member(OrderStatus)},
     Reservation: {"state": _member(ReservationState)},
     Fill: {"side": _member(Side)},
     Trade: {"side": _member(Side)},
     Ladder: {"reasons": _reasons},
+    Submission: {"side": _member(Side)},
 }
 
 

@@ -32,6 +32,7 @@ from tradesaga.ports.records import (
     OutboxRow,
     PositionSums,
     StrategyRecord,
+    Submission,
 )
 
 CYCLES_MAX = CHECKPOINTS_MAX = 1000
@@ -39,7 +40,7 @@ _agent, _counts, _cycle = reader(Agent), reader(AgentCounts), reader(Cycle)
 _decision, _order, _log = reader(Decision), reader(Order), reader(CycleLog)
 _ladder, _marks = reader(Ladder), reader(EquityMarks)
 _strategy, _trade, _position = reader(Strategy), reader(Trade), reader(PositionSums)
-_checkpoint = reader(Checkpoint)
+_checkpoint, _submission = reader(Checkpoint), reader(Submission)
 
 
 class PostgresRecords(PostgresTradeRecords):
@@ -153,10 +154,10 @@ class PostgresRecords(PostgresTradeRecords):
         """Whether the inbox has the event."""
         return bool(await self._pool.fetchval(QUERIES["was_received"], agent_id, event_id))
 
-    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[datetime]:
-        """When orders were created since then, ascending; for the order rate rules."""
+    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:
+        """Orders created since then, the first one first; for the rules on pace."""
         rows = await self._pool.fetch(QUERIES["submissions_since"], agent_id, since)
-        return [row["created_at"] for row in rows]
+        return [_submission(row) for row in rows]
 
     async def invariants(
         self, agent_id: AgentId, given: Circumstances | None = None

@@ -115,7 +115,8 @@ where agent_id = $1 and id = $2;
 
 -- decisions_of_cycle: in order of creation
 select id, external_id, agent_id, cycle_id, strategy_id, symbol, action, confidence, quantity,
-  reference_price, reasoning, model, as_of, expires_at, created_at, verdict, opening, denials
+  reference_price, reasoning, model, as_of, expires_at, created_at, verdict, opening, denials,
+  rules
 from decisions
 where agent_id = $1 and cycle_id = $2
 order by created_at, id;
@@ -162,8 +163,11 @@ order by symbol;
 -- was_received: whether the inbox has an event
 select exists (select from inbox where agent_id = $1 and event_id = $2);
 
--- submissions_since: when orders were created
-select created_at from orders where agent_id = $1 and created_at >= $2 order by created_at;
+-- submissions_since: orders as they count for the rules on pace
+select created_at, strategy_id, cycle_id, symbol, side, quantity, reference_price, opening, purpose,
+  status in ('rejected', 'not_placed', 'canceled', 'expired') and filled_quantity = 0,
+  case when not opening and filled_quantity > 0 then coalesce(ended_at, created_at) end
+from orders where agent_id = $1 and created_at >= $2 order by created_at, id;
 
 -- pending_events: the next events after the published ones
 select seq, event_id, event_type, event_payload, correlation_id, causation_id, at
