@@ -25,6 +25,7 @@ from tradesaga.domain.trade_messages import (
     TurnedBack,
 )
 from tradesaga.ports.records import PositionSums
+from tradesaga.ports.saga_operations import LockReason, SymbolLock
 from tradesaga.ports.trade_records import LoggedStep, TradeQuery, TradeRecord
 
 AT = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
@@ -70,6 +71,14 @@ class FakeSagas:
     async def positions(self) -> Sequence[PositionSums]:
         self._asked("positions")
         return [HELD, FLAT]
+
+    async def locks(self) -> Sequence[SymbolLock]:
+        self._asked("locks")
+        lock = SymbolLock(
+            symbol="ACME", reason=LockReason.MANUAL_REQUIRED, detail="lost", since=AT,
+            saga_id=STUCK_ID,
+        )  # fmt: skip
+        return [lock, replace(lock, reason=LockReason.QUARANTINE, saga_id=None)]
 
     async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:
         self._asked("close_position", symbol=symbol, reason=reason, actor=actor)

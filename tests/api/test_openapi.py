@@ -24,6 +24,7 @@ OPERATIONS = {
     ("POST", "/api/v1/sagas/{sagaId}/compensate"): "compensateSaga",
     ("POST", "/api/v1/sagas/{sagaId}/resolve"): "resolveSaga",
     ("POST", "/api/v1/positions/{symbol}/close"): "closePosition",
+    ("GET", "/api/v1/locks"): "listLocks",
     ("GET", "/api/v1/orders"): "listOrders",
     ("GET", "/api/v1/reservations"): "listReservations",
     ("GET", "/api/v1/positions"): "listPositions",

@@ -346,3 +346,13 @@ async def test_a_close_needs_a_reason_and_nothing_else(api: Api, body: dict[str,
     response = await api.client.post("/api/v1/positions/ACME/close", json=body)
     assert response.status_code == 400
     assert api.sagas.calls == []
+
+
+async def test_locks_come_with_their_reasons(api: Api) -> None:
+    answer = (await api.client.get("/api/v1/locks")).json()
+    parked, quarantine = answer["locks"]
+    assert parked == {
+        "symbol": "ACME", "reason": "manual_required", "detail": "lost",
+        "since": "2020-12-15T17:00:00.000000Z", "sagaId": str(STUCK_ID),
+    }  # fmt: skip
+    assert (quarantine["reason"], quarantine["sagaId"]) == ("quarantine", None)

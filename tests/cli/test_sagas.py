@@ -154,3 +154,12 @@ async def test_a_position_is_closed(api: Api, terminal: Terminal) -> None:
     assert (done.code, done.out.split()[-1]) == (0, STUCK)
     assert (flat.code, flat.out) == (4, "")
     assert "nothing of SPY is held" in flat.err
+
+
+async def test_locks_are_shown(api: Api, terminal: Terminal) -> None:
+    async with served(api.app) as url:
+        said = await terminal.types("positions", "locks", url=url)
+    header, parked, quarantine = said.out.splitlines()
+    assert header.split() == ["SYMBOL", "REASON", "SINCE", "SAGA", "DETAIL"]
+    assert parked.split()[:2] == ["ACME", "manual_required"]
+    assert "quarantine" in quarantine

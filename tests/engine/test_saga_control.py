@@ -75,7 +75,7 @@ async def test_a_cancel_is_asked_for_anew_and_the_saga_goes_back(command: str) -
         await trade.ended.wait()
         assert standing(trade) is S.COMPENSATED
         assert len(place.venue.cancels) == asked + 1
-        assert desk_of(parts).trades.locked_symbols() == frozenset()
+        assert desk_of(parts).locks() == []
         assert len(desk_of(parts).trades) == 0
     await checked(place, sent=1, filled=0)
 
@@ -184,7 +184,7 @@ async def test_not_placed_on_a_persons_word() -> None:
         assert record.state.saga.status is S.COMPENSATED
         assert record.state.order.status is Is.NOT_PLACED
         assert record.state.order.evidence == "operator api:ann: broker confirms"
-        assert desk_of(parts).trades.locked_symbols() == frozenset()
+        assert desk_of(parts).locks() == []
     await checked(place, sent=1, filled=0)
 
 

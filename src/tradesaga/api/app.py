@@ -22,6 +22,7 @@ from tradesaga.api.checkpoints import list_checkpoints
 from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
 from tradesaga.api.json_response import JsonResponse
+from tradesaga.api.locks import list_locks
 from tradesaga.api.monitoring import (
     MetricsText,
     health,
@@ -47,7 +48,7 @@ PREFIX: Final = "/api/v1"
 OPERATIONS: Final = (
     start, stop, pause, resume, agent_status, list_strategies, list_cycles, get_cycle,
     list_sagas, get_saga, retry, compensate, resolve,
-    list_orders, list_positions, list_reservations, close_position, get_invariants,
+    list_orders, list_positions, list_reservations, close_position, list_locks, get_invariants,
     list_checkpoints,
     get_retention, run_retention,
 )  # fmt: skip

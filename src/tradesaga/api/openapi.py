@@ -28,6 +28,7 @@ from tradesaga.api.answers import (
 from tradesaga.api.checkpoints import CheckpointsAnswer
 from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
 from tradesaga.api.invariants import InvariantsAnswer
+from tradesaga.api.locks import LocksAnswer
 from tradesaga.api.problems import Problem
 from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, StopRequest
 from tradesaga.api.retention import RetentionAnswer, RetentionRunAnswer
@@ -41,7 +42,7 @@ BODIES = (
     StrategiesAnswer, CyclesAnswer, CycleRecordAnswer, HealthAnswer, Problem,
     InterventionRequest, ResolveRequest,
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
-    CheckpointsAnswer,
+    CheckpointsAnswer, LocksAnswer,
     InvariantsAnswer, RetentionAnswer, RetentionRunAnswer,
 )  # fmt: skip
 """Every type that is a whole body; the types within them are found."""

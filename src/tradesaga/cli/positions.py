@@ -1,22 +1,30 @@
-"""Commands on positions: close one by an operator's exit.
+"""Commands on positions: what locks their symbols; close one by an operator's exit.
 
 It is in the audit log with its reason before the command ends; `sagas watch ID` waits for its end.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
 from urllib.parse import quote
 
 from cyclopts import App, Parameter
 
 from tradesaga.cli.asking import tell
 from tradesaga.cli.client import Server, call
+from tradesaga.cli.rendering import NOTHING, moment, table
 from tradesaga.cli.saga_rendering import sagas_text
 
 HERE: Final = Server()
 
-positions = App(name="positions", help="Close a position.")
+positions = App(name="positions", help="Close a position; show what locks symbols.")
+
+
+@positions.command(name="locks")
+async def locks(*, server: Server = HERE) -> int:
+    """Show the symbols on which nothing may open, and why."""
+    return await tell(server, call(server, "GET", "/locks"), _locks_text)
 
 
 @positions.command(name="close")
@@ -39,3 +47,12 @@ async def close(
     """
     path = f"/positions/{quote(symbol, safe='')}/close"
     return await tell(server, call(server, "POST", path, fields={"reason": reason}), sagas_text)
+
+
+def _locks_text(answer: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (lock["symbol"], lock["reason"], moment(lock["since"]), lock["sagaId"] or NOTHING,
+         lock["detail"])
+        for lock in answer["locks"]
+    ]  # fmt: skip
+    return table(("SYMBOL", "REASON", "SINCE", "SAGA", "DETAIL"), rows)

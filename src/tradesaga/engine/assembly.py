@@ -297,7 +297,7 @@ def _scheduler(
     requests: DecisionRequests,
     group: asyncio.TaskGroup,
 ) -> Scheduler:
-    positions = PositionCheck(venue=world.venue, desk=core.desk)
+    positions = PositionCheck(venue=world.venue, desk=core.desk, clock=world.clock)
     return Scheduler(
         settings=settings,
         clock=world.clock,

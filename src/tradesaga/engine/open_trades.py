@@ -16,6 +16,7 @@ from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import LIVE, OrderStatus, Side
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_messages import Happening, TradeState
+from tradesaga.ports.saga_operations import LockReason, SymbolLock
 
 ACTIVE = LIVE | {OrderStatus.INTENT}
 
@@ -142,14 +143,22 @@ class OpenTrades:
             if t.state.order.opening and t.state.order.status in ACTIVE
         )
 
-    def locked_symbols(self) -> frozenset[str]:
-        """Symbols on which nothing may open: an unknown outcome, or a saga that needs a person."""
-        return frozenset(
-            t.state.order.symbol
-            for t in self._by_saga.values()
-            if t.state.order.status is OrderStatus.UNKNOWN
-            or t.state.saga.status is SagaStatus.MANUAL_REQUIRED
-        )
+    def locks(self) -> list[SymbolLock]:
+        """What forbids to open on a symbol: unknown outcomes, and sagas that need a person."""
+        found = []
+        for saga, order in ((t.state.saga, t.state.order) for t in self._by_saga.values()):
+            if saga.status is SagaStatus.MANUAL_REQUIRED:
+                reason, since, detail = LockReason.MANUAL_REQUIRED, saga.updated_at, saga.reason
+            elif order.status is OrderStatus.UNKNOWN:
+                since = order.unknown_since or saga.updated_at
+                reason, detail = LockReason.ORDER_UNKNOWN, f"order {order.client_order_id}"
+            else:
+                continue
+            lock = SymbolLock(
+                symbol=order.symbol, reason=reason, detail=detail, since=since, saga_id=saga.id
+            )
+            found.append(lock)
+        return found
 
 
 def _signed(state: TradeState) -> Decimal:

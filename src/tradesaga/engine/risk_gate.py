@@ -301,7 +301,7 @@ class RiskGate:
             prices=view.prices,
             active_orders=trades.active_orders() + batch.orders,
             opening_symbols=trades.opening_symbols() | batch.opening,
-            locked_symbols=trades.locked_symbols(),
+            locked_symbols=frozenset(lock.symbol for lock in self.desk.locks()),
             sectors=self.settings.sectors,
             blocked=view.account.blocked,
         )

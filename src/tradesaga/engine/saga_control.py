@@ -36,6 +36,7 @@ from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.records import PositionSums, Records
+from tradesaga.ports.saga_operations import SymbolLock
 from tradesaga.ports.services import AmbiguousMatch, TradingEngine
 from tradesaga.ports.trade_records import TradeQuery, TradeRecord
 
@@ -76,6 +77,12 @@ class SagaControl:
     async def positions(self) -> Sequence[PositionSums]:
         """See `ports.saga_operations`."""
         return await self._records.positions(self._agent_id)
+
+    async def locks(self) -> Sequence[SymbolLock]:
+        """See `ports.saga_operations`."""
+        if not self._desk.recovered:
+            raise Unavailable("the orchestrator is starting, or another node holds the agent")
+        return sorted(self._desk.locks(), key=lambda lock: (lock.symbol, lock.since))
 
     async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:
         """See `ports.saga_operations`."""

@@ -44,6 +44,7 @@ from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Add, Entry, InboxEntry, Insert, Row
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.records import Records
+from tradesaga.ports.saga_operations import SymbolLock
 
 log = get_logger()
 ABSENT_MAX = 1000
@@ -67,6 +68,7 @@ class TradeDesk:
     ) -> None:
         self.trades = OpenTrades()
         self.holdings = Holdings()
+        self.quarantined: dict[str, SymbolLock] = {}
         self.absent: dict[SagaId, OpenTrade] = {}
         self.on_revived: Callable[[OpenTrade], None] = lambda _: None
         self.recovered = False  # until all that was open is in `trades`, nothing may be sized by it
@@ -215,6 +217,10 @@ class TradeDesk:
             log.error(
                 "saga needs a person", saga_id=str(saga.id), symbol=saga.symbol, reason=saga.reason
             )
+
+    def locks(self) -> list[SymbolLock]:
+        """All that locks symbols now."""
+        return [*self.trades.locks(), *self.quarantined.values()]
 
     def watch(self, trade: OpenTrade) -> None:
         """Look for an order that was proven absent again; the oldest give way beyond a bound."""

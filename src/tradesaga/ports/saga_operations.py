@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from tradesaga.domain.ids import SagaId
 from tradesaga.domain.trade_messages import Resolution, TradeState
 from tradesaga.ports.records import PositionSums
 from tradesaga.ports.trade_records import TradeQuery, TradeRecord
+
+
+class LockReason(StrEnum):
+    """Why nothing may open on a symbol."""
+
+    ORDER_UNKNOWN = "order_unknown"  # until a look-up or a person tells what became of it
+    MANUAL_REQUIRED = "manual_required"  # until a person has settled the saga
+    QUARANTINE = "quarantine"  # our books and the venue's differ, until a check finds them equal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolLock:
+    """One reason that locks a symbol; the rule SYMBOL_LOCKED denies entries while there is one."""
+
+    symbol: str
+    reason: LockReason
+    detail: str
+    since: datetime
+    saga_id: SagaId | None = None
 
 
 class SagaOperations(Protocol):
@@ -28,6 +50,10 @@ class SagaOperations(Protocol):
 
     async def positions(self) -> Sequence[PositionSums]:
         """The sums of every symbol ever traded, by symbol. Raises Unavailable."""
+        ...
+
+    async def locks(self) -> Sequence[SymbolLock]:
+        """What locks symbols now, by symbol. Raises Unavailable when this node does not lead."""
         ...
 
     async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:
