@@ -110,16 +110,23 @@ def saga_policy(settings: Settings, capabilities: Capabilities) -> Policy:
         retry=RetryPolicy(retries_max=saga.retries, delay_first=saga.retry_delay),
         visibility_lag=capabilities.visibility_lag,
         dedupes=capabilities.dedupes,
+        dedupe_ttl=capabilities.dedupe_ttl,
+        looks_up=capabilities.looks_up,
+        cancel_on_disconnect=capabilities.cancel_on_disconnect,
     )
 
 
 def venue_capabilities(settings: Settings) -> Capabilities:
     """As configured: the platform's engine neither deduplicates nor looks up by client id."""
-    honours = settings.services.trading_engine.client_order_id is ClientOrderIds.HONOURED
+    venue = settings.services.trading_engine
+    honours = venue.client_order_id is ClientOrderIds.HONOURED
     return Capabilities(
         dedupes=honours,
         query_by_client_id=honours,
-        visibility_lag=settings.services.trading_engine.visibility_lag,
+        visibility_lag=venue.visibility_lag,
+        dedupe_ttl=venue.dedupe_ttl or None,
+        looks_up=venue.looks_up,
+        cancel_on_disconnect=venue.cancel_on_disconnect,
     )
 
 

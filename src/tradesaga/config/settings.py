@@ -243,6 +243,9 @@ class TradingEngine(Section):
     timeout: timedelta = key(CALL_DEADLINE, 10_000)
     client_order_id: ClientOrderIds = key(values.choice(ClientOrderIds), "ignored")
     visibility_lag: timedelta = key(DELAY, 30_000)
+    dedupe_ttl: timedelta = key(DELAY, 0)
+    looks_up: bool = key(values.truth, True)
+    cancel_on_disconnect: bool = key(values.truth, False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

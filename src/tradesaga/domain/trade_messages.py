@@ -18,7 +18,9 @@ class Policy:
     """Times and capabilities the saga decides by.
 
     `visibility_lag`: how long the venue may hide an accepted order. `dedupes`: it refuses a
-    client order id that it has seen. Only then is the same id ever sent again.
+    client order id that it has seen, for `dedupe_ttl` (None: for ever) since the first sending.
+    Only then is the same id ever sent again. `looks_up`: it can be asked about an order of unknown
+    outcome; else a person decides. `cancel_on_disconnect`: it cancels what works when it loses us.
     """
 
     saga_time_max: timedelta
@@ -26,6 +28,9 @@ class Policy:
     retry: RetryPolicy
     visibility_lag: timedelta
     dedupes: bool
+    dedupe_ttl: timedelta | None = None
+    looks_up: bool = True
+    cancel_on_disconnect: bool = False
     poll_every: timedelta = timedelta(seconds=5)
 
     @property

@@ -1,4 +1,4 @@
-"""The five steps of a trade, whoever wants it: what each does, and what takes it back.
+"""The five steps of a trade, whoever wants it, and the pace of its look-ups.
 
 step                    action                        compensation
 0 reserve_buying_power  set the cost aside            release_buying_power
@@ -9,6 +9,8 @@ step                    action                        compensation
 """
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 from tradesaga.domain.saga import Plan, Step
 
@@ -24,3 +26,11 @@ PLAN = Plan(
     ),
     pivot=WAIT,
 )
+LOOKUP_DELAYS = tuple(timedelta(milliseconds=ms) for ms in (500, 1000, 2000, 4000, 8000))
+"""Waits before the look-ups of an unknown order; afterwards every five seconds."""
+LOOKUP_DELAY_LAST = timedelta(seconds=5)
+
+
+def lookup_delay(lookups: int) -> timedelta:
+    """How long to wait after so many look-ups."""
+    return LOOKUP_DELAYS[lookups] if lookups < len(LOOKUP_DELAYS) else LOOKUP_DELAY_LAST

@@ -5,17 +5,17 @@
 Steps that ask nothing of the world (0, 3, 4, compensations with nothing live) are taken in the
 same commit as the fact that allows them: a fill, its position and its trade are one commit.
 No answer is UNKNOWN, never failed. A repeat carries the same client order id. Nothing is
-released while the order may live. The first fill is the pivot; the fill wait only decides when
-the rest is cancelled.
+released while the order may live. The first fill is the pivot; the steps are in `trade_plan`.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from tradesaga.domain import saga as machine
 from tradesaga.domain import trade_intervention
+from tradesaga.domain import trade_plan as plan
 from tradesaga.domain.busts import new_voids, void_fill, voided
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import (
@@ -55,12 +55,8 @@ from tradesaga.domain.trade_messages import (
     TimeUp,
     TradeState,
 )
-from tradesaga.domain.trade_plan import PLAN, RECORD, RESERVE, SUBMIT, UPDATE
 from tradesaga.domain.values import changed
 
-LOOKUP_DELAYS = tuple(timedelta(milliseconds=ms) for ms in (500, 1000, 2000, 4000, 8000))
-"""Waits before the look-ups of an unknown order; afterwards every five seconds."""
-LOOKUP_DELAY_LAST = timedelta(seconds=5)
 ABSENT_READS_MIN = 2
 
 
@@ -126,6 +122,7 @@ def advance(  # noqa: C901 -- one flat match over all that can happen
             work.want_cancel(reason)
         case _:
             assert_never(happened)
+    work.heed(policy)
     work.settle()
     return work.outcome(bump=True)
 
@@ -161,7 +158,7 @@ class _Work:
     # -- small moves --
 
     def feed(self, happened: Input, reason: str = "") -> None:
-        self.saga, transition = machine.advance(self.saga, PLAN, happened, self.now, reason)
+        self.saga, transition = machine.advance(self.saga, plan.PLAN, happened, self.now, reason)
         self.transitions.append(transition)
 
     def set_order(self, **changes: object) -> None:
@@ -236,20 +233,20 @@ class _Work:
                 sends=order.sends + 1,
                 lookups=0,
             )
-            self.set_saga(attempt=0, due=self.now + LOOKUP_DELAYS[0], reason=reason)
+            self.set_saga(attempt=0, due=self.now + plan.LOOKUP_DELAYS[0], reason=reason)
         elif to_cancel:  # it may have been taken: the verdict tells
             self.set_order(cancel_requested_at=order.cancel_requested_at or self.now)
             self.set_saga(due=None, reason=reason)
         elif self.saga.status not in ENDS:
             attempt = self.saga.attempt + 1
-            self.set_saga(attempt=attempt, due=self.now + _lookup_delay(attempt), reason=reason)
+            self.set_saga(attempt=attempt, due=self.now + plan.lookup_delay(attempt), reason=reason)
 
     def not_found(self, policy: Policy) -> None:
         order = self.order
         if order.status is not OrderStatus.UNKNOWN or order.venue_order_id is not None:
             lookups = order.lookups + 1
             self.set_order(lookups=lookups)
-            self.set_saga(due=self.now + _lookup_delay(lookups))
+            self.set_saga(due=self.now + plan.lookup_delay(lookups))
             if lookups > policy.retry.retries_max:
                 self.park(f"the venue no longer knows order {order.venue_order_id}")
             return
@@ -257,7 +254,7 @@ class _Work:
         self.set_order(lookups=lookups)
         since = order.unknown_since or self.now
         if lookups < ABSENT_READS_MIN or self.now - since < policy.visibility_lag:
-            self.set_saga(due=self.now + _lookup_delay(lookups))
+            self.set_saga(due=self.now + plan.lookup_delay(lookups))
         elif self.may_resend(policy):
             self.set_order(status=OrderStatus.INTENT, unknown_since=None, lookups=0)
             self.set_saga(due=None, attempt=0)
@@ -269,7 +266,17 @@ class _Work:
         in_time = self.now < min(self.order.expires_at, self.saga.deadline_at)
         wanted = self.saga.status is SagaStatus.RUNNING and self.order.cancel_wanted_at is None
         few = self.order.sends <= policy.retry.retries_max
-        return policy.dedupes and in_time and wanted and few
+        first_sent = self.order.submitted_at or self.order.created_at
+        known = policy.dedupe_ttl is None or self.now - first_sent < policy.dedupe_ttl
+        return policy.dedupes and known and in_time and wanted and few
+
+    def heed(self, policy: Policy) -> None:
+        """What the venue cannot do, a person does; what it does by itself is looked for at once."""
+        order, due = self.order, self.saga.due
+        if order.status is OrderStatus.UNKNOWN and not (order.venue_order_id or policy.looks_up):
+            self.park("the venue cannot be asked about an order of unknown outcome")
+        elif policy.cancel_on_disconnect and self.saga.attempt and due is not None:
+            self.set_saga(due=min(due, self.now + plan.LOOKUP_DELAYS[0]))
 
     def time_up(self, policy: Policy) -> None:
         order = self.order
@@ -320,7 +327,7 @@ class _Work:
     def settle(self) -> None:
         """Take every step that needs no answer of the world."""
         if self.order.filled_quantity > ZERO and not self.saga.pivoted:
-            if self.saga.status is SagaStatus.RUNNING and self.saga.cursor == SUBMIT:
+            if self.saga.status is SagaStatus.RUNNING and self.saga.cursor == plan.SUBMIT:
                 self.feed(Input.DONE)
             if self.saga.status not in ENDS:
                 self.feed(Input.PIVOTED, "first fill")
@@ -343,11 +350,11 @@ class _Work:
 
     def _local_forward(self) -> Input | None:
         order = self.order
-        if self.saga.cursor in (RESERVE, UPDATE, RECORD):
+        if self.saga.cursor in (plan.RESERVE, plan.UPDATE, plan.RECORD):
             return Input.DONE
         if order.status in (OrderStatus.INTENT, OrderStatus.UNKNOWN):
             return None
-        if self.saga.cursor == SUBMIT:
+        if self.saga.cursor == plan.SUBMIT:
             return Input.FAILED if _ended_empty(order) else Input.DONE
         if order.status not in ENDED:
             return None
@@ -358,7 +365,7 @@ class _Work:
         return Input.DONE if order.status is OrderStatus.FILLED else Input.DONE_PARTLY
 
     def _local_backward(self) -> Input | None:
-        nothing_lives = self.saga.cursor == RESERVE or self.order.status in ENDED
+        nothing_lives = self.saga.cursor == plan.RESERVE or self.order.status in ENDED
         return Input.DONE if nothing_lives else None
 
     def _release(self) -> None:
@@ -387,10 +394,6 @@ class _Work:
             trades=tuple(self.trades),
             voids=self.voids[len(self.before.voids) :],
         )
-
-
-def _lookup_delay(lookups: int) -> timedelta:
-    return LOOKUP_DELAYS[lookups] if lookups < len(LOOKUP_DELAYS) else LOOKUP_DELAY_LAST
 
 
 def _ended_empty(order: Order) -> bool:

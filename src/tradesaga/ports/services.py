@@ -46,11 +46,18 @@ class VenuePosition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a venue has been shown to do (contract test), from which the saga chooses its path."""
+    """What a venue has been shown to do (contract test), from which the saga chooses its path.
+
+    `dedupe_ttl`: how long it remembers a client order id, None for ever. `looks_up`: an order
+    whose venue id is not known can be found, by client id or by its traits.
+    """
 
     dedupes: bool
     query_by_client_id: bool
     visibility_lag: timedelta
+    dedupe_ttl: timedelta | None = None
+    looks_up: bool = True
+    cancel_on_disconnect: bool = False
 
 
 class AmbiguousMatch(Exception):
