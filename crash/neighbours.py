@@ -15,7 +15,7 @@ from crash.scenarios import PRICE, Scenario
 from crash.wire import Wire, read
 from tradesaga.domain.events import Incoming
 from tradesaga.domain.ids import derived
-from tradesaga.domain.market import Quote
+from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.orders import Order, VenueReport
 from tradesaga.ports.bus import Delivery, Published
 from tradesaga.ports.records import OutboxRow
@@ -143,6 +143,10 @@ class SteadyMarket:
         """As of now."""
         now = self.clock.now()
         return {s: Quote(symbol=s, bid=PRICE, ask=PRICE, last=PRICE, at=now) for s in symbols}
+
+    async def market_status(self) -> MarketStatus:
+        """Always open."""
+        return MarketStatus(is_open=True, as_of=self.clock.now())
 
     async def health(self) -> Health:
         """Always well."""

@@ -32,7 +32,7 @@ MONEY_MODULES = frozenset({
 })  # fmt: skip
 """Modules of the domain in which a float would be somebody's money."""
 DOMAIN_MAY_IMPORT = frozenset({
-    "__future__", "collections", "cronsim", "dataclasses", "datetime", "decimal", "enum",
+    "__future__", "bisect", "collections", "cronsim", "dataclasses", "datetime", "decimal", "enum",
     "functools", "hashlib", "itertools", "math", "re", "struct", "tradesaga", "types", "typing",
     "uuid", "zoneinfo",
 })  # fmt: skip

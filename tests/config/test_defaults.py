@@ -11,7 +11,15 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import tradesaga.config
-from tradesaga.config import DEFAULT_AGENT_ID, ClientOrderIds, LogFormat, LogLevel, example, load
+from tradesaga.config import (
+    DEFAULT_AGENT_ID,
+    ClientOrderIds,
+    LogFormat,
+    LogLevel,
+    SecondSource,
+    example,
+    load,
+)
 from tradesaga.config.keys import KEYS
 from tradesaga.config.secret import Secret
 from tradesaga.domain.risk import Margin
@@ -51,6 +59,12 @@ SPECIFIED = {
 
 ADDED = {
     "cycles.analysis.decision_timeout": timedelta(seconds=30),
+    "trading.exchange": "NYSE",
+    "trading.weekend": ("saturday", "sunday"),
+    "trading.half_day_close": time(13),
+    "trading.half_day_after_hours_end": time(17),
+    "trading.overrides": (),
+    "trading.second_source": SecondSource.MARKET_DATA,
     "sagas.trade_execution.fill_timeout": timedelta(seconds=30),
     "sagas.trade_execution.send_timeout": timedelta(seconds=10),
     "database.user": "tradesaga",

@@ -33,7 +33,7 @@ def test_a_line_per_key_with_its_origin(loaded: Loaded) -> None:
     assert rows["orchestrator.trading.preMarketStart"].split()[1] == "04:00"
     assert rows["orchestrator.risk.profiles.conservative.priceDriftPercent"].split()[1] == "0.5"
     assert rows["orchestrator.eventBus.subscriptions[3]"].split()[1] == "ai-trader.ai.decision.*"
-    assert len(lines) == len(loaded.origins) + 3 + 1  # four subscriptions; the hash
+    assert len(lines) == len(loaded.origins) + 3 + 1 + 1  # four subscriptions; two days; the hash
     columns = {
         line.rindex(loaded.origins["server.port"]) for line in lines if "default" in line[-7:]
     }

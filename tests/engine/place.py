@@ -39,8 +39,9 @@ from tradesaga.ports.lease import Held
 from tradesaga.testing.bus import MemoryBus
 from tradesaga.testing.clock import VirtualClock
 from tradesaga.testing.journal import MemoryJournal, MemoryStore
+from tradesaga.testing.market_data import ScriptedMarketData
 from tradesaga.testing.records import MemoryOutbox, MemoryRecords
-from tradesaga.testing.services import ScriptedDecisions, ScriptedMarketData, ScriptedVenue
+from tradesaga.testing.services import ScriptedDecisions, ScriptedVenue
 
 PATIENCE = 10.0
 """Real seconds after which a test that waits for something has failed."""

@@ -176,7 +176,7 @@ async def _world(
         claimed=is_ours,
     )
     market_data = HttpMarketData(
-        url=services.market_data.url, time_max=services.market_data.timeout
+        url=services.market_data.url, time_max=services.market_data.timeout, clock=clock
     )
     decisions = HttpDecisionService(
         url=services.ai_decision.url, time_max=services.ai_decision.timeout

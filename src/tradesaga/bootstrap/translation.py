@@ -9,8 +9,21 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-from tradesaga.adapters.calendar import build_calendar
-from tradesaga.config import ClientOrderIds, RiskProfile, Settings
+from tradesaga.adapters.calendar import (
+    ALWAYS_OPEN,
+    CHECKED_UNTIL,
+    Hours,
+    Override,
+    build_calendar,
+)
+from tradesaga.config import (
+    ClientOrderIds,
+    RiskProfile,
+    SecondSource,
+    Settings,
+    Weekday,
+    split_override,
+)
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.ids import AgentId, StrategyId, derived
 from tradesaga.domain.market import Calendar
@@ -19,9 +32,11 @@ from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.risk import BOUNDS, Limits
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
+from tradesaga.engine.market_gate import CRYPTO
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.ports.services import Capabilities
 
+US_EQUITY = "US_EQUITY"
 BAR_CADENCE = timedelta(minutes=1)
 """Quotes of a minute-bar feed are up to a minute old before they are stale."""
 CALENDAR_BEFORE = timedelta(days=30)
@@ -53,6 +68,8 @@ def engine_settings(settings: Settings) -> EngineSettings:
         decision_time_max=min(analysis.decision_timeout, analysis.timeout),
         heartbeat_interval=settings.cycles.heartbeat.interval,
         market_hours_only=settings.trading.market_hours_only,
+        second_source=settings.trading.second_source is SecondSource.MARKET_DATA,
+        market=CRYPTO if settings.trading.exchange == ALWAYS_OPEN else US_EQUITY,
         limits={
             Mode.CONSERVATIVE: _limits(settings, profiles.conservative),
             Mode.NORMAL: _limits(settings, profiles.normal),
@@ -78,22 +95,32 @@ def _retention_policy(settings: Settings) -> RetentionPolicy:
 
 
 def calendar_of(settings: Settings, first: date, last: date) -> Calendar:
-    """The exchange's sessions from `first` to `last`, both included, at the configured hours."""
+    """The market's sessions from `first` to `last`, both included, at the configured hours.
+
+    Raises:
+        Invalid: no calendar of the configured exchange is known.
+    """
     trading = settings.trading
-    return build_calendar(
-        first,
-        last,
+    known = [split_override(text) for text in trading.overrides]
+    hours = Hours(
+        timezone=trading.timezone.key,
         pre_market_start=trading.pre_market_start,
         regular_start=trading.regular_start,
         regular_end=trading.regular_end,
         after_hours_end=trading.after_hours_end,
-        timezone=trading.timezone.key,
+        half_day_close=trading.half_day_close,
+        half_day_post_close=trading.half_day_after_hours_end,
+        exchange=trading.exchange,
+        weekend=frozenset(list(Weekday).index(Weekday(day)) for day in trading.weekend),
     )
+    overrides = {day: Override(close=close, reason=why) for day, close, why in known}
+    return build_calendar(first, last, hours, overrides=overrides)
 
 
 def calendar_around(settings: Settings, first: datetime, last: datetime) -> Calendar:
     """The sessions that an agent must know which runs from `first` to `last`."""
-    return calendar_of(settings, (first - CALENDAR_BEFORE).date(), (last + CALENDAR_AHEAD).date())
+    until = (last + CALENDAR_AHEAD).date()
+    return calendar_of(settings, (first - CALENDAR_BEFORE).date(), max(until, CHECKED_UNTIL))
 
 
 def subject_prefix(settings: Settings) -> str:

@@ -18,8 +18,11 @@ from tradesaga.config.settings import (
     ClientOrderIds,
     LogFormat,
     LogLevel,
+    SecondSource,
     Settings,
+    Weekday,
 )
+from tradesaga.config.values import split_override
 from tradesaga.config.wire import wire_values
 
 __all__ = [
@@ -29,13 +32,16 @@ __all__ = [
     "LogFormat",
     "LogLevel",
     "RiskProfile",
+    "SecondSource",
     "Secret",
     "Settings",
+    "Weekday",
     "as_json",
     "example",
     "load",
     "process_environment",
     "render",
+    "split_override",
     "wire_values",
 ]
 

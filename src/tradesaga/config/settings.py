@@ -70,11 +70,37 @@ _SUBJECT = values.matching(
 )
 
 
+_EXCHANGE = values.matching(
+    r"24/7|none|[A-Z0-9]{2,10}",
+    "an exchange",
+    'write a code as NYSE or XLON, "none" for a market without holidays, or "24/7"',
+)
+
+
+class Weekday(StrEnum):
+    """A day of the week, in the order of their numbers."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
 class ClientOrderIds(StrEnum):
     """Whether a trading engine keeps our order id and refuses to take it twice."""
 
     HONOURED = "honoured"
     IGNORED = "ignored"
+
+
+class SecondSource(StrEnum):
+    """Who must agree that the market is open, besides our own calendar."""
+
+    MARKET_DATA = "marketData"
+    NONE = "none"
 
 
 class LogLevel(StrEnum):
@@ -151,6 +177,12 @@ class Trading(Section):
     regular_end: time = key(values.clock_time, "16:00")
     after_hours_end: time = key(values.clock_time, "20:00")
     timezone: ZoneInfo = key(values.time_zone, "America/New_York")
+    exchange: str = key(_EXCHANGE, "NYSE")
+    weekend: tuple[str, ...] = key(values.distinct(values.choice(Weekday)), ["saturday", "sunday"])
+    half_day_close: time = key(values.clock_time, "13:00")
+    half_day_after_hours_end: time = key(values.clock_time, "17:00")
+    overrides: tuple[str, ...] = key(values.distinct(values.day_override), [])
+    second_source: SecondSource = key(values.choice(SecondSource), "marketData")
 
     @override
     def conflicts(self) -> Iterator[Unfit]:
@@ -164,6 +196,10 @@ class Trading(Section):
         if self.after_hours_end < self.regular_end:
             what = f'"{self.after_hours_end:%H:%M}" is before regularEnd'
             yield Unfit(what, f'write at least "{self.regular_end:%H:%M}"', "afterHoursEnd")
+        if self.half_day_after_hours_end < self.half_day_close:
+            what = f'"{self.half_day_after_hours_end:%H:%M}" is before halfDayClose'
+            remedy = f'write at least "{self.half_day_close:%H:%M}"'
+            yield Unfit(what, remedy, "halfDayAfterHoursEnd")
 
     def regular_length(self) -> timedelta:
         """How long the regular session of a full day is, by the wall clock."""

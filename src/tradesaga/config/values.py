@@ -11,16 +11,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
-
 from tradesaga.config.secret import MASK, Secret
+from tradesaga.domain.cron import read_cron
+from tradesaga.domain.errors import Invalid
 
 _E = TypeVar("_E", bound=StrEnum)
 _WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
@@ -35,6 +35,9 @@ _UNIT_MS: Final = {
     "min": 60_000,
     "h": 3_600_000,
 }
+_OVERRIDE = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}) (closed|([01][0-9]|2[0-3]):[0-5][0-9]): (\S.{0,99})", re.ASCII
+)
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])", re.ASCII)
 _QUOTED_MAX = 60
 TEXT_MAX = 1000
@@ -200,13 +203,31 @@ def time_zone(value: object) -> ZoneInfo:
 def cron(value: object) -> str:
     """Read a cron expression of five fields."""
     remedy = 'write minute, hour, day of month, month and day of week, as in "0 9 * * 1-5"'
-    if not isinstance(value, str) or len(value) > TEXT_MAX or len(value.split()) != 5:
+    if not isinstance(value, str) or len(value.split()) != 5:
         raise Unfit(f"{shown(value)} is not a cron expression of five fields", remedy)
     try:
-        CronSim(value, datetime(2000, 1, 1, tzinfo=UTC))
-    except CronSimError as error:
+        return read_cron(value)
+    except Invalid as error:
         raise Unfit(f"{shown(value)} is not a cron expression: {error}", remedy) from error
+
+
+def day_override(value: object) -> str:
+    """Read what is known of a date: that it is closed, or when it closes early, and why."""
+    remedy = 'write "2027-01-08 closed: reason", or "2026-12-24 13:00: reason" for an early close'
+    found = _OVERRIDE.fullmatch(value) if isinstance(value, str) else None
+    try:
+        date.fromisoformat(found[1] if found else "")
+    except ValueError as error:
+        raise Unfit(f"{shown(value)} says nothing about a date", remedy) from error
     return str(value)
+
+
+def split_override(text: str) -> tuple[date, time | None, str]:
+    """The date, the early close if it is not closed all day, and the reason."""
+    found = _OVERRIDE.fullmatch(text)
+    assert found is not None, "read by day_override"
+    close = None if found[2] == "closed" else time.fromisoformat(found[2])
+    return date.fromisoformat(found[1]), close, found[4]
 
 
 def identity(default: UUID) -> Callable[[object], UUID]:

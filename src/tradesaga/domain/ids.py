@@ -14,6 +14,7 @@ from uuid import UUID
 AgentId = NewType("AgentId", UUID)
 StrategyId = NewType("StrategyId", UUID)
 CycleId = NewType("CycleId", UUID)
+ScheduleId = NewType("ScheduleId", UUID)
 DecisionId = NewType("DecisionId", UUID)
 SagaId = NewType("SagaId", UUID)
 OrderId = NewType("OrderId", UUID)

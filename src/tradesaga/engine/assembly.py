@@ -56,6 +56,7 @@ class Parts:
     retention: Retention
     instructed: InstructedTrades
     absent: WatchList
+    market: MarketGate
 
 
 def assemble(
@@ -63,9 +64,8 @@ def assemble(
 ) -> Parts:
     """All parts of one agent; their tasks will belong to `group`."""
     core = _core(world, settings, policy, group)
-    market = MarketGate(world.calendar, hours_only=settings.market_hours_only)
     requests = DecisionRequests()
-    gate = _gate(settings, core, market)
+    gate = _gate(settings, core, core.market)
     scheduler = _scheduler(world, settings, core, gate, requests, group)
     instructed = _instructed(world, settings, core, gate)
     retention = _retention(world, settings, core.scribe)
@@ -87,7 +87,7 @@ def assemble(
             clock=world.clock,
             desk=core.desk,
             requests=requests,
-            market=market,
+            market=core.market,
             board=core.board,
             metrics=world.metrics,
             agent_id=settings.agent_id,
@@ -102,6 +102,7 @@ def assemble(
         retention=retention,
         instructed=instructed,
         absent=core.absent,
+        market=core.market,
     )
 
 
@@ -153,6 +154,7 @@ class _Core:
     checkpoints: Checkpoints
     watch: InvariantWatch
     absent: WatchList
+    market: MarketGate
 
 
 def _core(
@@ -167,13 +169,8 @@ def _core(
         on_epoch=world.journal.open,
     )
     scribe = Scribe(journal=world.journal, clock=clock, leadership=leadership, agent_id=agent_id)
-    state = AgentState(
-        scribe=scribe,
-        records=world.records,
-        clock=clock,
-        agent_id=agent_id,
-        name=settings.agent_name,
-    )
+    records, name = world.records, settings.agent_name
+    state = AgentState(scribe=scribe, records=records, clock=clock, agent_id=agent_id, name=name)
     desk = TradeDesk(
         scribe=scribe,
         records=world.records,
@@ -224,6 +221,16 @@ def _core(
             calendar=world.calendar,
             patience=policy.cancel_time_max,
         ),
+        market=_market(world, settings),
+    )
+
+
+def _market(world: World, settings: EngineSettings) -> MarketGate:
+    return MarketGate(
+        world.calendar,
+        hours_only=settings.market_hours_only,
+        second_source=world.market_data if settings.second_source else None,
+        market=settings.market,
     )
 
 
@@ -325,6 +332,7 @@ def _scheduler(
             metrics=world.metrics,
             watch=core.watch,
             absent=core.absent,
+            market=gate.market,
         ),
         active=core.book.active,
         metrics=world.metrics,

@@ -1,6 +1,6 @@
 """The heartbeat cycle: are the neighbours well, do the books agree, is a pause over.
 
-check_service_health   poll the three services
+check_service_health   poll the three services; does the second source agree on the session
 sync_positions         our positions against the venue's; drift is reported, never copied;
                        orders that were proven absent are looked for
 update_status          a timed pause ends here; now and then the invariants are due
@@ -19,6 +19,7 @@ from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
+from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.watch_list import WatchList
 from tradesaga.ports.clock import Clock
@@ -40,6 +41,7 @@ class HeartbeatCycle:
     metrics: Metrics
     watch: InvariantWatch
     absent: WatchList
+    market: MarketGate
 
     async def run(self, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
         """One heartbeat. Raises Fenced, Unavailable."""
@@ -61,6 +63,8 @@ class HeartbeatCycle:
         for name, health in (await self.board.poll()).items():
             if health is not Health.HEALTHY:
                 work.note("warning", f"{name} is {health}", self.clock.now())
+        await self.market.ask(self.clock.now())
+        work.entries += self.market.alarms(self.clock.now(), self.metrics)
 
     async def sync_positions(self, work: CycleWork) -> None:
         """Compare; a venue that gives no answer is not a venue without positions."""

@@ -79,6 +79,7 @@ class Orchestrator:
             loops.create_task(parts.coordinator.run(), name="coordinator")
             await parts.recovery.settle()
             await parts.board.poll()
+            await parts.market.ask(self._world.clock.now())
             loops.create_task(parts.watch.run(), name="invariants")
             loops.create_task(parts.retention.run(), name="retention")
             loops.create_task(parts.scheduler.run_heartbeats(), name="heartbeats")

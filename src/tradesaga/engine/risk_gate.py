@@ -238,7 +238,7 @@ class RiskGate:
             book=self._book(view, batch),
             pace=self._pace(candidate, decision, batch, now),
             limits=limits,
-            conditions=self._conditions(circumstances),
+            conditions=self._conditions(circumstances, now),
             calendar=self.market.calendar,
             hours_only=self.settings.market_hours_only,
             closed_by_event=self.market.closed_by_event(now),
@@ -251,8 +251,8 @@ class RiskGate:
         mode = Mode(self.state.agent.mode)
         return self.limits.in_force(mode, None if strategy is None else strategy.risk_mode)
 
-    def _conditions(self, given: Circumstances) -> Conditions:
-        refusal = self.state.refusal_of_entries()
+    def _conditions(self, given: Circumstances, now: datetime) -> Conditions:
+        refusal = self.state.refusal_of_entries() or self.market.refusal_of_entries(now)
         try:
             held = self.desk.epoch
         except Fenced:

@@ -25,6 +25,10 @@ class EngineSettings:
     decision_time_max: timedelta
     heartbeat_interval: timedelta
     market_hours_only: bool
+    second_source: bool = False
+    """Whether the market-data service must agree that the market is open."""
+    market: str = ""
+    """Our market's name in events, empty to take all as ours."""
     limits: Mapping[Mode, Limits]
     quote_cadence: timedelta
     lease_renew_every: timedelta

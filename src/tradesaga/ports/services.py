@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
-from tradesaga.domain.market import Quote
+from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.orders import Order, VenueReport
 
 
@@ -116,6 +116,10 @@ class MarketData(Protocol):
 
     async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
         """The last known quote of each symbol, missing where there is none. Raises Transient."""
+        ...
+
+    async def market_status(self) -> MarketStatus:
+        """Whether the market is open, and when that changes. Raises Transient."""
         ...
 
     async def health(self) -> Health:

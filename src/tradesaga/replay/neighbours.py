@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from tradesaga.domain.events import ANALYSIS_REQUESTED
-from tradesaga.domain.market import Quote
+from tradesaga.domain.market import MarketStatus, Quote, SessionKind
 from tradesaga.paper.decisions import Judgement
 from tradesaga.paper.desk import SERVICE as TRADING_ENGINE
 from tradesaga.paper.desk import TradingDesk
@@ -117,6 +117,18 @@ class ReplayMarketData:
             for symbol, shown in found.items()
             if shown is not None
         }
+
+    async def market_status(self) -> MarketStatus:
+        """What the simulated service says."""
+        now = self._clock.now()
+        change = next_transition(now)
+        opens, closes = change.after is SessionKind.REGULAR, change.before is SessionKind.REGULAR
+        return MarketStatus(
+            is_open=closes,
+            as_of=now,
+            next_open=change.at if opens else None,
+            next_close=change.at if closes else None,
+        )
 
     async def health(self) -> Health:
         """As the port."""

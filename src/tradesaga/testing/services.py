@@ -10,13 +10,12 @@ Nothing waits: time passes on the clock alone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
 from tradesaga.domain.errors import Refused, Unavailable
 from tradesaga.domain.events import Incoming, OrderReported
-from tradesaga.domain.market import Quote
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import ENDED, Order, OrderStatus, Side, VenueFill, VenueReport
 from tradesaga.ports.clock import Clock
@@ -55,7 +54,6 @@ __all__ = [
     "OnCancel",
     "OnSubmit",
     "ScriptedDecisions",
-    "ScriptedMarketData",
     "ScriptedVenue",
     "VenueOrder",
     "as_event",
@@ -355,40 +353,3 @@ def as_event(report: VenueReport, event_id: str) -> Incoming:
         at=report.at,
         content=OrderReported(report=report),
     )
-
-
-class ScriptedMarketData:
-    """Quotes from a dictionary; implements `ports.services.MarketData`."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.known: dict[str, Quote] = {}
-        self.asked: list[tuple[str, ...]] = []
-        self.state = Health.HEALTHY
-        self.down = False
-
-    def show(
-        self, symbol: str, last: Decimal | int | str, *, spread: Decimal = Decimal("0.02")
-    ) -> Quote:
-        """Set the quote of `symbol` as of now, `spread` wide around `last`."""
-        price = Decimal(last)
-        quote = Quote(
-            symbol=symbol,
-            bid=price - spread / 2,
-            ask=price + spread / 2,
-            last=price,
-            at=self.clock.now(),
-        )
-        self.known[symbol] = quote
-        return quote
-
-    async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
-        """Those that are known."""
-        self.asked.append(tuple(symbols))
-        if self.down:
-            raise Unavailable("market data gave no answer")
-        return {symbol: self.known[symbol] for symbol in symbols if symbol in self.known}
-
-    async def health(self) -> Health:
-        """`state`, or UNREACHABLE while `down`."""
-        return Health.UNREACHABLE if self.down else self.state

@@ -14,7 +14,7 @@ import msgspec
 from tradesaga.domain.decisions import Proposal
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.events import ANALYSIS_REQUESTED, DecisionGenerated, Incoming
-from tradesaga.domain.market import Quote
+from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.ports.records import OutboxRow
 from tradesaga.ports.services import Health
 from tradesaga.testing.sim_bus import SimStream
@@ -100,6 +100,10 @@ class MarketDataLine:
         """As the port."""
         trip = self._life.weather.trip(VENUE)
         return await self._life.ask("quotes", lambda: self._prices.quotes(symbols), trip)
+
+    async def market_status(self) -> MarketStatus:
+        """As the port; the simulated agents trade by their own calendar alone."""
+        raise Unavailable("the simulated market data gives no status")
 
     async def health(self) -> Health:
         """As the port."""

@@ -12,8 +12,11 @@ import pytest
 from tests.adapters.http.conftest import Service
 from tradesaga.adapters.http.market_data import HttpMarketData
 from tradesaga.domain.errors import Unavailable
-from tradesaga.domain.market import Quote
+from tradesaga.domain.market import MarketStatus, Quote
+from tradesaga.testing.clock import VirtualClock
 
+NOW = datetime(2025, 3, 3, 15, 0, tzinfo=UTC)
+STATUS = "GET /api/v1/market/status"
 QUOTES = "GET /api/v1/quotes"
 SPY = {
     "symbol": "SPY",
@@ -30,7 +33,10 @@ SPY = {
 
 def market_data(service: Service) -> HttpMarketData:
     return HttpMarketData(
-        url="http://x", time_max=timedelta(seconds=1), transport=service.transport
+        url="http://x",
+        time_max=timedelta(seconds=1),
+        clock=VirtualClock(NOW),
+        transport=service.transport,
     )
 
 
@@ -108,3 +114,38 @@ async def test_no_answer(status: int, body: Any) -> None:
     service.on(QUOTES, body, status)
     with pytest.raises(Unavailable):
         await market_data(service).quotes(["SPY"])
+
+
+async def test_the_market_status_in_utc() -> None:
+    service = Service()
+    service.on(
+        STATUS,
+        {
+            "isOpen": True,
+            "session": "regular",
+            "nextOpen": "2025-03-04T09:30:00-05:00",
+            "nextClose": "2025-03-03T21:00:00Z",
+            "holidays": [],
+            "asOf": "2025-03-03T14:59:58Z",
+        },
+    )
+    assert await market_data(service).market_status() == MarketStatus(
+        is_open=True,
+        as_of=NOW - timedelta(seconds=2),
+        next_open=datetime(2025, 3, 4, 14, 30, tzinfo=UTC),
+        next_close=datetime(2025, 3, 3, 21, 0, tzinfo=UTC),
+    )
+
+
+async def test_a_status_without_its_time_is_one_of_now() -> None:
+    service = Service()
+    service.on(STATUS, {"isOpen": False})
+    assert await market_data(service).market_status() == MarketStatus(is_open=False, as_of=NOW)
+
+
+@pytest.mark.parametrize("said", [{}, {"isOpen": "yes"}, {"isOpen": True, "nextOpen": "monday"}])
+async def test_a_status_that_cannot_be_read_is_none(said: dict[str, Any]) -> None:
+    service = Service()
+    service.on(STATUS, said)
+    with pytest.raises(Unavailable):
+        await market_data(service).market_status()

@@ -12,8 +12,9 @@ import msgspec
 from structlog import get_logger
 
 from tradesaga.adapters.http.client import ServiceClient
-from tradesaga.domain.market import Quote
+from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.money import is_usable
+from tradesaga.ports.clock import Clock
 from tradesaga.ports.services import Health
 
 log = get_logger(__name__)
@@ -22,24 +23,40 @@ SYMBOLS_MAX = 100
 """Symbols of one request: the address stays short."""
 
 
+_Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
 class _Quotes(msgspec.Struct):
     quotes: list[msgspec.Raw]
 
 
 class _Quote(msgspec.Struct):
     symbol: str
-    timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
+    timestamp: _Moment
     price: Decimal | None = None
     bid: Decimal | None = None
     ask: Decimal | None = None
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    is_open: bool
+    as_of: _Moment | None = None
+    next_open: _Moment | None = None
+    next_close: _Moment | None = None
 
 
 class HttpMarketData:
     """Implements `ports.services.MarketData`. A quote that cannot be read is no quote."""
 
     def __init__(
-        self, *, url: str, time_max: timedelta, transport: httpx2.AsyncBaseTransport | None = None
+        self,
+        *,
+        url: str,
+        time_max: timedelta,
+        clock: Clock,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
+        self._clock = clock
         self._client = ServiceClient(
             name="market-data", url=url, time_max=time_max, transport=transport
         )
@@ -58,6 +75,16 @@ class HttpMarketData:
             quotes = [quote for quote in map(_read, said.quotes) if quote is not None]
             found |= {quote.symbol: quote for quote in quotes if quote.symbol in part}
         return found
+
+    async def market_status(self) -> MarketStatus:
+        """What it says of the session; a status without its time is one of now."""
+        said = await self._client.read("/market/status", _Status)
+        return MarketStatus(
+            is_open=said.is_open,
+            as_of=self._clock.now() if said.as_of is None else said.as_of.astimezone(UTC),
+            next_open=None if said.next_open is None else said.next_open.astimezone(UTC),
+            next_close=None if said.next_close is None else said.next_close.astimezone(UTC),
+        )
 
     async def health(self) -> Health:
         """What it says of itself."""

@@ -87,10 +87,10 @@ def market_open(s: Situation) -> Finding:
 
 def before_cutoff(s: Situation) -> Finding:
     """No entry just before the regular session ends."""
-    session = s.calendar.regular_at(s.now) if s.hours_only else None
-    if session is None:
+    closes = s.calendar.closes_at(s.now) if s.hours_only else None
+    if closes is None:
         return Finding(True, None, s.limits.entry_cutoff)
-    last = session.close - s.limits.entry_cutoff
+    last = closes - s.limits.entry_cutoff
     if s.now < last:
         return Finding(True, s.now, last)
     because = f"no entries in the last {s.limits.entry_cutoff} of the session"
