@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx2
 
 from tests.api.fake_retention import FakeRetention
+from tests.api.fake_risk import FakeRisk
 from tests.api.fake_sagas import FakeSagas
 from tradesaga.api.app import create_app
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
@@ -323,11 +324,13 @@ class Api:
         self.operations = FakeOperations()
         self.sagas = FakeSagas()
         self.retention = FakeRetention()
+        self.risk = FakeRisk()
         self.metrics = CountedErrors()
         self.app = create_app(
             self.operations,
             self.sagas,
             self.retention,
+            self.risk,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
             metrics_port=self.metrics,
             ids=OneId(),
@@ -338,6 +341,7 @@ class Api:
         vars(self.operations).clear()
         self.operations.__init__()  # type: ignore[misc]  # all its state is made there
         self.sagas.__init__()  # type: ignore[misc]  # as above
+        self.risk.__init__()  # type: ignore[misc]  # as above
         self.retention.__init__()  # type: ignore[misc]  # as above
         self.metrics.errors.clear()
         self.client = httpx2.AsyncClient(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.fake_risk import DENIED_ID
 from tests.api.fake_sagas import PARKED_ID
 from tests.api.fakes import CYCLE_ID, Api
 
@@ -29,6 +30,8 @@ OPERATIONS = {
     ("GET", "/api/v1/reservations"): "listReservations",
     ("GET", "/api/v1/positions"): "listPositions",
     ("GET", "/api/v1/invariants"): "getInvariants",
+    ("GET", "/api/v1/decisions/{decisionId}/why"): "whyDecision",
+    ("GET", "/api/v1/why"): "why",
     ("GET", "/api/v1/checkpoints"): "listCheckpoints",
     ("GET", "/api/v1/retention"): "getRetention",
     ("POST", "/api/v1/retention/run"): "runRetention",
@@ -109,7 +112,8 @@ async def test_answers_have_exactly_the_described_fields(
 ) -> None:
     body = BODIES.get(path.rpartition("/")[2])
     where = path.replace("{cycleId}", str(CYCLE_ID)).replace("{sagaId}", str(PARKED_ID))
-    where = where.replace("{symbol}", "ACME")
+    where = where.replace("{symbol}", "ACME").replace("{decisionId}", str(DENIED_ID))
+    where = "/api/v1/why?symbol=ACME" if where == "/api/v1/why" else where
     response = await api.client.request(method, where, json=body)
     assert response.status_code == 200
     content = document["paths"][path][method.lower()]["responses"]["200"]["content"]

@@ -38,10 +38,12 @@ from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown
 from tradesaga.api.retention import get_retention, run_retention
 from tradesaga.api.sagas import compensate, get_saga, list_sagas, resolve, retry
 from tradesaga.api.trading import close_position, list_orders, list_positions, list_reservations
+from tradesaga.api.why import why, why_decision
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.operations import Operations
 from tradesaga.ports.retention_operations import RetentionOperations
+from tradesaga.ports.risk_operations import RiskOperations
 from tradesaga.ports.saga_operations import SagaOperations
 
 PREFIX: Final = "/api/v1"
@@ -49,10 +51,11 @@ OPERATIONS: Final = (
     start, stop, pause, resume, agent_status, list_strategies, list_cycles, get_cycle,
     list_sagas, get_saga, retry, compensate, resolve,
     list_orders, list_positions, list_reservations, close_position, list_locks, get_invariants,
+    why_decision, why,
     list_checkpoints,
     get_retention, run_retention,
 )  # fmt: skip
-DEPENDENCIES: Final = ("operations", "sagas", "retention", "metrics_text", "actor")
+DEPENDENCIES: Final = ("operations", "sagas", "retention", "risk", "metrics_text", "actor")
 """What handlers are given that is no parameter of the request."""
 
 
@@ -60,6 +63,7 @@ def create_app(
     operations: Operations,
     sagas: SagaOperations,
     retention: RetentionOperations,
+    risk: RiskOperations,
     metrics_text: MetricsText,
     *,
     metrics_port: Metrics,
@@ -75,6 +79,7 @@ def create_app(
         dependencies={
             "operations": Provide(lambda: operations, sync_to_thread=False),
             "sagas": Provide(lambda: sagas, sync_to_thread=False),
+            "risk": Provide(lambda: risk, sync_to_thread=False),
             "retention": Provide(lambda: retention, sync_to_thread=False),
             "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),

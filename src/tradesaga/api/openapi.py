@@ -35,6 +35,7 @@ from tradesaga.api.retention import RetentionAnswer, RetentionRunAnswer
 from tradesaga.api.saga_answers import SagaRecordAnswer, SagasAnswer
 from tradesaga.api.saga_requests import InterventionRequest, ResolveRequest
 from tradesaga.api.trade_answers import OrdersAnswer, PositionsAnswer, ReservationsAnswer
+from tradesaga.api.why import WhyAnswer
 
 BODIES = (
     StartRequest, StopRequest, PauseRequest, ResumeRequest,
@@ -43,7 +44,7 @@ BODIES = (
     InterventionRequest, ResolveRequest,
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
     CheckpointsAnswer, LocksAnswer,
-    InvariantsAnswer, RetentionAnswer, RetentionRunAnswer,
+    InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer,
 )  # fmt: skip
 """Every type that is a whole body; the types within them are found."""
 

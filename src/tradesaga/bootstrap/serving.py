@@ -212,6 +212,7 @@ async def _api(
         control,
         control.sagas,
         control.retention,
+        control.risk,
         metrics.text,
         metrics_port=metrics,
         ids=SystemIds(),

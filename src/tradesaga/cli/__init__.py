@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "cycles": ("control:cycles", "List, show and watch cycles."),
     "sagas": ("sagas:sagas", "List, show and watch sagas; settle one that needs a person."),
     "retention": ("retention:retention", "Show what is kept where, or archive what is old."),
+    "why": ("why:why", "Say which rule blocked an order, by how much, and what would pass."),
     "positions": ("positions:positions", "Close a position; show what locks symbols."),
 }
 

@@ -23,6 +23,7 @@ from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.retention import Retention
+from tradesaga.engine.risk_control import RiskControl
 from tradesaga.engine.saga_control import SagaControl
 from tradesaga.engine.scheduler import Scheduler
 from tradesaga.engine.settings import EngineSettings
@@ -40,7 +41,7 @@ LAST_LOOKED_AT = 20
 class AgentControl:
     """Commands and views of one agent on the node that holds its lease.
 
-    `sagas` are its trades, `retention` looks after its old rows.
+    `sagas` are its trades, `retention` looks after its old rows, `risk` says why.
     """
 
     def __init__(
@@ -59,10 +60,12 @@ class AgentControl:
         board: HealthBoard,
         watch: InvariantWatch,
         retention: Retention,
+        risk: RiskControl,
         sagas: SagaControl,
     ) -> None:
         self.sagas = sagas
         self.retention = retention
+        self.risk = risk
         self._settings = settings
         self._clock = clock
         self._records = records

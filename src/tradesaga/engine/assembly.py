@@ -24,6 +24,7 @@ from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.recovery import Recovery
 from tradesaga.engine.retention import Retention
+from tradesaga.engine.risk_control import RiskControl
 from tradesaga.engine.risk_gate import RiskGate
 from tradesaga.engine.saga_control import SagaControl
 from tradesaga.engine.saga_crew import SagaCrew
@@ -71,7 +72,7 @@ def assemble(
     retention = _retention(world, settings, core.scribe)
     return Parts(
         leadership=core.leadership,
-        control=_control(world, settings, core, scheduler, instructed, retention),
+        control=_control(world, settings, core, scheduler, instructed, retention, market),
         scheduler=scheduler,
         relay=OutboxRelay(
             outbox=world.outbox,
@@ -113,6 +114,7 @@ def _control(
     scheduler: Scheduler,
     instructed: InstructedTrades,
     retention: Retention,
+    market: MarketGate,
 ) -> AgentControl:
     return AgentControl(
         settings=settings,
@@ -128,6 +130,13 @@ def _control(
         board=core.board,
         watch=core.watch,
         retention=retention,
+        risk=RiskControl(
+            agent_id=settings.agent_id,
+            records=world.records,
+            clock=world.clock,
+            market=market,
+            interval=settings.analysis_interval,
+        ),
         sagas=SagaControl(
             agent_id=settings.agent_id,
             records=world.records,

@@ -19,6 +19,7 @@ from tradesaga.domain.orders import Order, Side
 from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
+from tradesaga.ports.risk_records import RiskRecords
 from tradesaga.ports.trade_records import TradeRecords
 
 
@@ -115,7 +116,7 @@ class LogMark:
     hash: bytes
 
 
-class Records(TradeRecords, Protocol):
+class Records(TradeRecords, RiskRecords, Protocol):
     """Readers for recovery and the API. All raise Unavailable when the database gives no answer."""
 
     async def agent(self, agent_id: AgentId) -> Agent | None:

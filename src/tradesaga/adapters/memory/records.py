@@ -10,7 +10,7 @@ from typing import Any
 
 from tradesaga.adapters.chain import GENESIS, event_id_of
 from tradesaga.adapters.memory.journal import LoggedEntry, MemoryStore
-from tradesaga.adapters.memory.trade_records import MemoryTradeRecords
+from tradesaga.adapters.memory.risk_records import MemoryRiskRecords
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
@@ -39,7 +39,7 @@ ENDED_OTHERWISE = frozenset(
 )
 
 
-class MemoryRecords(MemoryTradeRecords):
+class MemoryRecords(MemoryRiskRecords):
     """Implements `ports.records.Records`."""
 
     async def agent(self, agent_id: AgentId) -> Agent | None:

@@ -46,7 +46,7 @@ class MemoryTradeRecords:
                     actor=line.entry.actor,
                     at=line.at,
                     epoch=line.epoch,
-                    body=_stored(line.entry.body),
+                    body=stored_body(line.entry.body),
                 )
                 for line in self._store.log_of(agent_id)
                 if line.entry.subject == str(saga_id)
@@ -67,6 +67,6 @@ class MemoryTradeRecords:
                 )
 
 
-def _stored(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def stored_body(body: Mapping[str, Any]) -> Mapping[str, Any]:
     """The body as the log gives it back: exact numbers are text there."""
     return _decode(_encode(body))

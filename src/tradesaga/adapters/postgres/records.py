@@ -11,7 +11,7 @@ from tradesaga.adapters.postgres.decoding import read_trade, reader
 from tradesaga.adapters.postgres.invariants import check_invariants, recheck_invariants
 from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.adapters.postgres.reading import ReaderPool
-from tradesaga.adapters.postgres.trade_records import PostgresTradeRecords
+from tradesaga.adapters.postgres.risk_records import PostgresRiskRecords
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
@@ -43,7 +43,7 @@ _strategy, _trade, _position = reader(Strategy), reader(Trade), reader(PositionS
 _checkpoint, _submission = reader(Checkpoint), reader(Submission)
 
 
-class PostgresRecords(PostgresTradeRecords):
+class PostgresRecords(PostgresRiskRecords):
     """Implements `ports.records.Records`."""
 
     async def agent(self, agent_id: AgentId) -> Agent | None:

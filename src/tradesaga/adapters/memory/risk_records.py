@@ -1,0 +1,54 @@
+"""Readers behind `why` over the store of `adapters.memory.journal`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from tradesaga.adapters.memory.trade_records import MemoryTradeRecords, stored_body
+from tradesaga.domain.cycle import Cycle, CycleType
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.ids import AgentId, DecisionId
+
+
+class MemoryRiskRecords(MemoryTradeRecords):
+    """Implements `ports.risk_records.RiskRecords`."""
+
+    async def decision(self, agent_id: AgentId, decision_id: DecisionId) -> Decision | None:
+        """One decision."""
+        found = [d for d in self._store.of(Decision, agent_id) if d.id == decision_id]
+        return found[0] if found else None
+
+    async def denied_at_execution(
+        self, agent_id: AgentId, decision: Decision
+    ) -> Mapping[str, Any] | None:
+        """What the rules said right before its saga would have begun, if they denied it."""
+        bodies = self._bodies(agent_id, str(decision.id), "decision.denied")
+        return next((body for _, body in bodies), None)
+
+    async def trading_cycles_before(
+        self, agent_id: AgentId, at: datetime, *, limit: int
+    ) -> Sequence[Cycle]:
+        """Cycles that ask for decisions and began at `at` or before, latest first."""
+        found = [
+            cycle
+            for cycle in self._store.of(Cycle, agent_id)
+            if cycle.started_at <= at and cycle.type is not CycleType.HEARTBEAT
+        ]
+        return sorted(found, key=lambda c: (c.started_at, c.id), reverse=True)[:limit]
+
+    async def agent_commanded_before(
+        self, agent_id: AgentId, at: datetime
+    ) -> Mapping[str, Any] | None:
+        """The log's body of the last change of the agent at `at` or before."""
+        bodies = self._bodies(agent_id, str(agent_id), "agent.")
+        return next((body for when, body in bodies if when <= at), None)
+
+    def _bodies(
+        self, agent_id: AgentId, subject: str, kind: str
+    ) -> Iterator[tuple[datetime, Mapping[str, Any]]]:
+        """Times and bodies of the log about `subject`, latest first."""
+        for line in reversed(self._store.log_of(agent_id)):
+            if line.entry.subject == subject and line.entry.kind.startswith(kind):
+                yield line.at, stored_body(line.entry.body)

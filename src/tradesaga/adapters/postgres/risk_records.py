@@ -1,0 +1,52 @@
+"""Readers behind `why` on Postgres: implements `ports.risk_records.RiskRecords`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from tradesaga.adapters.postgres.decoding import reader
+from tradesaga.adapters.postgres.queries import load
+from tradesaga.adapters.postgres.trade_records import LOG_SLACK, PostgresTradeRecords
+from tradesaga.domain.cycle import Cycle
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.ids import AgentId, DecisionId
+
+LOOKED_BACK: Final = timedelta(days=31)
+"""How far the log is searched for the last command to the agent."""
+_SQL: Final = {name: query.sql for name, query in load("why").items()}
+_decision, _cycle = reader(Decision), reader(Cycle)
+
+
+class PostgresRiskRecords(PostgresTradeRecords):
+    """Implements `ports.risk_records.RiskRecords`."""
+
+    async def decision(self, agent_id: AgentId, decision_id: DecisionId) -> Decision | None:
+        """One decision."""
+        rows = await self._pool.fetch(_SQL["decision"], agent_id, decision_id)
+        return _decision(rows[0]) if rows else None
+
+    async def denied_at_execution(
+        self, agent_id: AgentId, decision: Decision
+    ) -> Mapping[str, Any] | None:
+        """What the rules said right before its saga would have begun, if they denied it."""
+        window = decision.created_at - LOG_SLACK, decision.expires_at + LOG_SLACK
+        subject = str(decision.id)
+        rows = await self._pool.fetch(_SQL["denied_at_execution"], agent_id, subject, *window)
+        return dict(rows[0]["body"]) if rows else None
+
+    async def trading_cycles_before(
+        self, agent_id: AgentId, at: datetime, *, limit: int
+    ) -> Sequence[Cycle]:
+        """Cycles that ask for decisions and began at `at` or before, latest first."""
+        rows = await self._pool.fetch(_SQL["trading_cycles_before"], agent_id, at, limit)
+        return [_cycle(row) for row in rows]
+
+    async def agent_commanded_before(
+        self, agent_id: AgentId, at: datetime
+    ) -> Mapping[str, Any] | None:
+        """The log's body of the last change of the agent at `at` or before, of the last 31 days."""
+        window = str(agent_id), at - LOOKED_BACK, at
+        rows = await self._pool.fetch(_SQL["agent_commanded_before"], agent_id, *window)
+        return dict(rows[0]["body"]) if rows else None

@@ -1,0 +1,24 @@
+-- decision: one decision
+select id, external_id, agent_id, cycle_id, strategy_id, symbol, action, confidence, quantity,
+  reference_price, reasoning, model, as_of, expires_at, created_at, verdict, opening, denials,
+  rules
+from decisions
+where agent_id = $1 and id = $2;
+
+-- denied_at_execution: what the rules said when the saga was to begin, within its time ($3 to $4)
+select body::json from journal_log
+where agent_id = $1 and subject = $2 and at between $3 and $4 and kind = 'decision.denied'
+order by seq desc limit 1;
+
+-- trading_cycles_before: the latest cycles but heartbeats that had begun
+select id, agent_id, type, triggered_by, coalesce(scheduled_at, started_at) as scheduled_at,
+  started_at, epoch, status, cursor, completed_at, strategies_processed, decisions_generated,
+  orders_submitted, orders_filled, errors, metadata, version
+from cycles
+where agent_id = $1 and started_at <= $2 and type <> 'heartbeat'
+order by started_at desc, id desc limit $3;
+
+-- agent_commanded_before: the last change of the agent's state from $3 to $4
+select body::json from journal_log
+where agent_id = $1 and subject = $2 and at between $3 and $4 and kind like 'agent.%'
+order by seq desc limit 1;

@@ -1,0 +1,37 @@
+"""Reading what explains a decision: itself, what was said of it later, what the agent did then."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from tradesaga.domain.cycle import Cycle
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.ids import AgentId, DecisionId
+
+
+class RiskRecords(Protocol):
+    """Readers behind `why`. All raise Unavailable when the database gives no answer."""
+
+    async def decision(self, agent_id: AgentId, decision_id: DecisionId) -> Decision | None:
+        """One decision."""
+        ...
+
+    async def denied_at_execution(
+        self, agent_id: AgentId, decision: Decision
+    ) -> Mapping[str, Any] | None:
+        """What the rules said right before its saga would have begun, if they denied it."""
+        ...
+
+    async def trading_cycles_before(
+        self, agent_id: AgentId, at: datetime, *, limit: int
+    ) -> Sequence[Cycle]:
+        """Cycles that ask for decisions and began at `at` or before, latest first."""
+        ...
+
+    async def agent_commanded_before(
+        self, agent_id: AgentId, at: datetime
+    ) -> Mapping[str, Any] | None:
+        """The log's body of the last change of the agent at `at` or before, of the last 31 days."""
+        ...

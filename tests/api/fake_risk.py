@@ -1,0 +1,66 @@
+"""A fake of the port behind `why`: one denied decision, and a symbol that nobody decided on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
+from tradesaga.domain.errors import NotFound
+from tradesaga.domain.ids import DEFAULT_AGENT, DecisionId
+from tradesaga.ports.risk_operations import Why
+
+DENIED_ID = DecisionId(UUID("01766713-2a80-7000-8000-0000000000d1"))
+AT = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
+RULES = {
+    "inputs": {"quantity": "63", "price": "100"},
+    "rules": {
+        "ORDER_NOTIONAL": [
+            "denied", "6300", "5000", "order would be 6300.00, at most 5000.00",
+            "quantity 50 or less",
+        ],
+        "LADDER": ["passed", "NORMAL"],
+    },
+}  # fmt: skip
+DENIED = Decision(
+    id=DENIED_ID,
+    external_id="d-1",
+    agent_id=DEFAULT_AGENT,
+    cycle_id=None,
+    strategy_id=None,
+    symbol="ACME",
+    action=Action.BUY,
+    confidence=Decimal("0.9"),
+    quantity=Decimal(63),
+    reference_price=Decimal(100),
+    reasoning="",
+    model="",
+    as_of=AT,
+    expires_at=AT,
+    created_at=AT,
+    verdict=Verdict.DENIED,
+    opening=True,
+    denials=(Denial(code="ORDER_NOTIONAL", message="order would be 6300.00, at most 5000.00"),),
+    rules=RULES,
+)
+
+
+class FakeRisk:
+    """Implements `ports.risk_operations.RiskOperations`; `calls` is what was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    async def why_decision(self, decision_id: DecisionId) -> Why:
+        self.calls.append(("why_decision", {"decision_id": decision_id}))
+        if decision_id != DENIED_ID:
+            raise NotFound(f"there is no decision {decision_id}")
+        return Why(symbol="ACME", at=AT, decision=DENIED)
+
+    async def why(self, symbol: str, at: datetime | None) -> Why:
+        self.calls.append(("why", {"symbol": symbol, "at": at}))
+        if symbol == "ACME":
+            return Why(symbol=symbol, at=at or AT, decision=DENIED)
+        return Why(symbol=symbol, at=at or AT, reasons=["the market was closed"])

@@ -1,0 +1,30 @@
+"""The command `why` against a real server on loopback."""
+
+from __future__ import annotations
+
+from tests.api.fake_risk import DENIED_ID
+from tests.api.fakes import Api
+from tests.api.serving import served
+from tests.cli.conftest import Terminal
+
+
+async def test_why_a_decision_was_denied(api: Api, terminal: Terminal) -> None:
+    async with served(api.app) as url:
+        said = await terminal.types("why", str(DENIED_ID), url=url)
+        whole = await terminal.types("why", str(DENIED_ID), "--rules", url=url)
+    assert (said.code, said.err) == (0, "")
+    assert "summary   buy ACME was denied by ORDER_NOTIONAL" in said.out
+    assert "quantity 50 or less" in said.out
+    assert "LADDER" not in said.out
+    assert "LADDER" in whole.out
+
+
+async def test_why_nobody_decided(api: Api, terminal: Terminal) -> None:
+    async with served(api.app) as url:
+        said = await terminal.types(
+            "why", "--symbol", "BOLT", "--time", "2020-12-15T17:00:00Z", url=url
+        )
+        neither = await terminal.types("why", url=url)
+    assert said.code == 0
+    assert "the market was closed" in said.out
+    assert neither.code == 2
