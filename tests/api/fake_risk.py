@@ -7,10 +7,13 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from tradesaga.domain.agent import Mode
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.errors import NotFound
 from tradesaga.domain.ids import DEFAULT_AGENT, DecisionId
-from tradesaga.ports.risk_operations import Why
+from tradesaga.domain.limit_change import LimitChange
+from tradesaga.domain.risk import Changes, Limits
+from tradesaga.ports.risk_operations import LimitsView, ModeLimits, Why
 
 DENIED_ID = DecisionId(UUID("01766713-2a80-7000-8000-0000000000d1"))
 AT = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
@@ -64,3 +67,16 @@ class FakeRisk:
         if symbol == "ACME":
             return Why(symbol=symbol, at=at or AT, decision=DENIED)
         return Why(symbol=symbol, at=at or AT, reasons=["the market was closed"])
+
+    async def limits(self) -> LimitsView:
+        change = LimitChange(
+            id=UUID(int=9), agent_id=DEFAULT_AGENT, revision=1, mode=Mode.NORMAL,
+            limits={"positionPercent": Decimal("7.5")}, expires_at=AT, actor="api:127.0.0.1",
+            reason="earnings", made_at=AT,
+        )  # fmt: skip
+        normal = ModeLimits(mode=Mode.NORMAL, limits=Limits(), changes=[change])
+        return LimitsView(revision=1, active_mode=Mode.NORMAL, modes=[normal])
+
+    async def change_limits(self, mode: Mode, limits: Changes, **given: Any) -> LimitsView:
+        self.calls.append(("change_limits", {"mode": mode, "limits": limits, **given}))
+        return await self.limits()

@@ -15,6 +15,7 @@ from tests.api.fake_retention import FakeRetention
 from tests.api.fake_risk import FakeRisk
 from tests.api.fake_sagas import FakeSagas
 from tradesaga.api.app import create_app
+from tradesaga.api.scopes import TokenScopes
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
 from tradesaga.domain.checkpoint import Checkpoint, Occasion
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
@@ -331,6 +332,7 @@ class Api:
             self.sagas,
             self.retention,
             self.risk,
+            TokenScopes("s3cret"),
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
             metrics_port=self.metrics,
             ids=OneId(),

@@ -32,6 +32,8 @@ OPERATIONS = {
     ("GET", "/api/v1/invariants"): "getInvariants",
     ("GET", "/api/v1/decisions/{decisionId}/why"): "whyDecision",
     ("GET", "/api/v1/why"): "why",
+    ("GET", "/api/v1/risk/limits"): "getRiskLimits",
+    ("PUT", "/api/v1/risk/limits"): "putRiskLimits",
     ("GET", "/api/v1/checkpoints"): "listCheckpoints",
     ("GET", "/api/v1/retention"): "getRetention",
     ("POST", "/api/v1/retention/run"): "runRetention",
@@ -40,11 +42,13 @@ OPERATIONS = {
     ("GET", "/metrics"): "getMetrics",
 }
 BODIES = {
+    "limits": {"mode": "normal", "limits": {}, "reason": "x"},
     "retry": {"reason": "x"},
     "close": {"reason": "x"},
     "compensate": {"reason": "x"},
     "resolve": {"reason": "x", "outcome": "canceled"},
 }
+RIGHT = {"Authorization": "Bearer s3cret"}
 TYPES = {
     "object": (dict,), "array": (list,), "string": (str,), "integer": (int,),
     "number": (int, float), "boolean": (bool,),
@@ -110,11 +114,11 @@ def test_limits_and_numbers_are_told(document: dict[str, Any]) -> None:
 async def test_answers_have_exactly_the_described_fields(
     api: Api, document: dict[str, Any], method: str, path: str
 ) -> None:
-    body = BODIES.get(path.rpartition("/")[2])
+    body = None if method == "GET" else BODIES.get(path.rpartition("/")[2])
     where = path.replace("{cycleId}", str(CYCLE_ID)).replace("{sagaId}", str(PARKED_ID))
     where = where.replace("{symbol}", "ACME").replace("{decisionId}", str(DENIED_ID))
     where = "/api/v1/why?symbol=ACME" if where == "/api/v1/why" else where
-    response = await api.client.request(method, where, json=body)
+    response = await api.client.request(method, where, json=body, headers=RIGHT)
     assert response.status_code == 200
     content = document["paths"][path][method.lower()]["responses"]["200"]["content"]
     schema = content.get("application/json", {}).get("schema")

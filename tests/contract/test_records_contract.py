@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
 from tests.adapters.postgres import values
 from tests.adapters.postgres.values import AGENT, NOW, SECOND, change, entry
 from tests.contract.conftest import Backend
-from tradesaga.domain.agent import AgentCounts
+from tradesaga.domain.agent import AgentCounts, Mode
 from tradesaga.domain.cycle import CycleStatus
+from tradesaga.domain.errors import Conflict
 from tradesaga.domain.events import Event
 from tradesaga.domain.ids import AgentId, DecisionId, FillId, OrderId, SagaId, TradeId, derived
+from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.orders import OrderStatus, Side
 from tradesaga.domain.strategies import Performance
 from tradesaga.engine.order_pace import HOUR, submission_of
@@ -150,3 +154,25 @@ async def test_ids_of_orders_and_sagas_are_kept_apart(backend: Backend) -> None:
     saga = replace(trade.saga, id=SagaId(one), decision_id=DecisionId(one))
     order = replace(trade.order, id=OrderId(one), status=OrderStatus.INTENT)
     assert await backend.journal.commit(change(Insert(saga), Insert(order))) == 2
+
+
+async def test_changes_of_limits_come_back_in_order(backend: Backend) -> None:
+    changes = [
+        LimitChange(
+            id=derived("limits", number),
+            agent_id=AGENT,
+            revision=number,
+            mode=Mode.NORMAL,
+            limits={"positionPercent": Decimal("7.5"), "allowShort": False, "entriesPerHour": 3},
+            expires_at=None if number == 1 else NOW + SECOND,
+            actor="operator",
+            reason="why",
+            made_at=NOW,
+        )
+        for number in (1, 2)
+    ]
+    await backend.journal.commit(change(*(Insert(each) for each in reversed(changes))))
+    assert await backend.records.limit_changes(AGENT) == changes
+    again = replace(changes[1], id=derived("other"))
+    with pytest.raises(Conflict):
+        await backend.journal.commit(change(Insert(again)))

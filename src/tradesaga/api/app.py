@@ -22,6 +22,7 @@ from tradesaga.api.checkpoints import list_checkpoints
 from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
 from tradesaga.api.json_response import JsonResponse
+from tradesaga.api.limits import get_limits, put_limits
 from tradesaga.api.locks import list_locks
 from tradesaga.api.monitoring import (
     MetricsText,
@@ -37,6 +38,7 @@ from tradesaga.api.records import get_cycle, list_cycles, list_strategies
 from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown_parameters
 from tradesaga.api.retention import get_retention, run_retention
 from tradesaga.api.sagas import compensate, get_saga, list_sagas, resolve, retry
+from tradesaga.api.scopes import Scopes
 from tradesaga.api.trading import close_position, list_orders, list_positions, list_reservations
 from tradesaga.api.why import why, why_decision
 from tradesaga.ports.identity import IdSource
@@ -51,11 +53,19 @@ OPERATIONS: Final = (
     start, stop, pause, resume, agent_status, list_strategies, list_cycles, get_cycle,
     list_sagas, get_saga, retry, compensate, resolve,
     list_orders, list_positions, list_reservations, close_position, list_locks, get_invariants,
-    why_decision, why,
+    why_decision, why, get_limits, put_limits,
     list_checkpoints,
     get_retention, run_retention,
 )  # fmt: skip
-DEPENDENCIES: Final = ("operations", "sagas", "retention", "risk", "metrics_text", "actor")
+DEPENDENCIES: Final = (
+    "operations",
+    "sagas",
+    "retention",
+    "risk",
+    "scopes",
+    "metrics_text",
+    "actor",
+)
 """What handlers are given that is no parameter of the request."""
 
 
@@ -64,6 +74,7 @@ def create_app(
     sagas: SagaOperations,
     retention: RetentionOperations,
     risk: RiskOperations,
+    scopes: Scopes,
     metrics_text: MetricsText,
     *,
     metrics_port: Metrics,
@@ -79,6 +90,7 @@ def create_app(
         dependencies={
             "operations": Provide(lambda: operations, sync_to_thread=False),
             "sagas": Provide(lambda: sagas, sync_to_thread=False),
+            "scopes": Provide(lambda: scopes, sync_to_thread=False),
             "risk": Provide(lambda: risk, sync_to_thread=False),
             "retention": Provide(lambda: retention, sync_to_thread=False),
             "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),

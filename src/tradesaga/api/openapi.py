@@ -28,6 +28,7 @@ from tradesaga.api.answers import (
 from tradesaga.api.checkpoints import CheckpointsAnswer
 from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
 from tradesaga.api.invariants import InvariantsAnswer
+from tradesaga.api.limits import LimitsAnswer, LimitsRequest
 from tradesaga.api.locks import LocksAnswer
 from tradesaga.api.problems import Problem
 from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, StopRequest
@@ -45,6 +46,7 @@ BODIES = (
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
     CheckpointsAnswer, LocksAnswer,
     InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer,
+    LimitsRequest, LimitsAnswer,
 )  # fmt: skip
 """Every type that is a whole body; the types within them are found."""
 

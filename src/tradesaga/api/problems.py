@@ -70,6 +70,13 @@ CROSS_SITE = Kind(
     title="A page of another site may not send commands",
     hint="Send commands from a page of this address, from the command line or from a program.",
 )
+FORBIDDEN = Kind(
+    code="forbidden",
+    status=403,
+    title="This needs a scope that the request does not have",
+    hint="Send the header Authorization: Bearer with the token that is configured for it; without "
+    "one in the configuration nobody may.",
+)
 NO_SUCH_PATH = Kind(
     code="no-such-path",
     status=404,
@@ -148,8 +155,8 @@ TIMED_OUT = Kind(
 KINDS: Final = {
     kind.code: kind
     for kind in (
-        INVALID, MALFORMED, CROSS_SITE, NO_SUCH_PATH, NOT_FOUND, METHOD, WRONG_STATE, CONFLICT,
-        TOO_LARGE, MEDIA, MISDIRECTED, INTERNAL, REFUSED, UNAVAILABLE, TIMED_OUT,
+        INVALID, MALFORMED, CROSS_SITE, FORBIDDEN, NO_SUCH_PATH, NOT_FOUND, METHOD, WRONG_STATE,
+        CONFLICT,         TOO_LARGE, MEDIA, MISDIRECTED, INTERNAL, REFUSED, UNAVAILABLE, TIMED_OUT,
     )
 }  # fmt: skip
 

@@ -35,6 +35,7 @@ from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.adapters.system import ScaledClock, SystemClock, SystemIds, calm_collector
 from tradesaga.api.app import create_app
+from tradesaga.api.scopes import TokenScopes
 from tradesaga.api.server import serve as serve_http
 from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.identity import identity_of
@@ -213,6 +214,7 @@ async def _api(
         control.sagas,
         control.retention,
         control.risk,
+        TokenScopes(settings.risk.admin_token.reveal()),
         metrics.text,
         metrics_port=metrics,
         ids=SystemIds(),

@@ -28,6 +28,7 @@ from tradesaga.config import Settings
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.errors import Invalid, Unavailable
 from tradesaga.domain.ids import AgentId
+from tradesaga.domain.limit_change import order_rates
 from tradesaga.domain.market_clock import datetime_of, unpack
 from tradesaga.embedded.postgres import SUPERUSER
 from tradesaga.embedded.state import Ports, default_state_dir, socket_directory
@@ -204,6 +205,8 @@ async def circumstances(
         await PostgresRecords(pool).agent(agent_id),
     )
     limits = engine.limits[Mode.NORMAL if agent is None else agent.mode]
+    changes = await PostgresRecords(pool).limit_changes(agent_id)
+    per_minute, per_day = order_rates(limits, changes)
     now, pace = _time(market_clock)
     sessions: tuple[tuple[datetime, datetime], ...] = ()
     if engine.market_hours_only:
@@ -214,8 +217,8 @@ async def circumstances(
         now=now,
         pace=pace,
         patience=translation.saga_policy(settings, venue).cancel_time_max,
-        orders_per_minute=limits.orders_per_minute,
-        orders_per_day=limits.orders_per_day,
+        orders_per_minute=per_minute,
+        orders_per_day=per_day,
         sessions=sessions,
     )
 

@@ -66,13 +66,14 @@ def assemble(
     """All parts of one agent; their tasks will belong to `group`."""
     core = _core(world, settings, policy, group)
     requests = DecisionRequests()
-    gate = _gate(settings, core, core.market)
+    gate = _gate(world, settings, core, core.market)
+    core.watch.limits = gate.limits
     scheduler = _scheduler(world, settings, core, gate, requests, group)
     instructed = _instructed(world, settings, core, gate)
     retention = _retention(world, settings, core.scribe)
     return Parts(
         leadership=core.leadership,
-        control=_control(world, settings, core, scheduler, instructed, retention, market),
+        control=_control(world, settings, core, scheduler, instructed, retention, gate),
         scheduler=scheduler,
         relay=OutboxRelay(
             outbox=world.outbox,
@@ -94,7 +95,7 @@ def assemble(
             agent_id=settings.agent_id,
             unsolicited=scheduler.analyse_unsolicited,
         ),
-        recovery=_recovery(world, settings, core),
+        recovery=_recovery(world, settings, core, gate.limits),
         checkpoints=core.checkpoints,
         book=core.book,
         board=core.board,
@@ -114,7 +115,7 @@ def _control(
     scheduler: Scheduler,
     instructed: InstructedTrades,
     retention: Retention,
-    market: MarketGate,
+    gate: RiskGate,
 ) -> AgentControl:
     return AgentControl(
         settings=settings,
@@ -134,8 +135,10 @@ def _control(
             agent_id=settings.agent_id,
             records=world.records,
             clock=world.clock,
-            market=market,
+            market=gate.market,
             interval=settings.analysis_interval,
+            state=core.state,
+            book=gate.limits,
         ),
         sagas=SagaControl(
             agent_id=settings.agent_id,
@@ -270,7 +273,7 @@ def _absent(world: World, settings: EngineSettings, desk: TradeDesk) -> WatchLis
     )
 
 
-def _recovery(world: World, settings: EngineSettings, core: _Core) -> Recovery:
+def _recovery(world: World, settings: EngineSettings, core: _Core, limits: LimitBook) -> Recovery:
     return Recovery(
         records=world.records,
         clock=world.clock,
@@ -279,6 +282,7 @@ def _recovery(world: World, settings: EngineSettings, core: _Core) -> Recovery:
         desk=core.desk,
         crew=core.crew,
         checkpoints=core.checkpoints,
+        limits=limits,
         agent_id=settings.agent_id,
         absent=core.absent,
     )
@@ -295,13 +299,19 @@ def _retention(world: World, settings: EngineSettings, scribe: Scribe) -> Retent
     )
 
 
-def _gate(settings: EngineSettings, core: _Core, market: MarketGate) -> RiskGate:
+def _gate(world: World, settings: EngineSettings, core: _Core, market: MarketGate) -> RiskGate:
     return RiskGate(
         settings=settings,
         state=core.state,
         desk=core.desk,
         market=market,
-        limits=LimitBook(settings.limits),
+        limits=LimitBook(
+            settings.limits,
+            scribe=core.scribe,
+            records=world.records,
+            clock=world.clock,
+            agent_id=settings.agent_id,
+        ),
     )
 
 

@@ -24,8 +24,10 @@ from structlog import get_logger
 from tradesaga.domain.agent import Fail
 from tradesaga.domain.errors import Transient
 from tradesaga.domain.invariants import is_money
+from tradesaga.domain.limit_change import order_rates
 from tradesaga.domain.market import Calendar
 from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.ports.clock import Clock
@@ -58,6 +60,7 @@ class InvariantWatch:
     calendar: Calendar
     patience: timedelta
     """How long a saga may outlive its deadline: the wait for the verdict of a cancel."""
+    limits: LimitBook | None = None
     last: InvariantReport = field(default_factory=InvariantReport)
     _due: asyncio.Event = field(default_factory=asyncio.Event)
     _beats: int = 0
@@ -118,13 +121,15 @@ class InvariantWatch:
 
     def _given(self) -> Circumstances:
         limits = self.settings.limits[self.state.agent.mode]
+        changes = () if self.limits is None else self.limits.changes
+        per_minute, per_day = order_rates(limits, changes)
         hours = self.calendar.sessions if self.settings.market_hours_only else ()
         return Circumstances(
             now=self.clock.now(),
             pace=self._pace(),
             patience=self.patience,
-            orders_per_minute=limits.orders_per_minute,
-            orders_per_day=limits.orders_per_day,
+            orders_per_minute=per_minute,
+            orders_per_day=per_day,
             sessions=tuple((session.open, session.close) for session in hours),
         )
 

@@ -9,22 +9,26 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
+from tradesaga.domain.agent import Mode
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
-from tradesaga.domain.errors import NotFound
+from tradesaga.domain.errors import NotFound, Unavailable
 from tradesaga.domain.ids import AgentId, DecisionId
+from tradesaga.domain.risk import Changes
 from tradesaga.domain.strategies import StrategyStatus
+from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.records import CycleRecord, Records
-from tradesaga.ports.risk_operations import Why
+from tradesaga.ports.risk_operations import LimitsView, ModeLimits, Why
 
 CYCLES_LOOKED_AT: Final = 3
 """The cycle of the moment, and those before it that may have decided on the symbol."""
 
 
 class RiskControl:
-    """Reads; needs no lease."""
+    """Explains without the lease; limits are shown and changed by its holder."""
 
     def __init__(
         self,
@@ -34,7 +38,11 @@ class RiskControl:
         clock: Clock,
         market: MarketGate,
         interval: timedelta,
+        state: AgentState,
+        book: LimitBook,
     ) -> None:
+        self._state = state
+        self._book = book
         self._agent_id = agent_id
         self._records = records
         self._clock = clock
@@ -66,6 +74,37 @@ class RiskControl:
         latest = next((cycle for cycle in cycles if self._reaches(cycle, moment)), None)
         reasons = await self._why_not(symbol, moment, latest)
         return Why(symbol=symbol, at=moment, cycle=latest, reasons=reasons)
+
+    async def limits(self) -> LimitsView:
+        """See `ports.risk_operations`."""
+        if not self._state.is_loaded:
+            raise Unavailable("the orchestrator is starting, or another node holds the agent")
+        book = self._book
+        return LimitsView(
+            revision=book.revision,
+            active_mode=self._state.agent.mode,
+            modes=[
+                ModeLimits(mode=mode, limits=book.of_mode(mode), changes=book.layers(mode))
+                for mode in (Mode.CONSERVATIVE, Mode.NORMAL, Mode.AGGRESSIVE)
+            ],
+        )
+
+    async def change_limits(
+        self,
+        mode: Mode,
+        limits: Changes,
+        *,
+        expires_at: datetime | None,
+        revision: int | None,
+        actor: str,
+        reason: str,
+    ) -> LimitsView:
+        """See `ports.risk_operations`."""
+        await self.limits()  # only who holds the agent
+        await self._book.change(
+            mode, limits, expires_at=expires_at, revision=revision, actor=actor, reason=reason
+        )
+        return await self.limits()
 
     async def _explained(self, decision: Decision, at: datetime, cycle: Cycle | None) -> Why:
         later = await self._records.denied_at_execution(self._agent_id, decision)

@@ -20,6 +20,7 @@ from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import Event
 from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.domain.ladder import Ladder
+from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
 from tradesaga.domain.saga import Saga
@@ -88,6 +89,7 @@ Stored = (
     | Ladder
     | EquityMarks
     | Checkpoint
+    | LimitChange
     | Void
 )
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from tradesaga.domain.agent import Mode
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import DecisionId
+from tradesaga.domain.limit_change import LimitChange
+from tradesaga.domain.risk import Changes, Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +31,26 @@ class Why:
     reasons: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModeLimits:
+    """The limits of one mode as they are in force, and the changes that count."""
+
+    mode: Mode
+    limits: Limits
+    changes: Sequence[LimitChange]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsView:
+    """All modes; `revision` counts the changes ever made."""
+
+    revision: int
+    active_mode: Mode
+    modes: Sequence[ModeLimits]
+
+
 class RiskOperations(Protocol):
-    """Questions need no lease: any node that reaches the database answers."""
+    """Why needs no lease: any node that reaches the database answers; limits need the lease."""
 
     async def why_decision(self, decision_id: DecisionId) -> Why:
         """What every rule said of one decision. Raises NotFound, Unavailable."""
@@ -40,5 +61,28 @@ class RiskOperations(Protocol):
 
         Raises:
             Unavailable: the database gives no answer.
+        """
+        ...
+
+    async def limits(self) -> LimitsView:
+        """The limits in force. Raises Unavailable."""
+        ...
+
+    async def change_limits(
+        self,
+        mode: Mode,
+        limits: Changes,
+        *,
+        expires_at: datetime | None,
+        revision: int | None,
+        actor: str,
+        reason: str,
+    ) -> LimitsView:
+        """Set what of `mode` differs from the configuration; in force and audited when it returns.
+
+        Raises:
+            Invalid: unknown limits, values out of bounds, contradictions, an end that has passed.
+            Conflict: `revision` is not the present one.
+            Unavailable: the database is away, or another node holds the agent.
         """
         ...

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, DecisionId
+from tradesaga.domain.limit_change import LimitChange
 
 
 class RiskRecords(Protocol):
@@ -34,4 +35,8 @@ class RiskRecords(Protocol):
         self, agent_id: AgentId, at: datetime
     ) -> Mapping[str, Any] | None:
         """The log's body of the last change of the agent at `at` or before, of the last 31 days."""
+        ...
+
+    async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:
+        """All changes of the limits, in the order of their revisions."""
         ...

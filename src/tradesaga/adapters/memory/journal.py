@@ -19,6 +19,7 @@ from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
 from tradesaga.domain.ids import AgentId
+from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade
 from tradesaga.domain.saga import Saga
@@ -195,6 +196,8 @@ def _unique_keys(value: Stored) -> Iterator[Key]:
     match value:
         case Strategy():
             yield "strategy", value.agent_id, value.external_id
+        case LimitChange():
+            yield "limits", value.agent_id, value.revision
         case Saga():
             yield "saga", value.agent_id, value.decision_id, value.type
         case Order():

@@ -10,6 +10,7 @@ from tradesaga.adapters.memory.trade_records import MemoryTradeRecords, stored_b
 from tradesaga.domain.cycle import Cycle, CycleType
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, DecisionId
+from tradesaga.domain.limit_change import LimitChange
 
 
 class MemoryRiskRecords(MemoryTradeRecords):
@@ -44,6 +45,11 @@ class MemoryRiskRecords(MemoryTradeRecords):
         """The log's body of the last change of the agent at `at` or before."""
         bodies = self._bodies(agent_id, str(agent_id), "agent.")
         return next((body for when, body in bodies if when <= at), None)
+
+    async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:
+        """All changes of the limits, in the order of their revisions."""
+        found: list[LimitChange] = self._store.of(LimitChange, agent_id)
+        return sorted(found, key=lambda change: change.revision)
 
     def _bodies(
         self, agent_id: AgentId, subject: str, kind: str

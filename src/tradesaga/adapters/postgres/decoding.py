@@ -18,6 +18,7 @@ from tradesaga.domain.checkpoint import Checkpoint, Occasion
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.ladder import Cause, Ladder, Reason, Scope, ScopeKind
+from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.orders import (
     Fill,
     Order,
@@ -97,6 +98,7 @@ _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
         "errors": _errors,
         "metadata": _or_empty,
     },
+    LimitChange: {"mode": _member(Mode)},
     Checkpoint: {"occasion": _member(Occasion), "changed": tuple},
     CycleLog: {"context": _or_empty},
     Decision: {

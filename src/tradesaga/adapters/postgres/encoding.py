@@ -25,6 +25,7 @@ from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.ladder import Ladder, Reason
+from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
 from tradesaga.domain.saga import Saga
@@ -170,6 +171,7 @@ _KINDS: Mapping[type, _Kind] = {
         _names("id agent_id consumed released state closed_at version"),
     ),
     Checkpoint: _Kind("checkpoints", Operation.RARE_NEW),
+    LimitChange: _Kind("risk_limits", Operation.RARE_NEW, special={"limits": _numbers}),
     Fill: _Kind("fills", Operation.FILL_NEW),
     Trade: _Kind("trades", Operation.TRADE_NEW),
     Ladder: _Kind(

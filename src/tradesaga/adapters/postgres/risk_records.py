@@ -12,11 +12,12 @@ from tradesaga.adapters.postgres.trade_records import LOG_SLACK, PostgresTradeRe
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, DecisionId
+from tradesaga.domain.limit_change import LimitChange
 
 LOOKED_BACK: Final = timedelta(days=31)
 """How far the log is searched for the last command to the agent."""
 _SQL: Final = {name: query.sql for name, query in load("why").items()}
-_decision, _cycle = reader(Decision), reader(Cycle)
+_decision, _cycle, _change = reader(Decision), reader(Cycle), reader(LimitChange)
 
 
 class PostgresRiskRecords(PostgresTradeRecords):
@@ -50,3 +51,7 @@ class PostgresRiskRecords(PostgresTradeRecords):
         window = str(agent_id), at - LOOKED_BACK, at
         rows = await self._pool.fetch(_SQL["agent_commanded_before"], agent_id, *window)
         return dict(rows[0]["body"]) if rows else None
+
+    async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:
+        """All changes of the limits, in the order of their revisions."""
+        return [_change(row) for row in await self._pool.fetch(_SQL["limit_changes"], agent_id)]

@@ -22,3 +22,7 @@ order by started_at desc, id desc limit $3;
 select body::json from journal_log
 where agent_id = $1 and subject = $2 and at between $3 and $4 and kind like 'agent.%'
 order by seq desc limit 1;
+
+-- limit_changes: all changes of the limits, the first one first
+select id, agent_id, revision, mode, limits, expires_at, actor, reason, made_at
+from risk_limits where agent_id = $1 order by revision;

@@ -1,0 +1,177 @@
+"""The risk limits: those in force, and changing them under the scope `risk_admin`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from litestar import Request, get, put
+from litestar.di import NamedDependency
+from litestar.params import JSONBody, SkipValidation
+from msgspec import Meta, Struct
+
+from tradesaga.api.agent_control import Actor
+from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
+from tradesaga.api.problems import failures, invalid, shown
+from tradesaga.api.requests import TEXT_CHARACTERS_MAX, ModeName
+from tradesaga.api.scopes import RISK_ADMIN, Scopes, require
+from tradesaga.api.why import TAGS, RiskPort
+from tradesaga.domain.agent import Mode
+from tradesaga.domain.risk import on_the_wire
+from tradesaga.ports.risk_operations import LimitsView
+
+ScopesPort = NamedDependency[SkipValidation[Scopes]]
+Limit = Decimal | bool
+
+
+class LimitsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Body of a change: the changes of the mode become `limits`."""
+
+    mode: Annotated[ModeName, Meta(description="normal, conservative or aggressive")]
+    limits: Annotated[
+        dict[str, int | float | bool],
+        Meta(
+            max_length=100,
+            description="an object of limits by name, durations in milliseconds; {} clears",
+        ),
+    ]
+    reason: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=TEXT_CHARACTERS_MAX,
+            pattern=r"\S",
+            description="why, for the audit log: text of 1 to 1000 characters, not blank",
+        ),
+    ]
+    expires_at: (
+        Annotated[
+            str,
+            Meta(
+                max_length=40,
+                description="when a change for a while ends, with its zone; without it it lasts",
+            ),
+        ]
+        | None
+    ) = None
+    revision: (
+        Annotated[
+            int,
+            Meta(ge=0, description="the revision that was read; refused if it has moved on"),
+        ]
+        | None
+    ) = None
+
+
+class LimitChangeAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A change that counts now."""
+
+    revision: int
+    limits: dict[str, Limit]
+    expires_at: Timestamp | None
+    actor: str
+    reason: str
+    made_at: Timestamp
+
+
+class ModeLimitsAnswer(Struct, frozen=True, kw_only=True):
+    """The limits of one mode as they are in force, and the changes in them."""
+
+    mode: str
+    limits: dict[str, Limit]
+    changes: list[LimitChangeAnswer]
+
+
+class LimitsAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """`activeMode` is the agent's; `revision` counts the changes ever made."""
+
+    revision: int
+    active_mode: str
+    modes: list[ModeLimitsAnswer]
+
+
+@get(
+    "/risk/limits",
+    operation_id="getRiskLimits",
+    summary="Get the risk limits in force",
+    responses=failures(400, 503),
+    tags=TAGS,
+)
+async def get_limits(risk: RiskPort) -> LimitsAnswer:
+    """The limits of every mode with the changes that count now."""
+    return limits_answer(await risk.limits())
+
+
+@put(
+    "/risk/limits",
+    operation_id="putRiskLimits",
+    summary="Change the risk limits of a mode",
+    responses=failures(400, 403, 409, 413, 415, 503),
+    tags=TAGS,
+)
+async def put_limits(
+    request: Request[Any, Any, Any],
+    risk: RiskPort,
+    scopes: ScopesPort,
+    actor: Actor,
+    data: JSONBody[LimitsRequest],
+) -> LimitsAnswer:
+    """In force at once and after a restart; needs the scope `risk_admin`."""
+    require(scopes, RISK_ADMIN, request.headers.get("authorization"))
+    changed = await risk.change_limits(
+        Mode(data.mode),
+        {name: _exact(value) for name, value in data.limits.items()},
+        expires_at=None if data.expires_at is None else _time_of(data.expires_at),
+        revision=data.revision,
+        actor=actor,
+        reason=data.reason,
+    )
+    return limits_answer(changed)
+
+
+def _exact(value: float | bool) -> int | Decimal | bool:
+    """A limit without binary fractions: the shortest text of the number is what was meant."""
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+def _time_of(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else _no_time(text)
+    except ValueError:
+        return _no_time(text)
+
+
+def _no_time(text: str) -> datetime:
+    raise invalid([f"expiresAt is {shown(text)}: it takes a time with its zone"])
+
+
+def limits_answer(view: LimitsView) -> LimitsAnswer:
+    """The limits in the API's words."""
+    return LimitsAnswer(
+        revision=view.revision,
+        active_mode=view.active_mode,
+        modes=[
+            ModeLimitsAnswer(
+                mode=each.mode,
+                limits={n: _plain(v) for n, v in on_the_wire(each.limits).items()},
+                changes=[
+                    LimitChangeAnswer(
+                        revision=change.revision,
+                        limits={name: _plain(value) for name, value in change.limits.items()},
+                        expires_at=stamp_or_none(change.expires_at),
+                        actor=change.actor,
+                        reason=change.reason,
+                        made_at=stamp(change.made_at),
+                    )
+                    for change in each.changes
+                ],
+            )
+            for each in view.modes
+        ],
+    )
+
+
+def _plain(value: int | Decimal | bool) -> Limit:
+    return value if isinstance(value, bool) else Decimal(value)

@@ -1,0 +1,75 @@
+"""The risk limits over the API: read by all, changed only with the scope of their own."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.api.fakes import Api
+from tradesaga.api.scopes import RISK_ADMIN, TokenScopes
+from tradesaga.domain.agent import Mode
+
+BODY: dict[str, Any] = {
+    "mode": "normal",
+    "limits": {"positionPercent": 7.5, "allowShort": True, "entriesPerHour": 3},
+    "reason": "earnings",
+    "expiresAt": "2020-12-15T18:00:00Z",
+    "revision": 4,
+}
+RIGHT = {"Authorization": "Bearer s3cret"}
+
+
+async def test_limits_are_shown_with_the_changes_in_them(api: Api) -> None:
+    body = (await api.client.get("/api/v1/risk/limits")).json()
+    (normal,) = body["modes"]
+    assert (body["revision"], body["activeMode"], normal["mode"]) == (1, "normal", "normal")
+    assert normal["limits"]["orderNotionalPercent"] == 5
+    assert normal["changes"][0]["limits"] == {"positionPercent": 7.5}
+
+
+async def test_a_change_with_the_scope_is_made(api: Api) -> None:
+    answer = await api.client.put("/api/v1/risk/limits", json=BODY, headers=RIGHT)
+    assert answer.status_code == 200
+    ((name, told),) = api.risk.calls
+    assert name == "change_limits"
+    assert told == {
+        "mode": Mode.NORMAL,
+        "limits": {"positionPercent": Decimal("7.5"), "allowShort": True, "entriesPerHour": 3},
+        "expires_at": datetime(2020, 12, 15, 18, tzinfo=UTC),
+        "revision": 4,
+        "actor": "api:127.0.0.1",
+        "reason": "earnings",
+    }
+
+
+@pytest.mark.parametrize(
+    "header", [None, "Bearer ", "Bearer wrong", "Basic s3cret", "s3cret", "Bearer s3cret2"]
+)
+async def test_without_the_scope_nothing_is_changed(api: Api, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    answer = await api.client.put("/api/v1/risk/limits", json=BODY, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert api.risk.calls == []
+
+
+def test_without_a_configured_token_nobody_has_the_scope() -> None:
+    assert not TokenScopes("").allows(RISK_ADMIN, "Bearer ")
+    assert not TokenScopes("").allows(RISK_ADMIN, None)
+    assert not TokenScopes("t").allows("other", "Bearer t")
+    assert TokenScopes("t").allows(RISK_ADMIN, "Bearer t")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"reason": " "}, {"mode": "wild"}, {"limits": {"positionPercent": "5"}},
+        {"expiresAt": "soon"}, {"expiresAt": "2020-12-15T18:00:00"}, {"extra": 1},
+    ],
+)  # fmt: skip
+async def test_a_body_that_is_wrong_is_refused(api: Api, wrong: dict[str, Any]) -> None:
+    answer = await api.client.put("/api/v1/risk/limits", json=BODY | wrong, headers=RIGHT)
+    assert answer.status_code == 400
+    assert api.risk.calls == []
