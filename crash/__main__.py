@@ -10,8 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from crash.classes import cover, different, second_kills
 from crash.mutants import MUTANTS
-from crash.proof import hunted, played, sampled, second_kills, singles
+from crash.proof import hunted, played, sampled, singles
 from crash.report import Report
 from crash.scenarios import SCENARIOS
 from crash.schedules import Schedule, play
@@ -24,19 +25,27 @@ FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 """A killed process needs no fsync to find what it has committed; `--durable` has it."""
 
 
+JOBS = 1 + (os.cpu_count() or 1)
+"""A life waits now and then."""
+
+
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m crash", description=__doc__)
     parser.add_argument("--scenario", action="append", choices=SCENARIOS, help="only this one")
     parser.add_argument("--singles", type=int, help="a sample of so many singles a scenario")
-    parser.add_argument("--pairs", type=int, default=400, help="sample of second kills (400)")
-    parser.add_argument("--all-pairs", action="store_true", help="every second kill: hours")
+    parser.add_argument("--pairs", type=int, help="a sample of so many second kills")
+    parser.add_argument(
+        "--pairs-of", choices=("cover", "classes", "all"), default="cover", help="see the page"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the samples")
     parser.add_argument("--mutant", action="append", choices=MUTANTS, help="only this one")
     parser.add_argument("--no-mutants", action="store_true")
     parser.add_argument("--only-mutants", action="store_true")
     parser.add_argument("--replay", metavar="SCHEDULE", help="play one schedule and say what came")
-    parser.add_argument("--lanes", type=int, default=os.cpu_count() or 1, help="lives at a time")
+    parser.add_argument(
+        "--jobs", type=int, default=1 + (os.cpu_count() or 1), help="lives at a time"
+    )
     parser.add_argument("--durable", action="store_true", help="Postgres with fsync, on disk")
     parser.add_argument("--report", type=Path, default=Path("crash-report.json"))
     return parser.parse_args()
@@ -62,10 +71,13 @@ async def prove(here: Stand, asked: argparse.Namespace, report: Report) -> None:
             recovered += await singles(here, report, name, say, number=asked.singles)
             took = time.monotonic() - began
             say(f"{name}: {report.schedules - before} singles, {took:.0f} s")
-        again = second_kills(recovered)
-        say(f"{len(again)} pairs")
-        number = len(again) if asked.all_pairs else asked.pairs
-        await played(here, report, sampled(again, number, asked.seed), say)
+        sets = {"all": second_kills, "classes": different, "cover": cover}
+        pairs = {name: find(recovered) for name, find in sets.items()}
+        report.pairs = {name: len(found) for name, found in pairs.items()}
+        say("pairs: " + ", ".join(f"{number:,} {name}" for name, number in report.pairs.items()))
+        chosen = pairs[asked.pairs_of]
+        number = len(chosen) if asked.pairs is None else asked.pairs
+        await played(here, report, sampled(chosen, number, asked.seed), say)
     if not asked.no_mutants:
         waiting = list(reversed(asked.mutant or list(MUTANTS)))
 
@@ -85,7 +97,7 @@ async def run(asked: argparse.Namespace, directory: Path) -> Report:
     await server.start()
     try:
         await migrate(server.dsn)
-        async with stand(server.dsn, directory, asked.lanes) as here:
+        async with stand(server.dsn, directory, asked.jobs) as here:
             await prove(here, asked, report)
     finally:
         await server.stop()

@@ -55,6 +55,8 @@ from tradesaga.testing.seams import (
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 CLOSE_TIME_MAX = timedelta(seconds=1)
+READERS_MAX = 2
+"""Connections are what a short life spends most of its time on."""
 PLENTY = Decimal(100)
 LIMITS = Limits(
     order_notional_percent=PLENTY,
@@ -152,7 +154,7 @@ class Life:
         """Live until the harness calls it quiet; raises whatever ends the orchestrator."""
         plan = self._plan
         clock, wire = FastClock(plan.anchor_ns), Wire(plan.socket, plan.place)
-        pool = ReaderPool(plan.dsn)
+        pool = ReaderPool(plan.dsn, connections_max=READERS_MAX)
         journal = CutJournal(plan.dsn, self.seams, self._take_cut)
         lease = PostgresLease(plan.dsn, clock)
         found: asyncio.Future[AgentControl] = asyncio.get_running_loop().create_future()

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import asyncpg
 
+from crash.condition import condition
 from crash.outside import Outside
 from crash.scenarios import SYMBOLS
-from tradesaga.adapters.postgres.invariants import check_invariants
+from tradesaga.adapters.postgres import invariants
+from tradesaga.adapters.postgres.invariants import check_chain, check_invariants
 from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.domain.events import DecisionGenerated
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.orders import ENDED
 from tradesaga.domain.saga import ENDS, SagaStatus
+from tradesaga.ports.records import Circumstances
 
 NOT_HERE = frozenset({"I15_no_overlap"})
 """Holds for one analysis at a time; the lives run three, to have three sagas in flight."""
 OF_THE_LIVING = frozenset({"I9_deadlines", "I11_published", "I15_live_epoch", "I18_driven"})
 """What a process owes within a time; the next life pays the debts of one that is no more."""
-BUSY = """select
-  (select count(*) from sagas where agent_id = $1
-     and status in ('pending', 'running', 'compensating'))
-  + (select count(*) from cycles where agent_id = $1 and status = 'started')"""
+MOVING = f"""select
+  exists (select from sagas where agent_id = $1
+    and status in ('pending', 'running', 'compensating'))
+  or exists (select from cycles where agent_id = $1 and status = 'started')
+  or 0 < ({QUERIES["backlog"].rstrip().rstrip(";")})"""
 ORDERS = """select o.symbol, o.client_order_id, o.status as order_status, o.venue_order_id,
   s.status, s.reason, r.state as reservation
   from orders o join sagas s on s.id = o.saga_id join reservations r on r.saga_id = s.id
@@ -33,6 +38,19 @@ EVENTS = "select event_id from journal_log where agent_id = $1 and event_id is n
 STANDS = frozenset({"filled", "canceled", "rejected", "expired"})
 
 
+NOTHING_GIVEN: tuple[object, ...] = (None, None, None, None, None, [], [])
+BROKEN = (
+    "select array("
+    + " union all ".join(
+        f"select '{name}' where exists ({invariants._GIVEN}{check.sql.rstrip(';')}) select from v)"
+        for name, check in invariants._CHECKS.items()
+        if not invariants._missing(name, Circumstances())
+    )
+    + ")"
+)
+"""The names of the invariants that are broken, asked at once: most of the time there are none."""
+
+
 class Oracle:
     """Asks the database and compares with what is outside."""
 
@@ -41,11 +59,12 @@ class Oracle:
 
     async def is_quiet(self, agent_id: AgentId, outside: Outside) -> bool:
         """Whether nothing is under way: no message, no saga, no cycle, no event to publish."""
-        if not outside.settled:
-            return False
-        if await self._connections.fetchval(BUSY, agent_id):
-            return False
-        return not await self._connections.fetchval(QUERIES["backlog"], agent_id)
+        return outside.settled and not await self._connections.fetchval(MOVING, agent_id)
+
+    async def condition(self, agent_id: AgentId, outside: Outside) -> str:
+        """How the world is left, as text; see `crash.condition`."""
+        async with self._connections.acquire() as connection:
+            return await condition(connection, agent_id, outside)
 
     async def broken_invariants(self, agent_id: AgentId, *, quiet: bool) -> list[str]:
         """What must hold at every moment, also of a process that is no more (not `quiet`)."""
@@ -54,7 +73,13 @@ class Oracle:
             self._connections.acquire() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            found = await check_invariants(connection, agent_id)  # type: ignore[arg-type]  # a proxy
+            asked: Any = connection  # a proxy with the methods of a connection
+            chain, _ = await check_chain(asked, agent_id)
+            if not chain.violations and not set(
+                await connection.fetchval(BROKEN, agent_id, *NOTHING_GIVEN)
+            ).difference(left_out):
+                return []
+            found = await check_invariants(asked, agent_id)
         return [
             f"{each.name}: {each.description} {list(each.sample)}"
             for each in found

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from crash.actions import Action
+from crash.classes import places
 from crash.mutants import MUTANTS, Mutant
 from crash.report import Report, replay_of
 from crash.schedules import Event, Outcome, Schedule, play
@@ -20,8 +22,6 @@ DISTURBED = {
     Action.TERM: frozenset({"full"}),
 }
 """The scenarios whose every seam is also disturbed by something else than a kill."""
-RENEWALS_MAX = 3
-"""The lease is renewed by time: later renewals are no other places in the story."""
 Say = Callable[[str], None]
 
 
@@ -41,9 +41,11 @@ async def played(
                 said = "\n  ".join(outcome.violations)
                 say(f"VIOLATION {replay_of(str(outcome.schedule))}\n  {said}")
 
+    began = time.monotonic()
     async with asyncio.TaskGroup() as group:
         for _ in range(stand.lanes_number):
             group.create_task(lane())
+    report.played_seconds += time.monotonic() - began
     return outcomes
 
 
@@ -75,7 +77,7 @@ async def singles(
 
 def disturbed(scenario: str, seams: Sequence[Seam]) -> Iterable[Schedule]:
     """All schedules with one event over these seams."""
-    for seam in chosen(seams):
+    for seam in places(seams):
         for action in Action:
             if action is Action.CUT:
                 fits = seam.label == "statement.committed"
@@ -83,22 +85,6 @@ def disturbed(scenario: str, seams: Sequence[Seam]) -> Iterable[Schedule]:
                 fits = action is Action.KILL or scenario in DISTURBED[action]
             if fits:
                 yield Schedule(scenario, (Event(action, seam),))
-
-
-def chosen(seams: Sequence[Seam]) -> list[Seam]:
-    """Those that are places in the story, not moments in time."""
-    return [s for s in seams if not s.label.startswith("lease.renew") or s.hit <= RENEWALS_MAX]
-
-
-def second_kills(outcomes: Iterable[Outcome]) -> list[Schedule]:
-    """A second kill at every seam of each recovery."""
-    return [
-        outcome.schedule.then(Event(Action.KILL, seam))
-        for outcome in outcomes
-        if outcome.lives and not outcome.missed and not outcome.violations
-        and [event.action for event in outcome.schedule.events] == [Action.KILL]
-        for seam in chosen(outcome.lives[0])
-    ]  # fmt: skip
 
 
 def sampled(schedules: Sequence[Schedule], number: int, seed: int) -> list[Schedule]:

@@ -23,10 +23,12 @@ class Report:
 
     played: Counter[str] = field(default_factory=Counter)
     lives: int = 0
+    pairs: dict[str, int] = field(default_factory=dict)
     missed: list[str] = field(default_factory=list)
     violations: dict[str, list[str]] = field(default_factory=dict)
     mutants: dict[str, str | None] = field(default_factory=dict)
     seconds: float = 0.0
+    played_seconds: float = 0.0
 
     def add(self, outcome: Outcome) -> None:
         """Count one schedule; one whose seam was not reached proves nothing and is set apart."""
@@ -63,11 +65,16 @@ class Report:
         caught = len(self.mutants) - len(self.uncaught)
         scenarios = len({name.partition(" ")[0] for name in self.played})
         said = ", ".join(f"{number:,} {kind}" for kind, number in sorted(kinds.items()))
+        rate = self.schedules / self.played_seconds if self.played_seconds else 0.0
         lines = [
             f"{self.schedules:,} schedules over {scenarios} scenarios ({said})",
+            f"{rate:.1f} schedules a second",
             f"{len(self.violations)} violations, {len(self.missed)} seams not reached",
             f"{caught} of {len(self.mutants)} mutants caught, {self.seconds:.0f} s",
         ]
+        if self.pairs:
+            there = ", ".join(f"{number:,} {name}" for name, number in self.pairs.items())
+            lines.append(f"pairs there are: {there}")
         lines += [f"replay: {replay_of(one)}" for one in list(self.violations)[:SHOWN_MAX]]
         lines += [f"alive: {name}" for name in self.uncaught]
         return "\n".join(lines)
@@ -81,7 +88,9 @@ class Report:
             "violations": self.violations,
             "missed": self.missed,
             "mutants": self.mutants,
+            "pairs": self.pairs,
             "seconds": round(self.seconds, 1),
+            "playedSeconds": round(self.played_seconds, 1),
         }
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         path.with_suffix(".txt").write_text(self.text() + "\n", encoding="utf-8")

@@ -71,6 +71,7 @@ class Outcome:
     """What came of one schedule. `lives` are the seams passed by each life that was not killed.
 
     `missed`: a planned seam was not reached, since lives side by side are never quite the same.
+    `left` is the condition in which the first kill left the world.
     """
 
     schedule: Schedule
@@ -78,6 +79,7 @@ class Outcome:
     lives: list[tuple[Seam, ...]] = field(default_factory=list)
     missed: bool = False
     hung: bool = False
+    left: str = ""
 
 
 async def play(stand: Stand, schedule: Schedule, mutant: str | None = None) -> Outcome:
@@ -107,6 +109,8 @@ async def play(stand: Stand, schedule: Schedule, mutant: str | None = None) -> O
                 end = await lane.live(plan)
                 watching.cancel()
             _note(outcome, plan, end)
+            if end.killed and number == 0 and len(schedule.events) == 1:
+                outcome.left = await stand.oracle.condition(agent_id, outside)
             last = event is None and not end.killed
             outcome.violations += await stand.oracle.broken_invariants(agent_id, quiet=last)
             if outcome.violations or last:

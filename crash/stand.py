@@ -74,8 +74,15 @@ async def stand(dsn: str, directory: Path, lanes: int) -> AsyncIterator[Stand]:
             dsn,
             min_size=1,
             max_size=2 * lanes,
+            max_cacheable_statement_size=0,  # the question of the invariants is a long one
             init=set_codecs,
-            server_settings={"search_path": "orchestration", "timezone": "UTC"},
+            server_settings={
+                "search_path": "orchestration",
+                "timezone": "UTC",
+                "jit": "off",
+                "plan_cache_mode": "force_generic_plan",
+                "enable_seqscan": "off",
+            },
         )
         stack.push_async_callback(connections.close)
         listening = await server.start(socket)

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from crash.life import End, Life, Plan
 from crash.mutants import MUTANTS
+from crash.sessions import BorrowingLoop, Keeper, Lent
 from crash.wire import LENGTH_BYTES, frame
 from tradesaga.adapters import logging as log_output
 from tradesaga.testing.seams import Seam
@@ -31,35 +32,40 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Fork a life for every plan, until there are no more."""
     gc.collect()
     gc.freeze()  # forked pages stay shared
+    keeper = Keeper()
     while head := requests.read(LENGTH_BYTES):
         plan: Plan = pickle.loads(requests.read(int.from_bytes(head, "big")))
+        lent = keeper.lend()
         listen, say = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(listen)
-            _live(plan, say)
+            _live(plan, say, lent)
         os.close(say)
         replies.write(frame(child))
         replies.flush()
         with os.fdopen(listen, "rb") as said:
             words = said.read()
         _, status = os.waitpid(child, 0)
-        replies.write(frame(_end(status, words)))
+        replies.write(frame(_end(status, words, keeper)))
         replies.flush()
 
 
-def _end(status: int, words: bytes) -> End:
+def _end(status: int, words: bytes, keeper: Keeper) -> End:
     if os.WIFSIGNALED(status):
         if words == PLANNED and os.WTERMSIG(status) == signal.SIGKILL:
             return End(killed=True)
         return End(error=f"died of signal {os.WTERMSIG(status)}, not at the planned seam")
     if os.WEXITSTATUS(status) == 0:
-        return End(passed=pickle.loads(words))
+        passed, opened = pickle.loads(words)
+        keeper.learn(opened)
+        return End(passed=passed)
     return End(error=words.decode(errors="replace") or f"exit {status}")
 
 
-def _live(plan: Plan, say: int) -> None:
+def _live(plan: Plan, say: int, lent: Lent) -> None:
     """Never returns."""
+    gc.disable()  # a life is short
     try:
         if plan.mutant == DIES_OF_ITSELF:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -71,7 +77,10 @@ def _live(plan: Plan, say: int) -> None:
             await life.run()
             return tuple(life.seams.passed)
 
-        _write(say, pickle.dumps(asyncio.run(run())))
+        loop = BorrowingLoop(lent)
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            passed = runner.run(run())
+        _write(say, pickle.dumps((passed, loop.opened)))
     except BaseException:  # noqa: BLE001 -- told, and the process ends
         _write(say, traceback.format_exc().encode())
         os._exit(1)

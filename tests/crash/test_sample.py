@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from crash.actions import Action
+from crash.classes import after_requests, cover, different, places, second_kills
 from crash.mutants import MUTANTS
-from crash.proof import chosen, disturbed, hunted, sampled, second_kills
+from crash.proof import disturbed, hunted, sampled
 from crash.report import Report
 from crash.scenarios import SCENARIOS
 from crash.schedules import Event, Outcome, Schedule, play
@@ -97,7 +98,7 @@ def test_a_seam_is_a_label_and_a_hit_and_is_acted_on_once() -> None:
 
 def test_schedules_cover_every_seam_and_leave_out_moments_in_time() -> None:
     seams = [Seam("statement.committed", 1), *(Seam("lease.renew.done", n) for n in range(1, 9))]
-    assert len(chosen(seams)) == 4
+    assert len(places(seams)) == 4
     actions = [each.events[0].action for each in disturbed("full", seams[:1])]
     assert sorted(actions) == sorted(Action)
     assert [each.events[0].action for each in disturbed("refused", seams[:1])] == ["kill", "cut"]
@@ -111,6 +112,34 @@ def test_second_kills_are_those_of_recoveries() -> None:
     found = [str(each) for each in second_kills(outcomes)]
     assert found == ["full/kill@a#1/kill@x#1", "full/kill@a#1/kill@y#1"]
     assert sampled([killed, stopped], 1, seed=1) == sampled([killed, stopped], 1, seed=1)
+
+
+def test_second_kills_that_change_nothing_stand_for_each_other() -> None:
+    passed = tuple(
+        Seam.parse(text)
+        for text in (
+            "lease.take.before#1", "lease.take.done#1", "recovery.agent#1", "statement.before#1",
+            "statement.committed#1", "journal.commit.before#1", "statement.before#2",
+            "statement.committed#2",
+        )
+    )  # fmt: skip
+    assert [str(seam) for seam in after_requests(passed)] == [
+        "lease.take.before#1",  # nothing has gone out yet
+        "lease.take.done#1",
+        "statement.committed#1",
+        "statement.committed#2",
+    ]
+    kills = [Schedule("full", (Event(Action.KILL, Seam("a", n)),)) for n in (1, 2, 3)]
+    left = ("one", "one", "another")
+    outcomes = [
+        Outcome(kill, lives=[passed], left=what) for kill, what in zip(kills, left, strict=True)
+    ]
+    assert len(second_kills(outcomes)) == 3 * 8
+    assert len(different(outcomes)) == 2 * 4
+    covered = [str(each) for each in cover(outcomes)]
+    assert len(covered) == 2 * 3  # labels, not hits
+    assert "full/kill@a#1/kill@statement.committed#1" in covered
+    assert "full/kill@a#3/kill@statement.committed#2" in covered
 
 
 def test_the_report_counts_what_was_reached_and_fails_on_what_was_broken(tmp_path: Path) -> None:
