@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from crash.classes import cover, different, second_kills
+from crash.classes import cover, different, each_with_each_label, second_kills
 from crash.mutants import MUTANTS
 from crash.proof import hunted, played, sampled, singles
 from crash.report import Report
@@ -36,7 +36,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--singles", type=int, help="a sample of so many singles a scenario")
     parser.add_argument("--pairs", type=int, help="a sample of so many second kills")
     parser.add_argument(
-        "--pairs-of", choices=("cover", "classes", "all"), default="cover", help="see the page"
+        "--pairs-of",
+        choices=("cover", "labels", "classes", "all"),
+        default="cover",
+        help="see the page",
     )
     parser.add_argument("--seed", type=int, default=1, help="of the samples")
     parser.add_argument("--mutant", action="append", choices=MUTANTS, help="only this one")
@@ -71,8 +74,12 @@ async def prove(here: Stand, asked: argparse.Namespace, report: Report) -> None:
             recovered += await singles(here, report, name, say, number=asked.singles)
             took = time.monotonic() - began
             say(f"{name}: {report.schedules - before} singles, {took:.0f} s")
-        sets = {"all": second_kills, "classes": different, "cover": cover}
-        pairs = {name: find(recovered) for name, find in sets.items()}
+        pairs = {
+            "all": second_kills(recovered),
+            "classes": different(recovered),
+            "labels": each_with_each_label(recovered),
+            "cover": cover(recovered, asked.seed),
+        }
         report.pairs = {name: len(found) for name, found in pairs.items()}
         say("pairs: " + ", ".join(f"{number:,} {name}" for name, number in report.pairs.items()))
         chosen = pairs[asked.pairs_of]

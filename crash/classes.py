@@ -3,17 +3,19 @@
 A recovery is a function of what the dead life has left: first kills that leave the same condition
 have the same recoveries. And within a recovery only what goes out changes anything: kills at two
 seams between which no request was made leave the same. So one first kill of each condition with
-one seam after each request of its recovery stand for all pairs; the cover takes of these every
-condition with every label.
+one seam after each request of its recovery stand for all pairs. The cover takes fewer: every
+condition, and every two of scenario, label of the first kill and label of the second.
 """
 
 from __future__ import annotations
 
+import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
-from crash.actions import Action
-from crash.schedules import Event, Outcome, Schedule
+from crash.actions import Action, Event
+from crash.schedules import Outcome, Schedule
 from tradesaga.testing.seams import Seam
 
 RENEWALS_MAX = 3
@@ -41,10 +43,29 @@ def different(outcomes: Iterable[Outcome]) -> list[Schedule]:
     ]
 
 
-def cover(outcomes: Iterable[Outcome]) -> list[Schedule]:
+def each_with_each_label(outcomes: Iterable[Outcome]) -> list[Schedule]:
     """Every condition with every label of its recovery; the hits of a label take turns."""
-    found, turns = [], Counter[tuple[str, str]]()
-    for outcome in _one_of_each(outcomes):
+    return [schedule for _, schedule in _by_label(_one_of_each(outcomes))]
+
+
+def cover(outcomes: Iterable[Outcome], seed: int) -> list[Schedule]:
+    """A cover of all pairs of axis values; the axes: scenario, condition, both kills' labels."""
+    candidates = list(_by_label([outcome for outcome in outcomes if _recovered(outcome)]))
+    random.Random(seed).shuffle(candidates)
+    found, covered = [], set[tuple[object, ...]]()
+    for outcome, schedule in candidates:
+        first, second = (event.at.label for event in schedule.events)
+        values = (schedule.scenario, first, second)
+        pairs = {*combinations(enumerate(values), 2), (schedule.scenario, outcome.left)}
+        if not pairs <= covered:
+            covered |= pairs
+            found.append(schedule)
+    return found
+
+
+def _by_label(outcomes: Iterable[Outcome]) -> Iterable[tuple[Outcome, Schedule]]:
+    turns = Counter[tuple[str, str]]()
+    for outcome in outcomes:
         hits = defaultdict[str, list[Seam]](list)
         for seam in after_requests(outcome.lives[0]):
             hits[seam.label].append(seam)
@@ -52,8 +73,7 @@ def cover(outcomes: Iterable[Outcome]) -> list[Schedule]:
             turn = outcome.schedule.scenario, label
             seam = seams[turns[turn] % len(seams)]
             turns[turn] += 1
-            found.append(outcome.schedule.then(Event(Action.KILL, seam)))
-    return found
+            yield outcome, outcome.schedule.then(Event(Action.KILL, seam))
 
 
 def _one_of_each(outcomes: Iterable[Outcome]) -> Iterable[Outcome]:

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 from typing_extensions import override
 
 from crash.actions import Action
+from crash.contest import ContestedJournal
 from crash.market import START, FastClock
 from crash.neighbours import LifeIds, SteadyMarket, WireBus, WireVenue
-from crash.scenarios import SYMBOLS, Scenario
+from crash.scenarios import Scenario
 from crash.wire import Wire
 from tradesaga.adapters.postgres.archive import PostgresArchive
 from tradesaga.adapters.postgres.connection import Connection
@@ -31,6 +32,7 @@ from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId, StrategyId, derived
 from tradesaga.domain.market import Calendar
 from tradesaga.domain.retry import RetryPolicy
@@ -40,7 +42,7 @@ from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
 from tradesaga.engine.settings import EngineSettings
-from tradesaga.engine.world import World
+from tradesaga.engine.world import OpenableJournal, World
 from tradesaga.testing.seams import (
     Seam,
     SeamedBus,
@@ -55,6 +57,9 @@ from tradesaga.testing.seams import (
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 CLOSE_TIME_MAX = timedelta(seconds=1)
+PAUSE, BEAT = timedelta(seconds=3), timedelta(seconds=5)
+LEASE_TIME, SEND_TIME_MAX = timedelta(milliseconds=800), timedelta(milliseconds=50)
+COMMANDS = (Action.STOP, Action.PAUSE)
 READERS_MAX = 2
 """Connections are what a short life spends most of its time on."""
 PLENTY = Decimal(100)
@@ -87,7 +92,11 @@ LIMITS = Limits(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One life, as the zygote is told. `start` asks for the agent to be started."""
+    """One life, as the zygote is told. `start` asks for the agent to be started.
+
+    `pausing`: the agent is paused for a time, which a heartbeat ends.
+    `replaced`: some life of it is frozen, so that the lease must run out in this schedule.
+    """
 
     place: str
     number: int
@@ -97,6 +106,8 @@ class Plan:
     socket: Path
     anchor_ns: int
     start: bool
+    pausing: bool = False
+    replaced: bool = False
     action: Action = Action.KILL
     at: Seam | None = None
     mutant: str | None = None
@@ -104,37 +115,62 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """How a life ended: at its planned kill, or with the seams that it passed, or by `error`."""
+    """How a life ended: at its planned kill, or with the seams that it passed, or by `error`.
+
+    `frozen`: it has not ended, it stands still at its planned seam.
+    """
 
     killed: bool = False
+    frozen: bool = False
     passed: tuple[Seam, ...] = ()
     error: str = ""
     hung: bool = False
 
 
+@dataclass(slots=True)
+class Trouble:
+    """What a life does to itself: `cut` asks for the next statement's answer to be lost.
+
+    `late` are the batches that were written after a thaw: by then another life is the leader.
+    """
+
+    cut: bool = False
+    thawed: bool = False
+    late: int = 0
+
+    def take_cut(self) -> bool:
+        """Whether to cut now; once."""
+        cut, self.cut = self.cut, False
+        return cut
+
+
 class CutJournal(PostgresJournal):
     """The product's journal, whose statements have seams, and whose connection can be cut once."""
 
-    def __init__(self, dsn: str, seams: Seams, cut: Callable[[], bool]) -> None:
+    def __init__(self, dsn: str, seams: Seams, trouble: Trouble) -> None:
         super().__init__(dsn)
         self._seams = seams
-        self._cut = cut
+        self._trouble = trouble
 
     @override
     async def _connected(self) -> Connection:
         fresh: Any = await super()._connected()
-        return _Cuttable(fresh, self._seams, self._cut)  # type: ignore[return-value]  # stands in for it
+        return _Cuttable(fresh, self._seams, self._trouble)  # type: ignore[return-value]  # stands in for it
 
 
 class _Cuttable(SeamedConnection):
-    def __init__(self, connection: Any, seams: Seams, cut: Callable[[], bool]) -> None:
+    def __init__(self, connection: Any, seams: Seams, trouble: Trouble) -> None:
         super().__init__(connection, seams)
-        self._cut = cut
+        self._trouble = trouble
 
     @override
     async def fetchval(self, query: str, *arguments: object) -> Any:
-        value = await super().fetchval(query, *arguments)
-        if self._cut():
+        self._seams.hit("statement.before")
+        begun = self._trouble.thawed and "apply(" in query
+        value = await self._connection.fetchval(query, *arguments)
+        self._trouble.late += begun
+        self._seams.hit("statement.committed")
+        if self._trouble.take_cut():
             raise ConnectionResetError("cut after the commit, before the answer")
         return value
 
@@ -145,8 +181,8 @@ class Life:
     def __init__(self, plan: Plan, planned_end: Callable[[], None]) -> None:
         self._plan = plan
         self._planned_end = planned_end
-        self._cut = False
-        self._stop_wanted = asyncio.Event()
+        self.trouble = Trouble()
+        self._command_wanted = asyncio.Event()
         self._ended = asyncio.Event()
         self.seams = Seams(plan.at, self._act)
 
@@ -155,14 +191,17 @@ class Life:
         plan = self._plan
         clock, wire = FastClock(plan.anchor_ns), Wire(plan.socket, plan.place)
         pool = ReaderPool(plan.dsn, connections_max=READERS_MAX)
-        journal = CutJournal(plan.dsn, self.seams, self._take_cut)
-        lease = PostgresLease(plan.dsn, clock)
+        journal = CutJournal(plan.dsn, self.seams, self.trouble)
+        lease = _lease(plan, clock)
+        contested = ContestedJournal(
+            SeamedJournal(journal, self.seams), contested=plan.scenario.contested
+        )
         found: asyncio.Future[AgentControl] = asyncio.get_running_loop().create_future()
         orchestrator = Orchestrator(
-            world=self._world(clock, wire, pool, journal, lease),
-            settings=_settings(plan.agent_id),
+            world=self._world(clock, wire, pool, contested, lease),
+            settings=_settings(plan),
             policy=_policy(plan.scenario),
-            strategies=[_strategy(plan.agent_id)],
+            strategies=[_strategy(plan)],
             on_control=found.set_result,
         )
         async with asyncio.TaskGroup() as group:
@@ -175,54 +214,66 @@ class Life:
             await asyncio.wait([writing, conducting])
         await lease.close()
         await pool.close()
+        contested.judge()
 
     async def _conduct(self, control: AgentControl, wire: Wire) -> None:
         await control.ready.wait()
         if self._plan.start:
             await control.start(strategies=None, mode=None, actor="crash")
-        await wire.call("began")
-        if self._plan.action is Action.STOP and self._plan.at is not None:
+        await wire.call("began", self._plan.number)
+        if self._plan.action in COMMANDS and self._plan.at is not None:
             async with asyncio.TaskGroup() as group:
-                stopping = group.create_task(self._stop(control))
+                commanding = group.create_task(self._command(control))
                 await wire.call("until_quiet")
-                if not self._stop_wanted.is_set():
-                    stopping.cancel()
+                if not self._command_wanted.is_set():
+                    commanding.cancel()
         await wire.call("until_quiet")
         self._ended.set()
 
-    async def _stop(self, control: AgentControl) -> None:
-        await self._stop_wanted.wait()
-        await control.stop(reason="seam", cancel_open_orders=True, actor="crash")
+    async def _command(self, control: AgentControl) -> None:
+        await self._command_wanted.wait()
+        if self._plan.action is Action.STOP:
+            await control.stop(reason="seam", cancel_open_orders=True, actor="crash")
+        else:
+            await control.pause(duration=PAUSE, actor="crash")
+            self._die()
 
     def _act(self) -> None:
         match self._plan.action:
             case Action.KILL:
+                self._die()
+            case Action.STOP | Action.PAUSE:
+                self._command_wanted.set()
+            case Action.TIMEOUT:
+                raise Unavailable("no answer in time")
+            case Action.FREEZE:
                 self._planned_end()
-                os.kill(os.getpid(), signal.SIGKILL)
-            case Action.STOP:
-                self._stop_wanted.set()
+                os.kill(os.getpid(), signal.SIGSTOP)
+                self.trouble.thawed = True
             case Action.TERM:
                 self._ended.set()
             case Action.CUT:
-                self._cut = True
+                self.trouble.cut = True
+            case _:
+                assert_never(self._plan.action)
 
-    def _take_cut(self) -> bool:
-        cut, self._cut = self._cut, False
-        return cut
+    def _die(self) -> None:
+        self._planned_end()
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def _world(
         self,
         clock: FastClock,
         wire: Wire,
         pool: ReaderPool,
-        journal: PostgresJournal,
+        journal: OpenableJournal,
         lease: PostgresLease,
     ) -> World:
         plan, seams = self._plan, self.seams
         market = SteadyMarket(clock)
         records: Any = SeamedRecords(PostgresRecords(pool), seams)
         return World(
-            journal=SeamedJournal(journal, seams),
+            journal=journal,
             records=records,
             outbox=SeamedOutbox(PostgresOutbox(pool), seams),
             archive=PostgresArchive(plan.dsn),
@@ -231,22 +282,30 @@ class Life:
             clock=clock,
             ids=LifeIds(plan.place, plan.number),
             metrics=PrometheusMetrics(version="crash", now=clock.now),
-            venue=SeamedVenue(WireVenue(wire, clock, plan.scenario, seams), seams),
+            venue=SeamedVenue(WireVenue(wire, clock, plan.scenario, seams, plan.number), seams),
             market_data=market,
             decisions=market,
             calendar=Calendar(sessions=(), first=date.min, last=date.max),
         )
 
 
-def _settings(agent_id: AgentId) -> EngineSettings:
+def _lease(plan: Plan, clock: FastClock) -> PostgresLease:
+    if not plan.replaced:
+        return PostgresLease(plan.dsn, clock)
+    return PostgresLease(plan.dsn, clock, time_to_live=LEASE_TIME, send_time_max=SEND_TIME_MAX)
+
+
+def _settings(plan: Plan) -> EngineSettings:
     return EngineSettings(
-        agent_id=agent_id,
+        agent_id=plan.agent_id,
         agent_name="crash",
         analysis_interval=24 * HOUR,
-        analysis_concurrent_max=len(SYMBOLS),  # so that sagas are in flight side by side
+        analysis_concurrent_max=len(
+            plan.scenario.symbols
+        ),  # so that sagas are in flight side by side
         analysis_time_max=2000 * SECOND,
         decision_time_max=60 * SECOND,
-        heartbeat_interval=24 * HOUR,
+        heartbeat_interval=BEAT if plan.pausing else 24 * HOUR,
         market_hours_only=False,
         limits=dict.fromkeys(Mode, LIMITS),
         quote_cadence=60 * SECOND,
@@ -259,21 +318,22 @@ def _policy(scenario: Scenario) -> Policy:
     return Policy(
         saga_time_max=2000 * SECOND,
         fill_time_max=4 * SECOND,
-        retry=RetryPolicy(retries_max=20, delay_first=SECOND),
+        retry=RetryPolicy(retries_max=scenario.retries, delay_first=SECOND),
         visibility_lag=scenario.lag,
         dedupes=scenario.dedupes,
         poll_every=SECOND,
     )
 
 
-def _strategy(agent_id: AgentId) -> Strategy:
+def _strategy(plan: Plan) -> Strategy:
+    agent_id = plan.agent_id
     return Strategy(
         id=StrategyId(derived(agent_id, "strategy")),
         agent_id=agent_id,
         external_id="crash",
         name="Crash",
         type="sma_crossover",
-        symbols=SYMBOLS,
+        symbols=plan.scenario.symbols,
         created_at=START,
         updated_at=START,
     )

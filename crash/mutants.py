@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from crash import command_mutants as command
 from crash import engine_mutants as engine
 from crash import saga_mutants as saga
 from crash.actions import Action
@@ -111,6 +112,43 @@ MUTANTS = {
         plant=engine.sagas_forgotten, scenario="partial_no_events", labels=SENT
     ),
     "recovery forgets cycles": Mutant(plant=engine.cycles_forgotten, scenario="full", labels=SENT),
+    "no epoch in the condition": Mutant(
+        plant=command.epoch_not_compared, scenario="full", labels=("statement.before",),
+        action=Action.FREEZE,
+    ),
+    "fence without lock": Mutant(
+        plant=command.fence_without_lock, scenario="full", labels=("statement.before",),
+        action=Action.FREEZE,
+    ),
+    "no lease check before the send": Mutant(
+        plant=command.lease_not_asked, scenario="full", labels=COMMITTED, action=Action.FREEZE
+    ),
+    "local deadline on a clock that stops": Mutant(
+        plant=command.deadline_stands_still, scenario="full", labels=COMMITTED,
+        action=Action.FREEZE,
+    ),
+    "one Conflict fails its batch": Mutant(
+        plant=command.conflict_spreads, scenario="eight_contested"
+    ),
+    "no version in the condition": Mutant(
+        plant=command.version_not_compared, scenario="eight_contested"
+    ),
+    "dedupe by window": Mutant(plant=command.inbox_by_window, scenario="decision_twice"),
+    "attempt counters in memory": Mutant(
+        plant=command.counters_in_memory, scenario="always_fails",
+        labels=("venue.submit.answered",),
+    ),
+    "float cash": Mutant(plant=command.float_cash, scenario="full"),
+    "ambiguous = absent": Mutant(plant=command.ambiguous_is_absent, scenario="ambiguous"),
+    "timed pause in memory": Mutant(
+        plant=command.pause_in_memory, scenario="full", labels=("delivery.received",),
+        action=Action.PAUSE,
+    ),
+    "a restart starts a stopped agent": Mutant(
+        plant=command.restart_starts, scenario="full", labels=("journal.commit.before",),
+        action=Action.STOP,
+    ),
+    "CancelledError swallowed": Mutant(plant=command.cancellation_swallowed, scenario="full"),
     "nobody asks whether the agent was stopped": Mutant(
         plant=engine.stop_not_asked, scenario="full", labels=("journal.commit.before",),
         action=Action.STOP,

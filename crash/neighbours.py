@@ -13,6 +13,7 @@ from uuid import UUID
 from crash.market import FastClock
 from crash.scenarios import PRICE, Scenario
 from crash.wire import Wire, read
+from tradesaga.adapters.system import real_ns
 from tradesaga.domain.events import Incoming
 from tradesaga.domain.ids import derived
 from tradesaga.domain.market import MarketStatus, Quote
@@ -33,20 +34,22 @@ class WireVenue:
     clock: FastClock
     scenario: Scenario
     seams: Seams
+    life: int
 
     @property
     def capabilities(self) -> Capabilities:
         """As the scenario promises."""
         return Capabilities(
             dedupes=self.scenario.dedupes,
-            query_by_client_id=True,
+            query_by_client_id=self.scenario.looks_up,
             visibility_lag=self.scenario.lag,
         )
 
     async def submit(self, order: Order) -> VenueReport:
         """See the port."""
         sent = lambda: self.seams.hit("venue.submit.sent")  # noqa: E731 -- three alike
-        return cast(VenueReport, await self.wire.call("submit", order, sent=sent))
+        asked = order, self.life, real_ns()
+        return cast(VenueReport, await self.wire.call("submit", *asked, sent=sent))
 
     async def look_up(self, order: Order) -> VenueReport | None:
         """See the port."""

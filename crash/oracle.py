@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container, Sequence
 from typing import Any
 
 import asyncpg
 
+from crash.actions import Action, Event
 from crash.condition import condition
 from crash.outside import Outside
-from crash.scenarios import SYMBOLS
+from crash.scenarios import STALE_SYMBOL
 from tradesaga.adapters.postgres import invariants
 from tradesaga.adapters.postgres.invariants import check_chain, check_invariants
 from tradesaga.adapters.postgres.queries import QUERIES
@@ -26,14 +28,19 @@ OF_THE_LIVING = frozenset({"I9_deadlines", "I11_published", "I15_live_epoch", "I
 MOVING = f"""select
   exists (select from sagas where agent_id = $1
     and status in ('pending', 'running', 'compensating'))
+  or exists (select from agent_status where id = $1 and resume_at is not null)
   or exists (select from cycles where agent_id = $1 and status = 'started')
   or 0 < ({QUERIES["backlog"].rstrip().rstrip(";")})"""
+STATUS = """select status, resume_at is not null as pausing,
+  exists (select from journal_log where agent_id = $1 and kind = 'agent.stopped') as stopped
+  from agent_status where id = $1"""
 ORDERS = """select o.symbol, o.client_order_id, o.status as order_status, o.venue_order_id,
   s.status, s.reason, r.state as reservation
   from orders o join sagas s on s.id = o.saga_id join reservations r on r.saga_id = s.id
   where o.agent_id = $1"""
 FAILED = "select metadata from cycles where agent_id = $1 and status = 'failed'"
-DENIED = "select symbol, denials from decisions where agent_id = $1 and verdict <> 'allowed'"
+DENIED = """select external_id, symbol, denials from decisions
+  where agent_id = $1 and verdict <> 'allowed'"""
 EVENTS = "select event_id from journal_log where agent_id = $1 and event_id is not null"
 STANDS = frozenset({"filled", "canceled", "rejected", "expired"})
 
@@ -61,6 +68,11 @@ class Oracle:
         """Whether nothing is under way: no message, no saga, no cycle, no event to publish."""
         return outside.settled and not await self._connections.fetchval(MOVING, agent_id)
 
+    async def is_pausing(self, agent_id: AgentId) -> bool:
+        """Whether the agent is paused for a time."""
+        agent = await self._connections.fetchrow(STATUS, agent_id)
+        return agent is not None and bool(agent["pausing"])
+
     async def condition(self, agent_id: AgentId, outside: Outside) -> str:
         """How the world is left, as text; see `crash.condition`."""
         async with self._connections.acquire() as connection:
@@ -87,38 +99,53 @@ class Oracle:
         ]
 
     async def disagreements(
-        self, agent_id: AgentId, outside: Outside, *, stopped: bool, undisturbed: bool
+        self, agent_id: AgentId, outside: Outside, events: Sequence[Event]
     ) -> list[str]:
         """What must hold once all is quiet."""
         rows = await self._connections.fetch(ORDERS, agent_id)
-        found = [*self._ends(rows, outside, stopped=stopped), *_orders(rows, outside)]
-        found += await self._positions(agent_id, outside)
+        actions = {event.action for event in events}
+        commanded = bool(actions & {Action.STOP, Action.PAUSE})
+        found = [*self._ends(rows, outside, any_end=commanded), *_orders(rows, outside)]
+        found += _sends(outside, events)
+        agent = await self._connections.fetchrow(STATUS, agent_id)
+        wanted = "stopped" if agent is not None and agent["stopped"] else "running"
+        if agent is None or agent["status"] != wanted:
+            found.append(f"the agent is not {wanted}: {agent}")
+        parked = {row["symbol"] for row in rows if _parked(row)}
+        found += await self._positions(agent_id, outside, parked)
         found += await self._messages(agent_id, outside)
         found += [f"cycle failed: {row}" for row in await self._connections.fetch(FAILED, agent_id)]
-        if not stopped:
+        if not commanded:
             denied = await self._connections.fetch(DENIED, agent_id)
-            found += [f"decision denied: {row['symbol']} {row['denials']}" for row in denied]
-        if undisturbed and len(rows) != len(SYMBOLS):
-            found.append(f"{len(rows)} orders of {len(SYMBOLS)} decisions, and nobody died")
+            found += [
+                f"decision denied: {row['symbol']} {row['denials']}"
+                for row in denied
+                if row["symbol"] != STALE_SYMBOL and not row["external_id"].endswith("-2")
+            ]
+        decided = len(outside.scenario.symbols)
+        if not events and len(rows) != decided:
+            found.append(f"{len(rows)} orders of {decided} decisions, and nobody died")
         return found
 
-    def _ends(self, rows: list[asyncpg.Record], outside: Outside, *, stopped: bool) -> list[str]:
-        allowed = ENDS if stopped else outside.scenario.ends
+    def _ends(self, rows: list[asyncpg.Record], outside: Outside, *, any_end: bool) -> list[str]:
+        allowed = ENDS if any_end else outside.scenario.ends
         found = [
             f"saga of {row['symbol']} ends {row['status']} ({row['reason']})"
             for row in rows
             if SagaStatus(row["status"]) not in allowed
         ]
-        held = [row["symbol"] for row in rows if row["reservation"] == "open"]
+        held = [r["symbol"] for r in rows if r["reservation"] == "open" and not _parked(r)]
         return found + [f"reservation of {symbol} is still open" for symbol in held]
 
-    async def _positions(self, agent_id: AgentId, outside: Outside) -> list[str]:
+    async def _positions(
+        self, agent_id: AgentId, outside: Outside, parked: Container[str]
+    ) -> list[str]:
         query = "select symbol, quantity from positions where agent_id = $1"
         ours = {r["symbol"]: r["quantity"] for r in await self._connections.fetch(query, agent_id)}
         return [
             f"position of {symbol}: ours {ours.get(symbol, 0)}, venue {outside.held(symbol)}"
-            for symbol in SYMBOLS
-            if ours.get(symbol, 0) != outside.held(symbol)
+            for symbol in outside.scenario.symbols
+            if ours.get(symbol, 0) != outside.held(symbol) and symbol not in parked
         ]
 
     async def _messages(self, agent_id: AgentId, outside: Outside) -> list[str]:
@@ -144,12 +171,35 @@ class Oracle:
         return found
 
 
+def _parked(row: asyncpg.Record) -> bool:
+    """Whether its saga waits for a person: what became of the order is not known, and held."""
+    return SagaStatus(row["status"]) is SagaStatus.MANUAL_REQUIRED
+
+
+def _sends(outside: Outside, events: Sequence[Event]) -> list[str]:
+    """What was sent too often, or by one who no longer had the lease."""
+    most = 1 + outside.scenario.retries + len(events)  # nobody knows what the dead one has sent
+    found = [
+        f"{name} was sent {number} times, at most {most} are allowed"
+        for name, number in Counter(outside.submits).items()
+        if number > most
+    ]
+    # Whoever is frozen between the look at the lease and the request sends it: one, never more.
+    asked = any(e.action is Action.FREEZE and e.at.label == "venue.submit.before" for e in events)
+    if outside.late_sends > asked:
+        found.append(f"{outside.late_sends} orders sent by a life that was deposed")
+    return found
+
+
 def _orders(rows: list[asyncpg.Record], outside: Outside) -> list[str]:
     ours = {row["client_order_id"]: row for row in rows}
     found = []
-    placed = Counter(p.order.symbol for p in outside.placed)
+    placed = Counter(p.order.symbol for p in outside.placed if p.ours)
     found += [f"{n} orders on {s} at the venue, one decided" for s, n in placed.items() if n > 1]
+    parked = {name for name, row in ours.items() if _parked(row)}
     for order in outside.placed:
+        if not order.ours or order.order.client_order_id in parked:
+            continue
         row = ours.get(order.order.client_order_id)
         if order.status not in ENDED:
             found.append(f"order on {order.order.symbol} lives on at the venue")

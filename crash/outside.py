@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from crash.market import FastClock
-from crash.scenarios import PRICE, SYMBOLS, Scenario
+from crash.scenarios import PRICE, STALE_SYMBOL, Scenario
 from tradesaga.domain.decisions import Proposal
 from tradesaga.domain.errors import Refused, Unavailable
 from tradesaga.domain.events import Content, DecisionGenerated, Incoming, OrderReported
@@ -21,9 +21,10 @@ from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import ENDED, Order, OrderStatus, VenueFill, VenueReport
 from tradesaga.ports.bus import Published
 from tradesaga.ports.records import OutboxRow
-from tradesaga.ports.services import VenuePosition
+from tradesaga.ports.services import AmbiguousMatch, VenuePosition
 
 REDELIVER_SECONDS = 0.01
+STALE_BY = timedelta(seconds=5000)
 ACK_SECONDS_MAX = 0.5
 """A message without an acknowledgement is delivered again after this."""
 
@@ -35,6 +36,7 @@ class Placed:
     id: str
     order: Order
     visible_at: datetime
+    ours: bool = True
     status: OrderStatus = OrderStatus.WORKING
     fills: list[VenueFill] = field(default_factory=list)
 
@@ -65,7 +67,12 @@ class Outside:
         self.submits: list[str] = []
         self.messages: list[Message] = []
         self.published: dict[str, OutboxRow] = {}
+        self.late_sends = 0
+        self.thawed_ns: int | None = None
         self.started = False
+        self._leader = 0
+        self._asked: set[tuple[str, str]] = set()
+        self._all_said = False
         self.running = asyncio.Event()
         self.quiet = asyncio.Event()
         self._listeners: list[Callable[[Message], None]] = []
@@ -73,25 +80,47 @@ class Outside:
 
     # ---- the life says how it is ----------------------------------------------------------------
 
-    def began(self) -> bool:
-        """The agent runs; decisions arrive, the first time."""
+    def began(self, life: int) -> bool:
+        """The agent runs in this life; decisions arrive, the first time."""
+        self._leader = max(self._leader, life)
         if not self.started:
             self.started = True
-            for symbol in SYMBOLS:
-                self.tell(self._decision(symbol, f"{self.place}-{symbol}"))
-                if self.scenario.duplicate_decision:
-                    self.tell(self._decision(symbol, f"{self.place}-{symbol}-again"))
+            self._decide()
+            if self.scenario.again_after:
+                asyncio.get_running_loop().call_later(self.scenario.again_after, self._once_more)
+            else:
+                self._all_said = True
         self.running.set()
         return True
 
+    def _decide(self) -> None:
+        for symbol in self.scenario.symbols:
+            self.tell(self._decision(symbol, symbol))
+            if self.scenario.duplicate:
+                self.tell(self._decision(symbol, symbol))
+        if self.scenario.stale:
+            self.tell(self._decision(STALE_SYMBOL, STALE_SYMBOL, old=STALE_BY))
+
+    def _once_more(self) -> None:
+        for symbol in self.scenario.symbols:
+            self.tell(self._decision(symbol, f"{symbol}-2"))
+        self._all_said = True
+
     # ---- the venue ------------------------------------------------------------------------------
 
-    def submit(self, order: Order) -> VenueReport:
-        """Accept, fill, refuse or lose, as the scenario says."""
+    def submit(self, order: Order, life: int, asked_ns: int) -> VenueReport:
+        """Accept, fill, refuse or lose, as the scenario says.
+
+        Counted apart: what a frozen life, deposed meanwhile, was asked to send after its thaw.
+        """
         plan = self.scenario
-        first = order.client_order_id not in self.submits
+        if self.thawed_ns is not None and life < self._leader and asked_ns > self.thawed_ns:
+            self.late_sends += 1
+        self._throttle("submit", order.client_order_id)
+        before = self.submits.count(order.client_order_id)
+        first = not before
         self.submits.append(order.client_order_id)
-        if first and plan.failing:
+        if before < plan.fails:
             raise Unavailable("503")
         if plan.refused:
             raise Refused("no", code="INSUFFICIENT_FUNDS")
@@ -101,6 +130,8 @@ class Outside:
         hidden = plan.hidden if first else timedelta(0)
         placed = Placed(f"v-{len(self.placed) + 1}", order, self.clock.now() + hidden)
         self.placed.append(placed)
+        if plan.twin:
+            self.placed.append(Placed(f"{placed.id}-twin", order, self.clock.now(), ours=False))
         accepted = self._report(placed, "reply")
         if plan.filled:
             self._execute(placed, plan.filled)
@@ -111,7 +142,10 @@ class Outside:
         return self._report(placed, "reply") if plan.in_reply else accepted
 
     def look_up(self, order: Order) -> VenueReport | None:
-        """By venue id, else by client id."""
+        """By venue id, else by client id, or by traits alone."""
+        self._throttle("look_up", order.client_order_id)
+        if order.venue_order_id is None and not self.scenario.looks_up:
+            return self._alike(order)
         for placed in self.placed:
             same = (
                 placed.id == order.venue_order_id
@@ -122,8 +156,21 @@ class Outside:
                 return self._report(placed, "look-up")
         return None
 
+    def _alike(self, order: Order) -> VenueReport | None:
+        now = self.clock.now()
+        found = [p for p in self.placed if p.order.symbol == order.symbol and p.visible_at <= now]
+        if len(found) > 1:
+            raise AmbiguousMatch(f"{order.client_order_id} could be any of {len(found)}")
+        return self._report(found[0], "look-up") if found else None
+
+    def _throttle(self, kind: str, name: str) -> None:
+        if self.scenario.throttled and (kind, name) not in self._asked:
+            self._asked.add((kind, name))
+            raise Unavailable("429")
+
     def cancel(self, venue_order_id: str) -> None:
         """End the rest, unless a fill was faster."""
+        self._throttle("cancel", venue_order_id)
         for placed in self.placed:
             if placed.id != venue_order_id or placed.status in ENDED:
                 continue
@@ -140,13 +187,13 @@ class Outside:
             VenuePosition(
                 symbol=symbol, quantity=held, average_entry_price=PRICE, current_price=PRICE
             )
-            for symbol in SYMBOLS
+            for symbol in self.scenario.symbols
             if (held := self.held(symbol))
         ]
 
     def held(self, symbol: str) -> Decimal:
         """What the venue has filled on a symbol; all orders of the scenarios buy."""
-        return sum((p.filled for p in self.placed if p.order.symbol == symbol), ZERO)
+        return sum((p.filled for p in self.placed if p.ours and p.order.symbol == symbol), ZERO)
 
     def _execute(self, placed: Placed, quantity: Decimal) -> None:
         total, now = placed.filled + quantity, self.clock.now()
@@ -208,19 +255,30 @@ class Outside:
         self._deliver(number)
 
     def listen(self, listener: Callable[[Message], None]) -> Callable[[], None]:
-        """Hear every message that is not acknowledged, then the new ones; returns how to end it."""
-        self._listeners = [listener]  # the one before belongs to a process that is gone
-        for message in self.messages:
-            self._deliver(message.number)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+        """Hear every message that is not acknowledged, then the new ones; returns how to end it.
+
+        Who came last hears them, and who came before it when it is gone.
+        """
+        self._listeners.append(listener)
+        self._deliver_all()
+
+        def end() -> None:
+            self._listeners.remove(listener)
+            self._deliver_all()
+
+        return end
 
     @property
     def settled(self) -> bool:
         """Whether every message has had its effect."""
-        return self.started and all(message.acknowledged for message in self.messages)
+        return self._all_said and all(message.acknowledged for message in self.messages)
+
+    def _deliver_all(self) -> None:
+        for message in self.messages:
+            self._deliver(message.number)
 
     def _deliver(self, number: int) -> None:
-        for listener in self._listeners:
+        for listener in self._listeners[-1:]:
             if not self.messages[number].acknowledged:
                 listener(self.messages[number])
                 self._expect_answer(number)
@@ -236,14 +294,16 @@ class Outside:
 
         asyncio.get_running_loop().call_later(ACK_SECONDS_MAX, look)
 
-    def _decision(self, symbol: str, external_id: str) -> DecisionGenerated:
+    def _decision(
+        self, symbol: str, name: str, *, old: timedelta = timedelta(0)
+    ) -> DecisionGenerated:
         proposal = Proposal(
-            external_id=external_id.removesuffix("-again"),
+            external_id=f"{self.place}-{name}",
             symbol=symbol,
             action="buy",
             confidence=Decimal("0.9"),
             reasoning="",
-            received_at=self.clock.now(),
+            received_at=self.clock.now() - old,
             strategy_id="crash",
             suggested_quantity=Decimal(10),
         )

@@ -12,12 +12,12 @@ from itertools import count
 
 from typing_extensions import override
 
-from crash.actions import Action
+from crash.actions import Action, Event
 from crash.life import End, Plan
 from crash.market import FastClock
 from crash.outside import Outside
 from crash.scenarios import SCENARIOS
-from crash.stand import Stand
+from crash.stand import Lane, Stand
 from tradesaga.adapters.system import real_ns
 from tradesaga.domain.ids import AgentId, derived
 from tradesaga.testing.seams import Seam
@@ -26,18 +26,6 @@ LOOK_SECONDS = 0.004
 LIVES_MAX = 6
 _numbers = count(1)
 _run = real_ns()
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What happens in one life, and where."""
-
-    action: Action
-    at: Seam
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.action}@{self.at}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +79,35 @@ async def play(stand: Stand, schedule: Schedule, mutant: str | None = None) -> O
     outcome = Outcome(schedule)
     lane = await stand.lanes.get()
     planned = list(schedule.events)
-    stopped = any(event.action is Action.STOP for event in planned)
+    actions = {event.action for event in planned}
     try:
         for number in range(LIVES_MAX):
             event = planned.pop(0) if planned else None
+            pausing = await stand.oracle.is_pausing(agent_id)
             plan = Plan(
                 place=place, number=number, agent_id=agent_id, scenario=scenario, dsn=stand.dsn,
                 socket=stand.socket, anchor_ns=clock.anchor_ns, start=not outside.started,
-                mutant=mutant,
+                mutant=mutant, pausing=pausing,
+                replaced=Action.FREEZE in actions,
                 action=Action.KILL if event is None else event.action,
                 at=None if event is None else event.at,
             )  # fmt: skip
             outside.running.clear()
             outside.quiet.clear()
             async with asyncio.TaskGroup() as group:
-                watching = group.create_task(_call_quiet(stand, agent_id, outside))
+                watching = group.create_task(_call_quiet(stand, agent_id, outside, lane))
                 end = await lane.live(plan)
                 watching.cancel()
             _note(outcome, plan, end)
             if end.killed and number == 0 and len(schedule.events) == 1:
                 outcome.left = await stand.oracle.condition(agent_id, outside)
-            last = event is None and not end.killed
+            last = event is None and not end.killed and not end.frozen and not pausing
             outcome.violations += await stand.oracle.broken_invariants(agent_id, quiet=last)
             if outcome.violations or last:
                 break
         if not outcome.violations or outcome.hung:
             outcome.violations += await stand.oracle.disagreements(
-                agent_id, outside, stopped=stopped, undisturbed=not schedule.events
+                agent_id, outside, schedule.events
             )
     finally:
         stand.lanes.put_nowait(lane)
@@ -130,14 +120,17 @@ def _note(outcome: Outcome, plan: Plan, end: End) -> None:
     outcome.hung |= end.hung
     if end.error:
         outcome.violations.append(f"life {plan.number + 1}: {end.error}")
-    if not end.killed:
+    if not end.killed and not end.frozen:
         outcome.lives.append(end.passed)
         if plan.at is not None and not end.error and plan.at not in end.passed:
             outcome.missed = True
 
 
-async def _call_quiet(stand: Stand, agent_id: AgentId, outside: Outside) -> None:
+async def _call_quiet(stand: Stand, agent_id: AgentId, outside: Outside, lane: Lane) -> None:
     await outside.running.wait()
+    at = real_ns()
+    if lane.thaw():
+        outside.thawed_ns = at
     while not await stand.oracle.is_quiet(agent_id, outside):  # noqa: ASYNC110 -- no event tells
         await asyncio.sleep(LOOK_SECONDS)
     outside.quiet.set()

@@ -8,6 +8,7 @@ from pathlib import Path
 from crash.outside import Message, Outside
 from crash.wire import DONE, frame, read
 from tradesaga.domain.errors import TradesagaError
+from tradesaga.ports.services import AmbiguousMatch
 
 GONE = (ConnectionError, asyncio.IncompleteReadError)
 """The life at the other end was killed."""
@@ -34,10 +35,12 @@ class Server:
                     writer.write(frame(DONE))
                     await outside.quiet.wait()
                     writer.write(frame(True))
-                case "submit" if outside.scenario.told_first:
+                case "submit" if outside.scenario.reply_after:
                     answer = _do(outside, operation, arguments)
                     writer.write(frame(DONE))
-                    await asyncio.sleep(0.005)  # the event overtakes the reply
+                    await asyncio.sleep(
+                        outside.scenario.reply_after
+                    )  # the event overtakes the reply
                     writer.write(frame(answer))
                 case _:
                     answer = _do(outside, operation, arguments)
@@ -64,5 +67,5 @@ class Server:
 def _do(outside: Outside, operation: str, arguments: tuple[object, ...]) -> object:
     try:
         return getattr(outside, operation)(*arguments)
-    except TradesagaError as error:
+    except (TradesagaError, AmbiguousMatch) as error:
         return error

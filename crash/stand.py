@@ -30,6 +30,7 @@ class Lane:
         assert process.stdout is not None
         self._process = process
         self._to, self._from = process.stdin, process.stdout
+        self._frozen: int | None = None
 
     async def live(self, plan: Plan) -> End:
         """Run one life to its end; one that does not become quiet in time is ended by force."""
@@ -44,7 +45,16 @@ class Lane:
             )  # the zygote has not reaped it: the number is still its own
             await read(self._from)
             return End(error=f"not quiet after {LIFE_SECONDS_MAX:.0f} s", hung=True)
+        self._frozen = pid if end.frozen else None
         return end
+
+    def thaw(self) -> bool:
+        """Let a frozen life go on; whether there is one."""
+        if self._frozen is None:
+            return False
+        os.kill(self._frozen, signal.SIGCONT)  # the zygote has not reaped it either
+        self._frozen = None
+        return True
 
     async def end(self) -> None:
         """Let the zygote end."""

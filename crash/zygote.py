@@ -11,19 +11,23 @@ import asyncio
 import gc
 import os
 import pickle
+import select
 import signal
 import sys
 import traceback
+from dataclasses import replace
 from typing import BinaryIO
 
+from crash.actions import Action
 from crash.life import End, Life, Plan
 from crash.mutants import MUTANTS
 from crash.sessions import BorrowingLoop, Keeper, Lent
 from crash.wire import LENGTH_BYTES, frame
 from tradesaga.adapters import logging as log_output
-from tradesaga.testing.seams import Seam
 
 PLANNED = b"planned"
+WROTE_LATE = "batches written after another life took over:"
+THAW_SECONDS_MAX = 5
 DIES_OF_ITSELF = "a life that dies of itself"
 """No mutant of the product: a death that nobody planned, to see that it is not taken for one."""
 
@@ -32,7 +36,7 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Fork a life for every plan, until there are no more."""
     gc.collect()
     gc.freeze()  # forked pages stay shared
-    keeper = Keeper()
+    keeper, frozen = Keeper(), None
     while head := requests.read(LENGTH_BYTES):
         plan: Plan = pickle.loads(requests.read(int.from_bytes(head, "big")))
         lent = keeper.lend()
@@ -44,14 +48,49 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
         os.close(say)
         replies.write(frame(child))
         replies.flush()
-        with os.fdopen(listen, "rb") as said:
-            words = said.read()
-        _, status = os.waitpid(child, 0)
-        replies.write(frame(_end(status, words, keeper)))
+        if plan.action is Action.FREEZE and _stands_still(child):
+            frozen = child, listen
+            end = End(frozen=True)
+        else:
+            end = _end(child, listen, keeper)
+            if frozen is not None:
+                end = replace(end, error=end.error or _thawed(*frozen))
+                frozen = None
+        replies.write(frame(end))
         replies.flush()
 
 
-def _end(status: int, words: bytes, keeper: Keeper) -> End:
+def _stands_still(child: int) -> bool:
+    """Wait until the child stops or has ended; an ended one is still to be waited for."""
+    info = os.waitid(os.P_PID, child, os.WEXITED | os.WSTOPPED | os.WNOWAIT)
+    return info is not None and info.si_code == os.CLD_STOPPED
+
+
+def _thawed(child: int, listen: int) -> str:
+    """What is wrong with the end of one that was frozen: it was deposed, or ended in good form."""
+    watching = select.poll()
+    watching.register(pidfd := os.pidfd_open(child), select.POLLIN)
+    ended = watching.poll(THAW_SECONDS_MAX * 1000)
+    os.close(pidfd)
+    if not ended:
+        os.kill(child, signal.SIGKILL)
+    with os.fdopen(listen, "rb") as said:
+        words = said.read().removeprefix(PLANNED)
+    _, status = os.waitpid(child, 0)
+    if not ended:
+        return f"a frozen life goes on {THAW_SECONDS_MAX} s after it was deposed"
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
+        return ""  # its successor had ended before it took its first step
+    said_last = words.decode(errors="replace")
+    if "Fenced" in said_last and WROTE_LATE not in said_last:
+        return ""
+    return f"a frozen life ended otherwise than deposed: {said_last}"
+
+
+def _end(child: int, listen: int, keeper: Keeper) -> End:
+    with os.fdopen(listen, "rb") as said:
+        words = said.read()
+    _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         if words == PLANNED and os.WTERMSIG(status) == signal.SIGKILL:
             return End(killed=True)
@@ -66,23 +105,19 @@ def _end(status: int, words: bytes, keeper: Keeper) -> End:
 def _live(plan: Plan, say: int, lent: Lent) -> None:
     """Never returns."""
     gc.disable()  # a life is short
+    life = Life(plan, lambda: _write(say, PLANNED))
     try:
         if plan.mutant == DIES_OF_ITSELF:
             os.kill(os.getpid(), signal.SIGKILL)
         if plan.mutant is not None:
             MUTANTS[plan.mutant].plant()
-
-        async def run() -> tuple[Seam, ...]:
-            life = Life(plan, lambda: _write(say, PLANNED))
-            await life.run()
-            return tuple(life.seams.passed)
-
         loop = BorrowingLoop(lent)
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            passed = runner.run(run())
-        _write(say, pickle.dumps((passed, loop.opened)))
+            runner.run(life.run())
+        _write(say, pickle.dumps((tuple(life.seams.passed), loop.opened)))
     except BaseException:  # noqa: BLE001 -- told, and the process ends
-        _write(say, traceback.format_exc().encode())
+        late = f"\n{WROTE_LATE} {life.trouble.late}" if life.trouble.late else ""
+        _write(say, (traceback.format_exc() + late).encode())
         os._exit(1)
     os._exit(0)
 

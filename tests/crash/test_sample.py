@@ -6,26 +6,41 @@ Every schedule forks real processes of the product on a real Postgres and kills 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from crash.actions import Action
-from crash.classes import after_requests, cover, different, places, second_kills
+from crash.actions import Action, Event
+from crash.classes import (
+    after_requests,
+    cover,
+    different,
+    each_with_each_label,
+    places,
+    second_kills,
+)
 from crash.mutants import MUTANTS
 from crash.proof import disturbed, hunted, sampled
 from crash.report import Report
 from crash.scenarios import SCENARIOS
-from crash.schedules import Event, Outcome, Schedule, play
+from crash.schedules import Outcome, Schedule, play
 from crash.stand import Stand, stand
 from tradesaga.testing.seams import Seam, Seams
 
 LANES = 1
-IN_MID_SEND = ("full", "partial", "refused", "late", "no_dedupe", "decision_twice", "told_first")
+IN_MID_SEND = (
+    "full", "partial", "late", "no_dedupe", "told_first", "throttled", "eight_contested",
+    "ambiguous",
+)  # fmt: skip
 SAMPLE = (
     "full/kill@statement.committed#6/kill@statement.before#2",
     "full/kill@delivery.received#2",
     "full/stop@journal.commit.before#10",
+    "full/pause@delivery.received#2",
+    "full/timeout@venue.submit.sent#2",
+    "full/freeze@journal.commit.done#9",
+    "no_dedupe/freeze@statement.before#7",
     "full/term@venue.submit.before#1",
     "full/cut@statement.committed#6",
     "no_fill/kill@venue.cancel.sent#1",
@@ -37,7 +52,8 @@ MUTANT_SAMPLE = (
     "5xx = rejected",
     "a crash forgets the send",
     "marked before it is published",
-    "send before the intent is committed",
+    "one Conflict fails its batch",
+    "ambiguous = absent",
 )
 
 
@@ -99,9 +115,12 @@ def test_a_seam_is_a_label_and_a_hit_and_is_acted_on_once() -> None:
 def test_schedules_cover_every_seam_and_leave_out_moments_in_time() -> None:
     seams = [Seam("statement.committed", 1), *(Seam("lease.renew.done", n) for n in range(1, 9))]
     assert len(places(seams)) == 4
-    actions = [each.events[0].action for each in disturbed("full", seams[:1])]
-    assert sorted(actions) == sorted(Action)
+    everything = {each.events[0].action for each in disturbed("full", [*seams, Seam("venue.x", 1)])}
+    assert everything == set(Action)
     assert [each.events[0].action for each in disturbed("refused", seams[:1])] == ["kill", "cut"]
+    sends = [Seam("venue.submit.before", 1), Seam("venue.submit.sent", 1)]
+    frozen = [e.events[0] for e in disturbed("no_dedupe", sends) if e.events[0].action == "freeze"]
+    assert [event.at for event in frozen] == sends[1:]  # see "unstoppable"
 
 
 def test_second_kills_are_those_of_recoveries() -> None:
@@ -136,10 +155,32 @@ def test_second_kills_that_change_nothing_stand_for_each_other() -> None:
     ]
     assert len(second_kills(outcomes)) == 3 * 8
     assert len(different(outcomes)) == 2 * 4
-    covered = [str(each) for each in cover(outcomes)]
-    assert len(covered) == 2 * 3  # labels, not hits
-    assert "full/kill@a#1/kill@statement.committed#1" in covered
-    assert "full/kill@a#3/kill@statement.committed#2" in covered
+    labels = [str(each) for each in each_with_each_label(outcomes)]
+    assert len(labels) == 2 * 3  # labels, not hits
+    assert "full/kill@a#1/kill@statement.committed#1" in labels
+    assert "full/kill@a#3/kill@statement.committed#2" in labels
+
+
+def test_the_cover_has_every_condition_and_every_two_values_of_the_axes() -> None:
+    outcomes = [
+        Outcome(
+            Schedule(scenario, (Event(Action.KILL, Seam(first, hit)),)),
+            lives=[tuple(Seam(f"{second}.before", 1) for second in "xyz")],
+            left=f"{first}{hit % 4}",
+        )
+        for scenario in ("full", "partial")
+        for first in "abc"
+        for hit in range(1, 9)
+    ]
+    found = cover(outcomes, seed=3)
+    assert found == cover(outcomes, seed=3)
+    values = [(s.scenario, *(event.at.label for event in s.events)) for s in found]
+    for one, other, number in ((0, 1, 2 * 3), (0, 2, 2 * 3), (1, 2, 3 * 3)):
+        assert len({(each[one], each[other]) for each in values}) == number
+    left = {str(outcome.schedule): outcome.left for outcome in outcomes}
+    conditions = {(s.scenario, left[str(replace(s, events=s.events[:1]))]) for s in found}
+    assert len(conditions) == 2 * 3 * 4
+    assert len(found) < len(second_kills(outcomes)) / 2
 
 
 def test_the_report_counts_what_was_reached_and_fails_on_what_was_broken(tmp_path: Path) -> None:
@@ -157,6 +198,6 @@ def test_the_report_counts_what_was_reached_and_fails_on_what_was_broken(tmp_pat
 
 
 def test_the_zoo_is_large_and_names_its_schedules() -> None:
-    assert len(MUTANTS) >= 25
+    assert len(MUTANTS) >= 51
     assert next(iter(MUTANTS)) == "the specification's saga, literally"
     assert {mutant.scenario for mutant in MUTANTS.values()} <= SCENARIOS.keys()

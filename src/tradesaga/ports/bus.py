@@ -34,7 +34,7 @@ class Delivery(Protocol):
         ...
 
     async def acknowledge(self) -> None:
-        """Its effect is durable."""
+        """Its effect is durable. Never raises: if that is lost, the message comes again."""
         ...
 
     async def retry_later(self) -> None:
