@@ -57,8 +57,9 @@ from tradesaga.testing.seams import (
 
 SECOND, HOUR = timedelta(seconds=1), timedelta(hours=1)
 CLOSE_TIME_MAX = timedelta(seconds=1)
-PAUSE, BEAT = timedelta(seconds=3), timedelta(seconds=5)
-LEASE_TIME, SEND_TIME_MAX = timedelta(milliseconds=800), timedelta(milliseconds=50)
+PAUSE, BEAT = timedelta(seconds=3), timedelta(seconds=30)
+LEASE_TIME, LEASE_TIME_SHORT = timedelta(seconds=2), timedelta(milliseconds=800)
+SEND_TIME_MAX = timedelta(milliseconds=50)
 COMMANDS = (Action.STOP, Action.PAUSE)
 READERS_MAX = 2
 """Connections are what a short life spends most of its time on."""
@@ -290,9 +291,8 @@ class Life:
 
 
 def _lease(plan: Plan, clock: FastClock) -> PostgresLease:
-    if not plan.replaced:
-        return PostgresLease(plan.dsn, clock)
-    return PostgresLease(plan.dsn, clock, time_to_live=LEASE_TIME, send_time_max=SEND_TIME_MAX)
+    time_to_live = LEASE_TIME_SHORT if plan.replaced else LEASE_TIME
+    return PostgresLease(plan.dsn, clock, time_to_live=time_to_live, send_time_max=SEND_TIME_MAX)
 
 
 def _settings(plan: Plan) -> EngineSettings:

@@ -93,7 +93,7 @@ def orders_agree_with_the_venue(town: Town) -> Iterator[str]:
     ended = {saga.id for saga in sagas_of(town) if saga.status in ENDS}
     for order in orders_of(town):
         placed = town.venue.by_client_id.get(order.client_order_id, [])
-        there = sum((each.filled for each in placed), ZERO)
+        there = sum((each.kept for each in placed), ZERO)
         value = sum((each.value for each in placed), ZERO)
         if not order.filled_quantity == sums[order.id] == there:
             yield f"{order.client_order_id} filled {order.filled_quantity}, there {there}"
@@ -139,9 +139,9 @@ def reservations_follow_their_sagas(town: Town) -> Iterator[str]:
         spent = order.filled_value + order.fees if order.side is Side.BUY else ZERO
         if abs(held.consumed - spent) > EXACT:
             yield f"reservation of {saga_id} consumed {held.consumed}, spent {spent}"
-        if held.state is ReservationState.CLOSED and held.released != max(
-            ZERO, held.amount - held.consumed
-        ):
+        busted = any(each.busts for each in town.venue.by_client_id.get(order.client_order_id, ()))
+        rest = max(ZERO, held.amount - held.consumed)
+        if held.state is ReservationState.CLOSED and held.released != rest and not busted:
             yield f"reservation of {saga_id} released {held.released}"
 
 
@@ -254,6 +254,11 @@ def is_at_rest(store: SimStore) -> bool:
         if saga.status not in ENDS and saga.status is not SagaStatus.MANUAL_REQUIRED
     )
     return not any(moving) and all(c.status is not CycleStatus.STARTED for c in cycles)
+
+
+def is_parked(store: SimStore) -> bool:
+    """Whether a saga waits for a person."""
+    return any(s.status is SagaStatus.MANUAL_REQUIRED for s in store.of(Saga, DEFAULT_AGENT))
 
 
 def sagas_of(town: Town) -> list[Saga]:

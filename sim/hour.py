@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter, process_time  # noqa: TID251 -- how long a simulation takes is real time
 
-from sim.checks import breaches, is_at_rest, orders_of, sagas_of
+from sim.checks import breaches, is_at_rest, is_parked, orders_of, sagas_of
 from sim.town import Operator, Town, storms
 from tradesaga.domain.events import OrderReported
 from tradesaga.domain.ids import DEFAULT_AGENT
@@ -105,8 +105,9 @@ async def _rested(town: Town, operator: Operator) -> list[str]:
             await operator.command("stop")
             town.loop.call_later(DAY_ENDS_AFTER, town.venue.close_day)
             await town.clock.sleep(DAY_ENDS_AFTER + 1)
-            while town.stream.unsettled or not _is_quiet(town):
-                await town.clock.sleep(0.1)
+            while is_parked(town.store) or town.stream.unsettled or not _is_quiet(town):
+                await operator.settle_parked(1.0)
+                await town.clock.sleep(0.5)
     except TimeoutError:
         left = f"{len(town.stream.unsettled)} messages, {len(_unpublished(town))} events"
         return [f"no rest after {HEALED_SECONDS_MAX} s: {left}", *breaches(town)]
@@ -134,6 +135,8 @@ def _figures(town: Town) -> Counter[str]:
     figures = Counter[str](lives=town.lives, sagas=len(sagas_of(town)))
     figures.update(f"order {order.status}" for order in orders_of(town))
     figures.update(f"saga {saga.status}" for saga in sagas_of(town))
+    figures["interventions"] = town.kept.interventions
+    figures["busts"] = sum(len(placed.busts) for placed in town.venue.orders.values())
     figures["events"] = len(town.stream.published)
     figures["sent"] = len(town.venue.sent)
     return figures

@@ -40,6 +40,7 @@ from tradesaga.engine.saga_runner import SagaRunner
 from tradesaga.ports.bus import Delivery
 from tradesaga.ports.journal import Change
 from tradesaga.ports.records import OutboxRow
+from tradesaga.ports.services import AmbiguousMatch
 from tradesaga.testing.sim_journal import SimJournal
 from tradesaga.testing.sim_venue import VenueLine
 
@@ -140,6 +141,19 @@ def _fresh_id_on_retry() -> Patch:
     return patch.object(VenueLine, "submit", fresh)
 
 
+def _ambiguous_is_absent() -> Patch:
+    """Several that could be ours: none of them is."""
+    look_up = VenueLine.look_up
+
+    async def looked(self: VenueLine, order: Order) -> VenueReport | None:
+        try:
+            return await look_up(self, order)
+        except AmbiguousMatch:
+            return None
+
+    return patch.object(VenueLine, "look_up", looked)
+
+
 def _answer_is_forgotten() -> Patch:
     """What the journal did not take is asked of the venue once more."""
     run = SagaRunner.run
@@ -211,6 +225,8 @@ MUTANTS: dict[str, Callable[[], Patch]] = {
     "fills are added, not cumulative": _fills_are_added,
     "fresh client id on retry": _fresh_id_on_retry,
     "answer forgotten when the journal refuses": _answer_is_forgotten,
+    "ambiguous is absent": _ambiguous_is_absent,
+    "busts are not booked": lambda: patch.object(trade_saga, "new_voids", lambda *_: ()),
     "acknowledged before the commit": _ack_before_commit,
     "outbox marked before the bus took it": _mark_before_publish,
     "later event overtakes": _later_overtakes,

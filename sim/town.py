@@ -16,8 +16,11 @@ from typing import Any
 from sim.setting import CALENDAR, SETTINGS, START, STRATEGIES, SYMBOLS, policy_of
 from tradesaga.adapters.memory.archive import MemoryArchive
 from tradesaga.domain.errors import Fenced, TradesagaError, Transient
+from tradesaga.domain.saga import SagaStatus
+from tradesaga.domain.trade_messages import Resolution, TradeState
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.engine.saga_control import SagaControl
 from tradesaga.engine.world import World
 from tradesaga.testing.sim_bus import SimBus, SimStream
 from tradesaga.testing.sim_journal import SimJournal, SimLease, SimOutbox, SimRecords, SimStore
@@ -84,6 +87,7 @@ class Kept:
     stopped: list[Window] = field(default_factory=list)
     paused: list[Window] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    interventions: int = 0
 
     def commanded(self, now: float) -> None:
         """A new command is on its way: nothing is promised until its answer."""
@@ -111,11 +115,13 @@ class Town:
             now=self.clock.now,
             price=self.prices.price,
             dedupes=self.policy.dedupes,
+            looks_up=rng.random() < 0.6,
             tells_fills=rng.random() < 0.7,
         )
         self.decisions = SimDecisions(loop, self.weather, self.stream, self.clock)
         self.stream.on_published = self.decisions.hear
         self.venue.on_sent = self._check_sender
+        self.venue.is_claimed = lambda venue_id: venue_id in self.store.by_venue_id
         self.kept = Kept()
         self.lives = 0
         self.nodes = [Node(self, f"node{n}") for n in range(1, rng.choice((1, 1, 2)) + 1)]
@@ -238,6 +244,39 @@ class Operator:
             await self.command(name)
             await self.town.clock.sleep(rng.uniform(1, 90))
             await self.command({"stop": "start", "pause": "resume"}[name])
+            await self.settle_parked(0.5)
+
+    async def settle_parked(self, chance: float) -> None:
+        """Say something about sagas that wait for a person; what is said of an order is true."""
+        for saga_id in list(self.town.store.trades):
+            trade, node = self.town.store.trade(saga_id), self.town.leader()
+            if trade is None or trade.saga.status is not SagaStatus.MANUAL_REQUIRED:
+                continue
+            if node is None or node.control is None or self.town.loop.rng.random() >= chance:
+                continue
+            await self._intervene(node, node.control.sagas, trade)
+
+    async def _intervene(self, node: Node, sagas: SagaControl, trade: TradeState) -> None:
+        saga_id, town = trade.saga.id, self.town
+        told = {"reason": "simulated", "actor": "operator"}
+        placed = town.venue.by_client_id.get(trade.order.client_order_id, [])
+        ways = [sagas.retry(saga_id, **told), sagas.compensate(saga_id, **told)]
+        if not placed:
+            ways.append(sagas.resolve(saga_id, Resolution.NOT_PLACED, **told))
+        elif len(placed) == 1:
+            told["venue_order_id"] = placed[0].id
+            ways.append(sagas.resolve(saga_id, Resolution.ADOPT, **told))
+        chosen = town.loop.rng.choice(ways)
+        for way in ways:
+            if way is not chosen:
+                way.close()
+        with node.task(chosen) as task:
+            await asyncio.wait([task])
+        error = None if task.cancelled() else task.exception()
+        town.loop.note(f"an operator settles {saga_id}: {error!r}")
+        town.kept.interventions += 1
+        if error is not None and not isinstance(error, TradesagaError):
+            town.kept.faults.append(f"settling {saga_id} failed: {error!r}")
 
     async def command(self, name: str) -> None:
         """Ask until it is done; what a dead process leaves open is asked again."""

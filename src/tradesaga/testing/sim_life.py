@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tradesaga.domain.errors import TradesagaError, Unavailable
+from tradesaga.ports.services import AmbiguousMatch
 from tradesaga.testing.sim_loop import SimLoop
 from tradesaga.testing.sim_weather import Trip, Weather
 
@@ -96,7 +97,7 @@ class Life:
     ) -> None:
         try:
             result = act()
-        except TradesagaError as error:
+        except (TradesagaError, AmbiguousMatch) as error:
             result = error
         try:
             self.edge(f"after {name}")
@@ -109,7 +110,7 @@ class Life:
         self._waiting.pop(future, None)
         if future.done():
             return
-        if isinstance(result, TradesagaError):
+        if isinstance(result, TradesagaError | AmbiguousMatch):
             future.set_exception(result)
         else:
             future.set_result(result)

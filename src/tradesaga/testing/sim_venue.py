@@ -1,9 +1,11 @@
 """The venue of a simulated world: durable books, and one process's line to them.
 
 It accepts, refuses, fills at once, bit by bit, late or never, lets orders expire, shows accepted
-ones late, loses requests and answers, and lets fills race cancels. With `dedupes` it takes a
-client order id once; without, as often as it comes. Every change of an order is told on the bus.
-The books always add up: cash and positions move with the executions alone.
+ones late, loses requests and answers, lets fills race cancels, and takes executions back. With
+`dedupes` it takes a client order id once; without, as often as it comes. Unless it `looks_up` by
+client id it knows orders by their traits alone, and somebody else's may be just like ours. Every
+change of an order is told on the bus; what is told of may be lost there for good, except a bust.
+The books always add up: cash and positions move with executions and busts alone.
 """
 
 from __future__ import annotations
@@ -19,7 +21,13 @@ from tradesaga.domain.errors import Refused, Unavailable
 from tradesaga.domain.events import Incoming, OrderReported
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import ENDED, Order, OrderStatus, Side, VenueFill, VenueReport
-from tradesaga.ports.services import Account, Capabilities, Health, VenuePosition
+from tradesaga.ports.services import (
+    Account,
+    AmbiguousMatch,
+    Capabilities,
+    Health,
+    VenuePosition,
+)
 from tradesaga.testing.sim_bus import SimStream
 from tradesaga.testing.sim_life import Life
 from tradesaga.testing.sim_loop import SimLoop
@@ -29,11 +37,12 @@ from tradesaga.testing.sim_weather import (
     VENUE,
     Weather,
 )
-from tradesaga.testing.venue_script import VenueOrder
+from tradesaga.testing.venue_script import VenueOrder, same_traits
 
 T = TypeVar("T")
 VISIBILITY_LAG = timedelta(seconds=SEND_SECONDS_MAX + HIDDEN_SECONDS_MAX + 1)
 """From the sending of an order: then it is seen, or it was not placed."""
+BUST_SECONDS_MAX = 120.0
 QUICK = 0.03
 """Mean seconds on the way to the venue."""
 
@@ -50,7 +59,8 @@ class Sent:
 class SimVenue:
     """The books and everything that happens in them; survives every process.
 
-    `on_sent` hears of every submit at the instant at which it leaves its process.
+    `on_sent` hears of every submit at the instant at which it leaves its process; `is_claimed` says
+    whether a venue order id is known to belong to an order of ours.
     """
 
     def __init__(
@@ -62,11 +72,13 @@ class SimVenue:
         now: Callable[[], datetime],
         price: Callable[[str], Decimal],
         dedupes: bool,
+        looks_up: bool,
         tells_fills: bool,
     ) -> None:
         self.weather = weather
         self.now = now
         self.dedupes = dedupes
+        self.looks_up = looks_up
         self.orders: dict[str, VenueOrder] = {}
         self.by_client_id: dict[str, list[VenueOrder]] = {}
         self.positions: dict[str, Decimal] = {}
@@ -74,6 +86,7 @@ class SimVenue:
         self.sent: list[Sent] = []
         self.price = price
         self.on_sent: Callable[[Sent], None] = lambda _: None
+        self.is_claimed: Callable[[str], bool] = lambda _: False
         self._loop = loop
         self._stream = stream
         self._tells_fills = tells_fills
@@ -102,10 +115,25 @@ class SimVenue:
         if order.venue_order_id is not None:
             placed = self.orders.get(order.venue_order_id)
             return self.report(placed, "look-up") if placed is not None else None
+        if not self.looks_up:
+            return self._alike(order)
         for placed in self.by_client_id.get(order.client_order_id, ()):
             if placed.visible_at <= now:
                 return self.report(placed, "look-up")
         return None
+
+    def _alike(self, order: Order) -> VenueReport | None:
+        found = [
+            placed
+            for placed in self.orders.values()
+            if placed.visible_at <= self.now()
+            and same_traits(placed, order)
+            and not self.is_claimed(placed.id)
+        ]
+        if len(found) > 1:
+            names = ", ".join(placed.id for placed in found)
+            raise AmbiguousMatch(f"{order.client_order_id} could be any of {names}")
+        return self.report(found[0], "look-up") if found else None
 
     def cancel(self, venue_order_id: str) -> None:
         """A cancel request has arrived; the verdict comes when it comes."""
@@ -156,10 +184,11 @@ class SimVenue:
             source=source,
             at=self.now(),
             symbol=placed.order.symbol,
-            client_order_id=placed.order.client_order_id,
+            client_order_id=placed.order.client_order_id if self.looks_up else None,
             filled_quantity=filled,
-            average_price=placed.value / filled if filled else None,
+            average_price=placed.value / placed.kept if placed.kept else None,
             fills=tuple(placed.fills) if self._tells_fills else (),
+            busts=tuple(placed.busts),
         )
 
     # ---- what happens in the books ------------------------------------------------------------
@@ -177,6 +206,9 @@ class SimVenue:
         self.orders[placed.id] = placed
         self.by_client_id.setdefault(order.client_order_id, []).append(placed)
         self._loop.note(f"venue places {placed.id} {order.client_order_id} {order.quantity}")
+        if not self.looks_up and weather.strikes(weather.twin):
+            twin = replace(placed, id=f"{placed.id}_twin", fills=[], busts=[])
+            self.orders[twin.id] = twin
         return placed
 
     def _plan(self, placed: VenueOrder) -> None:
@@ -215,18 +247,32 @@ class SimVenue:
         self.positions[order.symbol] = self.positions.get(order.symbol, ZERO) + signed
         self.cash -= signed * placed.fills[-1].price
         self._tell(placed)
+        if self.weather.strikes(self.weather.bust):
+            fill, after = placed.fills[-1], self.weather.rng.uniform(0, BUST_SECONDS_MAX)
+            self._later(after, lambda: self._take_back(placed, fill))
+
+    def _take_back(self, placed: VenueOrder, fill: VenueFill) -> None:
+        placed.take_back(fill)
+        order = placed.order
+        signed = fill.quantity if order.side is Side.BUY else -fill.quantity
+        self.positions[order.symbol] -= signed
+        self.cash += signed * fill.price
+        self._tell(placed, "busted")
 
     def _end(self, placed: VenueOrder, status: OrderStatus) -> None:
         if placed.status not in ENDED:
             placed.status, placed.cancel_pending = status, False
             self._tell(placed)
 
-    def _tell(self, placed: VenueOrder) -> None:
+    def _tell(self, placed: VenueOrder, what: str = "") -> None:
         report = self.report(placed, "event")
-        self._loop.note(f"venue says {placed.id} {report.status} {report.filled_quantity}")
+        what = what or report.status
+        self._loop.note(f"venue says {placed.id} {what} {report.filled_quantity}")
+        if what != "busted" and self.weather.strikes(self.weather.event_lost):
+            return  # nobody asks for busts: without the event they are not known
         incoming = Incoming(
             event_id=f"ev-{next(self._events)}",
-            type=f"trade.order.{report.status}",
+            type=f"trade.order.{what}",
             source="trading-engine",
             correlation_id=None,
             at=report.at,
@@ -249,7 +295,9 @@ class VenueLine:
     def capabilities(self) -> Capabilities:
         """As the port."""
         return Capabilities(
-            dedupes=self._venue.dedupes, query_by_client_id=True, visibility_lag=VISIBILITY_LAG
+            dedupes=self._venue.dedupes,
+            query_by_client_id=self._venue.looks_up,
+            visibility_lag=VISIBILITY_LAG,
         )
 
     async def submit(self, order: Order) -> VenueReport:

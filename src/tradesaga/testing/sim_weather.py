@@ -25,9 +25,12 @@ CHANCES: Mapping[str, tuple[float, float]] = MappingProxyType({
     "ack_lost": (0.01, 0.3),
     "repeated": (0.01, 0.3),
     "late_event": (0.01, 0.3),
+    "event_lost": (0.01, 0.3),
     "unreadable": (0.001, 0.02),
     "venue_refuses": (0.01, 0.2),
     "venue_hides": (0.05, 0.8),
+    "twin": (0.1, 0.9),
+    "bust": (0.005, 0.1),
     "submit_unanswered": (0.02, 0.5),
     "cancel_ignored": (0.05, 0.5),
     "fill_beats_cancel": (0.05, 0.8),
@@ -66,9 +69,12 @@ class Weather:
     ack_lost: float = 0.0
     repeated: float = 0.0
     late_event: float = 0.0
+    event_lost: float = 0.0
     unreadable: float = 0.0
     venue_refuses: float = 0.0
     venue_hides: float = 0.0
+    twin: float = 0.0
+    bust: float = 0.0
     submit_unanswered: float = 0.0
     cancel_ignored: float = 0.0
     fill_beats_cancel: float = 0.0
