@@ -49,6 +49,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--jobs", type=int, default=1 + (os.cpu_count() or 1), help="lives at a time"
     )
+    parser.add_argument("--merge", nargs="+", type=Path, help="play nothing, add up these reports")
     parser.add_argument("--durable", action="store_true", help="Postgres with fsync, on disk")
     parser.add_argument("--report", type=Path, default=Path("crash-report.json"))
     return parser.parse_args()
@@ -116,12 +117,19 @@ def main() -> int:
     """The exit status."""
     asked = arguments()
     log_output.configure(level="warning")
+    if asked.merge:
+        return told(Report.read(asked.merge), asked.report)
     shared = None if asked.durable or not os.access("/dev/shm", os.W_OK) else "/dev/shm"
     with tempfile.TemporaryDirectory(prefix="tradesaga-crash-", dir=shared) as name:
         directory = Path(name)
         directory.chmod(0o711)  # the server's unprivileged user must get through
         report = asyncio.run(run(asked, directory))
-    report.write(asked.report)
+    return told(report, asked.report)
+
+
+def told(report: Report, path: Path) -> int:
+    """Write it, say it, and return the exit status."""
+    report.write(path)
     say(report.text())
     return 0 if report.ok else 1
 

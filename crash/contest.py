@@ -54,9 +54,7 @@ class ContestedJournal:
     async def _write(self, change: Change, name: str) -> None:
         try:
             await self._journal.commit(change)
-        except Fenced:
-            return
-        except (Conflict, Unavailable):
+        except (Conflict, Fenced, Unavailable):
             return
         self._let_in.append(name)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,6 +79,22 @@ class Report:
         lines += [f"replay: {replay_of(one)}" for one in list(self.violations)[:SHOWN_MAX]]
         lines += [f"alive: {name}" for name in self.uncaught]
         return "\n".join(lines)
+
+    @classmethod
+    def read(cls, paths: Iterable[Path]) -> Report:
+        """The sum of reports that were written."""
+        found = cls()
+        for path in paths:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            found.played.update(content["played"])
+            found.lives += content["lives"]
+            found.pairs = dict(Counter(found.pairs) + Counter(content["pairs"]))
+            found.missed += content["missed"]
+            found.violations |= content["violations"]
+            found.mutants |= content["mutants"]
+            found.seconds += content["seconds"]
+            found.played_seconds += content["playedSeconds"]
+        return found
 
     def write(self, path: Path) -> None:
         """The whole, as JSON, with the summary as text beside it."""

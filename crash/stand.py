@@ -100,7 +100,7 @@ async def stand(dsn: str, directory: Path, lanes: int) -> AsyncIterator[Stand]:
         found = Stand(dsn, socket, server, Oracle(connections))
         for _ in range(lanes):
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "crash.zygote", cwd=ROOT,
+                sys.executable, "-m", "crash.zygote", str(os.getpid()), cwd=ROOT,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             )  # fmt: skip
             lane = Lane(process)

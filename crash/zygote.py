@@ -8,6 +8,7 @@ pipe of its own; that it announced its own kill is what tells a planned death fr
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import pickle
@@ -26,10 +27,18 @@ from crash.wire import LENGTH_BYTES, frame
 from tradesaga.adapters import logging as log_output
 
 PLANNED = b"planned"
+PR_SET_PDEATHSIG = 1
 WROTE_LATE = "batches written after another life took over:"
 THAW_SECONDS_MAX = 5
 DIES_OF_ITSELF = "a life that dies of itself"
 """No mutant of the product: a death that nobody planned, to see that it is not taken for one."""
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent is no more."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it was faster
+        os._exit(1)
 
 
 def serve(requests: BinaryIO, replies: BinaryIO) -> None:
@@ -39,10 +48,11 @@ def serve(requests: BinaryIO, replies: BinaryIO) -> None:
     keeper, frozen = Keeper(), None
     while head := requests.read(LENGTH_BYTES):
         plan: Plan = pickle.loads(requests.read(int.from_bytes(head, "big")))
-        lent = keeper.lend()
+        lent, zygote = keeper.lend(), os.getpid()
         listen, say = os.pipe()
         child = os.fork()
         if child == 0:
+            die_with(zygote)
             os.close(listen)
             _live(plan, say, lent)
         os.close(say)
@@ -129,6 +139,7 @@ def _write(to: int, words: bytes) -> None:
 
 def main() -> None:
     """Serve on standard input and output; what lives print goes to standard error."""
+    die_with(int(sys.argv[1]))
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     log_output.configure(level="critical")

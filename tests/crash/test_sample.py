@@ -195,6 +195,8 @@ def test_the_report_counts_what_was_reached_and_fails_on_what_was_broken(tmp_pat
     assert not report.ok
     report.write(tmp_path / "r.json")
     assert "--replay full/kill@b#1" in (tmp_path / "r.txt").read_text(encoding="utf-8")
+    twice = Report.read([tmp_path / "r.json", tmp_path / "r.json"])
+    assert (twice.schedules, twice.violations, twice.ok) == (4, report.violations, False)
 
 
 def test_the_zoo_is_large_and_names_its_schedules() -> None:
