@@ -94,3 +94,21 @@ def test_a_file_of_strategies_reaches_both(tmp_path: Path) -> None:
 )
 def test_the_address_at_which_an_api_is_reached(host: str, url: str) -> None:
     assert Api(host=host, port=3005, allow_remote=True).url == url
+
+
+def test_the_orchestrator_records_only_if_told(tmp_path: Path) -> None:
+    _, plain = programs(tmp_path)
+    assert "--record" not in plain.argv
+    settings = plan(None, ENVIRONMENT, {}).loaded.settings
+    recording = serve_program(
+        tmp_path,
+        API,
+        OtherPostgres(settings),
+        OtherNats(settings),
+        None,
+        None,
+        None,
+        ENVIRONMENT,
+        record=tmp_path / "tapes",
+    )
+    assert recording.argv[-2:] == ("--record", str(tmp_path / "tapes"))

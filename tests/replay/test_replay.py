@@ -28,13 +28,13 @@ from tradesaga.replay.playing import play
 
 @pytest.mark.timeout(180)
 def test_the_four_sessions_come_out_as_on_real_servers() -> None:
-    # `tradesaga up --paper --exit-at-end --speed 600` on the same data: 70 filled, +38.87
+    # `tradesaga up --paper --exit-at-end --speed 600` with the same defaults: 64 filled, +25.74
     run = play(script(None, None))
     found = figures(run)
     assert found.complaints == []
-    assert found.orders == {"filled": 70}
-    assert found.fills == {"buy": 35, "sell": 35}
-    assert (found.profit, found.equity) == (Decimal("38.87"), Decimal("100038.87"))
+    assert found.orders == {"filled": 64}
+    assert found.fills == {"buy": 32, "sell": 32}
+    assert (found.profit, found.equity) == (Decimal("25.74"), Decimal("100025.74"))
     assert found.cycles["analysis completed"] == 4 * 389
     assert [point.at.minute for point in found.curve[:2]] == [31, 32]
     check = check_lines(journal_lines(run), {})

@@ -21,7 +21,7 @@ def span(opened: datetime, minutes: int) -> Span:
     return Span(day=opened.date(), start=start, end=start + minutes)
 
 
-TIMELINE = Timeline([span(OPEN, 390), span(NEXT_OPEN, 10)], pace=600)
+TIMELINE = Timeline.of_spans([span(OPEN, 390), span(NEXT_OPEN, 10)], pace=600)
 MOMENTS = st.integers(micros_of(OPEN) - 10**8, micros_of(NEXT_OPEN) + 10**9)
 
 

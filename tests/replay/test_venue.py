@@ -57,7 +57,7 @@ class Both:
 
     def __init__(self) -> None:
         self.loop = VirtualLoop()
-        self.clock = PlayedClock(self.loop, Timeline(SCRIPT.spans, pace=600))
+        self.clock = PlayedClock(self.loop, Timeline.of_spans(SCRIPT.spans, pace=600))
         self._neighbours = [
             Neighbours(SCRIPT.market, SCRIPT.capabilities, self.clock) for _ in range(2)
         ]

@@ -145,11 +145,15 @@ def serve_program(
     strategies: Path | None,
     config: Path | None,
     environment: Mapping[str, str],
+    *,
+    record: Path | None = None,
 ) -> Program:
     """`tradesaga serve` under supervision."""
     arguments = ["--host", api.host, "--port", str(api.port)]
     if config is not None:
         arguments += ["--config", str(config)]
+    if record is not None:
+        arguments += ["--record", str(record)]
     if api.allow_remote:
         arguments.append("--allow-remote")
     if replay is not None:

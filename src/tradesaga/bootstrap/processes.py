@@ -44,6 +44,7 @@ def processes_of(
     strategies: Path | None,
     config: Path | None,
     environment: Mapping[str, str],
+    record: Path | None = None,
 ) -> Processes:
     """Decide; nothing is started here."""
     settings = plan.loaded.settings
@@ -53,7 +54,9 @@ def processes_of(
         one for one in (database, bus) if isinstance(one, OwnPostgres | OwnNats)
     ]
     programs: list[Service] = [
-        serve_program(state_dir, api, database, bus, replay, strategies, config, environment)
+        serve_program(
+            state_dir, api, database, bus, replay, strategies, config, environment, record=record
+        )
     ]
     if replay is not None:
         programs.insert(0, paper_program(state_dir, replay, strategies, bus, settings, environment))

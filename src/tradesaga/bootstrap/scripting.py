@@ -6,12 +6,13 @@ replay has none. The venue's capabilities are those of the simulated one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from tradesaga.adapters.nats.topology import covers, subscriptions
 from tradesaga.bootstrap import translation
@@ -56,6 +57,17 @@ def configuration(
 ) -> Loaded:
     """The configuration of a replay, with other risk limits if a file has them. Raises Invalid."""
     return load(options.config, {**environment, **_STAND_INS}, limits=limits)
+
+
+def recorded_settings(known: Mapping[str, Any]) -> Settings:
+    """The settings of a recorded life, by path. Raises Invalid if they are none any more."""
+    elsewhere = ("database.", "eventBus.", "server.", "logging.")
+    overrides = {
+        path: value if isinstance(value, str) else json.dumps(value)
+        for path, value in known.items()
+        if not path.startswith(elsewhere)
+    }
+    return load(None, _STAND_INS, overrides).settings
 
 
 def script_of(options: ScriptOptions, settings: Settings) -> Script:

@@ -39,7 +39,7 @@ from tradesaga.api.scopes import TokenScopes
 from tradesaga.api.server import serve as serve_http
 from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.identity import identity_of
-from tradesaga.config import Loaded, Settings
+from tradesaga.config import Loaded, Settings, wire_values
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.strategies import Strategy
@@ -50,6 +50,8 @@ from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import World
 from tradesaga.paper.strategies import default_strategies, load_strategies
 from tradesaga.ports.clock import Clock
+from tradesaga.replay.capture import captured, note_beginning
+from tradesaga.replay.tape import Tape
 
 log = get_logger()
 DATABASE_WAIT_SECONDS_MAX = 30.0
@@ -61,13 +63,15 @@ class ServeOptions:
     """What the command line adds to the configuration.
 
     `market_clock` is the file of a replay's player; without it time is real. `strategies` is a
-    file of definitions, else one of each rule over `default_strategies_for`.
+    file of definitions, else one of each rule over `default_strategies_for`. `record` is the
+    directory in which everything is noted.
     """
 
     market_clock: Path | None = None
     strategies: Path | None = None
     default_strategies_for: tuple[str, ...] = ()
     allow_remote: bool = False
+    record: Path | None = None
 
 
 async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> None:
@@ -87,13 +91,16 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
     journal, bus = PostgresJournal(dsn), _bus(settings, clock)
     async with AsyncExitStack() as stack:
         world = await _world(settings, dsn, stack, clock, metrics, journal, bus)
+        strategies = _strategies(settings, options, clock.now())
+        if options.record is not None:
+            world = await _captured(world, settings, strategies, options.record, stack)
         orchestrator = _Deferred(
             world=world,
             settings=replace(
                 translation.engine_settings(settings), identity=identity_of(loaded.hash)
             ),
             policy=translation.saga_policy(settings, world.venue.capabilities),
-            strategies=_strategies(settings, options, clock.now()),
+            strategies=strategies,
         )
         calm_collector()
         async with asyncio.TaskGroup() as group:
@@ -108,6 +115,24 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             await asyncio.wait([running])
             await journal.close(JOURNAL_CLOSE_TIME_MAX)
             await asyncio.wait([writing])
+
+
+async def _captured(
+    world: World,
+    settings: Settings,
+    strategies: Sequence[Strategy],
+    directory: Path,
+    stack: AsyncExitStack,
+) -> World:
+    """The world, noted on a tape of its own. Raises Invalid for a directory that takes none."""
+    tape = Tape(directory)
+    stack.callback(tape.close)
+    agent_id, known = AgentId(settings.agent.id), wire_values(settings)
+    await note_beginning(
+        tape, world, agent_id, version=__version__, settings=known, configured=strategies
+    )
+    log.info("recording", path=str(tape.path))
+    return captured(world, tape)
 
 
 class _Deferred:

@@ -65,6 +65,7 @@ class UpOptions:
     allow_remote: bool = False
     exit_at_end: bool = False
     fresh: bool = False
+    record: Path | None = None
 
 
 async def up(
@@ -281,6 +282,7 @@ def _prepare(
         strategies=None if options.strategies is None else options.strategies.resolve(),
         config=None if options.config is None else options.config.resolve(),
         environment=environment,
+        record=None if options.record is None else options.record.resolve(),
     )
 
 

@@ -14,11 +14,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from tradesaga.bootstrap.replaying import ReplayOptions, Share
 from tradesaga.bootstrap.replaying import replay as play
+from tradesaga.bootstrap.rerunning import rerun_recorded
 from tradesaga.bootstrap.scripting import ScriptOptions, edge_of
 from tradesaga.bootstrap.simulated import START_CASH
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.cli.flags import ConfigFile, Data
-from tradesaga.cli.replay_rendering import replayed_text
+from tradesaga.cli.replay_rendering import replayed_text, rerun_text
 from tradesaga.config import process_environment
 
 
@@ -35,6 +36,7 @@ def replay(
     journal: Path | None = None,
     html: Path | None = None,
     json: Path | None = None,
+    recorded: Path | None = None,
 ) -> int:
     """Play recorded prices through the engine on virtual time; no servers, the same every time.
 
@@ -64,7 +66,11 @@ def replay(
         Write the report to this file as a page with plots; it needs nothing else.
     json
         Write the report to this file as JSON.
+    recorded
+        Play what `serve --record` noted in this directory instead, and compare.
     """
+    if recorded is not None:
+        return _recorded(recorded, config)
     options = ReplayOptions(
         script=ScriptOptions(
             data=tuple(data or ()),
@@ -85,6 +91,15 @@ def replay(
     print("\n".join(replayed_text(done)))
     complaints = [*done.figures.complaints, *(done.other.complaints if done.other else ())]
     return ExitCode.FAILED if complaints else ExitCode.OK
+
+
+def _recorded(directory: Path, config: Path | None) -> ExitCode:
+    """Play every recorded life; whether all came out as they were."""
+    differs = False
+    for path, found in rerun_recorded(directory, config, process_environment()):
+        print("\n".join(rerun_text(path.name, found)), flush=True)
+        differs = differs or bool(found.divergences)
+    return ExitCode.FAILED if differs else ExitCode.OK
 
 
 @contextmanager

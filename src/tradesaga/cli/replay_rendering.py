@@ -9,6 +9,7 @@ from typing import Final
 from tradesaga.bootstrap.replaying import Replayed
 from tradesaga.cli.rendering import number, section, table
 from tradesaga.replay.comparison import Comparison, LineChange
+from tradesaga.replay.divergence import Rerun
 from tradesaga.replay.figures import Counts
 
 LINES_MAX: Final = 40
@@ -19,6 +20,19 @@ def replayed_text(done: Replayed) -> list[str]:
     """The run, and what another one did differently."""
     changes = [] if done.changes is None else list(_changes(done.changes))
     return [*_lines(done), *changes]
+
+
+def rerun_text(name: str, found: Rerun) -> list[str]:
+    """A recorded life against its replay."""
+    differing = len(found.divergences)
+    verdict = f"{differing:,} differences" if differing else "all as recorded"
+    head = f"{name}  {found.decisions:,} decisions, {found.orders:,} orders: {verdict}"
+    rows = [(one.what, one.recorded, one.replayed) for one in found.divergences[:LINES_MAX]]
+    lines = table(("WHAT", "RECORDED", "REPLAYED"), rows) if rows else []
+    if (left := differing - LINES_MAX) > 0:
+        lines.append(f"and {left:,} more")
+    lines += [f"asked, but not on the tape: {what}" for what in found.unanswered[:LINES_MAX]]
+    return [head, *lines]
 
 
 def _lines(done: Replayed) -> Iterator[str]:

@@ -23,6 +23,7 @@ def serve(
     strategies: Path | None = None,
     default_strategies_for: str | None = None,
     allow_remote: bool = False,
+    record: Path | None = None,
 ) -> int:
     """Run the orchestrator and its API until SIGTERM or Ctrl-C.
 
@@ -42,6 +43,8 @@ def serve(
         Symbols, separated by commas: add the built-in strategies over them.
     allow_remote
         Listen on an address that other machines reach. The API knows no authentication.
+    record
+        Note in this directory what is asked, told and done, for `tradesaga replay --recorded`.
     """
     flags = {"server.host": host, "server.port": None if port is None else str(port)}
     overrides = {path: value for path, value in flags.items() if value is not None}
@@ -52,6 +55,7 @@ def serve(
         strategies=strategies,
         default_strategies_for=tuple(filter(None, map(str.strip, symbols))),
         allow_remote=allow_remote,
+        record=record,
     )
     run_until_signalled(
         lambda stop: serve_until(loaded, options, stop), loop_factory=uvloop.new_event_loop

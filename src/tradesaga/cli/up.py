@@ -32,6 +32,7 @@ def up(
     fresh: Annotated[bool, Parameter(negative=())] = False,
     governor: bool = True,
     allow_remote: Annotated[bool, Parameter(negative=())] = False,
+    record: Path | None = None,
 ) -> int:
     """Run databases, orchestrator and, with --paper, simulated neighbours until Ctrl-C.
 
@@ -63,6 +64,8 @@ def up(
         Hold time until the agent has finished its cycle of the minute, a second at most.
     allow_remote
         Listen on an address that other machines reach. The API knows no authentication.
+    record
+        Note in this directory what the orchestrator asks, is told and does, to replay it.
     """
     options = UpOptions(
         state_dir=(state_dir or default_state_dir()).resolve(),
@@ -77,6 +80,7 @@ def up(
         allow_remote=allow_remote,
         exit_at_end=exit_at_end,
         fresh=fresh,
+        record=record,
     )
     with Display(Console(highlight=False)) as display:
         good = run_until_signalled(

@@ -75,14 +75,17 @@ class ReplayBus:
 
     async def send(self, event: Outgoing, _message_id: str | None) -> None:
         """A neighbour sends; as `paper.outbox.Send`."""
-        if not self._listens(event.event_type):
-            return
+        if self._listens(event.event_type):
+            self.take(event.event_type, event.body)
+
+    def take(self, subject: str, body: bytes) -> None:
+        """A message has come."""
         incoming, problem = None, ""
         try:
-            incoming = decode_event(event.body, self._clock.now())
+            incoming = decode_event(body, self._clock.now())
         except Unreadable as error:
             problem = str(error)
-        delivery = ReplayDelivery(self, event.event_type, event.body, incoming, problem)
+        delivery = ReplayDelivery(self, subject, body, incoming, problem)
         self._unsettled.add(delivery)
         self._arrived.put_nowait(delivery)
 

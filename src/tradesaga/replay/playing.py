@@ -11,10 +11,11 @@ the time. When the recording is over, open orders are cancelled and what is unde
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from tradesaga.adapters.memory.archive import MemoryArchive
 from tradesaga.adapters.memory.journal import MemoryJournal, MemoryStore
@@ -38,6 +39,7 @@ from tradesaga.replay.identities import SeededIds
 from tradesaga.replay.neighbours import Market, Neighbours, ReplayDecisions
 from tradesaga.replay.timeline import Timeline
 
+T = TypeVar("T")
 PACE = 600.0
 """Market seconds in a virtual one; see `replay/timeline.py`."""
 SETTLE_SECONDS_MAX = 15.0
@@ -95,8 +97,13 @@ def play(script: Script, progress: Progress = lambda _: None) -> Run:
         ExceptionGroup: a part of the engine failed.
     """
     loop = VirtualLoop()
+    return run_on(loop, _Replay(script, loop, progress).run())
+
+
+def run_on(loop: VirtualLoop, work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` to its end on a loop of its own, which is closed then."""
     try:
-        playing = loop.create_task(_Replay(script, loop, progress).run())
+        playing = loop.create_task(work)
         try:
             return loop.run_until_complete(playing)
         except BaseException:  # an interrupt leaves it pending
@@ -115,7 +122,7 @@ class _Replay:
         self._script = script
         self._progress = progress
         self._outcome = Run(script)
-        self._clock = PlayedClock(loop, Timeline(script.spans, pace=PACE))
+        self._clock = PlayedClock(loop, Timeline.of_spans(script.spans, pace=PACE))
         self._neighbours = Neighbours(script.market, script.capabilities, self._clock)
         self._bus = ReplayBus(self._clock, listens=script.listens, hear=self._neighbours.hear)
         self._control: asyncio.Future[AgentControl] = loop.create_future()

@@ -26,7 +26,7 @@ MICROS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """One span as it is played; `begin` is in virtual seconds."""
+    """One stretch of market time as it is played; `begin` is in virtual seconds."""
 
     begin: float
     from_us: int
@@ -36,20 +36,25 @@ class Stretch:
 class Timeline:
     """The mapping, both ways; never decreasing."""
 
-    def __init__(self, spans: Sequence[Span], *, pace: float) -> None:
-        assert spans, "a replay has at least one span"
+    def __init__(self, edges: Sequence[tuple[datetime, datetime]], *, pace: float) -> None:
+        assert edges, "something is played"
         self.pace = pace
         self._scale = pace * MICROS
         self._stretches: list[Stretch] = []
         seconds = 0.0
-        for span in spans:
-            from_us = micros_of(start_of(span.start - 1))
-            until_us = micros_of(start_of(span.end) + SETTLEMENT)
+        for begin, end in edges:
+            from_us, until_us = micros_of(begin), micros_of(end)
             self._stretches.append(Stretch(seconds, from_us, until_us))
             seconds += (until_us - from_us) / self._scale
         self.seconds_end = seconds
         self._begins = [stretch.begin for stretch in self._stretches]
         self._untils = [stretch.until_us for stretch in self._stretches]
+
+    @classmethod
+    def of_spans(cls, spans: Sequence[Span], *, pace: float) -> Timeline:
+        """The minutes of a recording, with the player's margins."""
+        edges = [(start_of(span.start - 1), start_of(span.end) + SETTLEMENT) for span in spans]
+        return cls(edges, pace=pace)
 
     @property
     def first(self) -> datetime:

@@ -1,0 +1,146 @@
+"""The neighbours of a recorded life: they answer what was answered then, when it was answered.
+
+Nobody is asked anything: no venue, no model. A question that was never answered in the recording
+gets Unavailable, and is noted as a divergence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from tradesaga.domain.errors import DeadlineExceeded, Refused, Unavailable
+from tradesaga.domain.market import MarketStatus, Quote
+from tradesaga.domain.orders import Order, VenueReport
+from tradesaga.ports.services import (
+    Account,
+    AmbiguousMatch,
+    Capabilities,
+    Health,
+    VenuePosition,
+)
+from tradesaga.replay.clock import PlayedClock
+from tradesaga.replay.reels import Reel
+from tradesaga.replay.tape import Line
+
+
+@dataclass(slots=True)
+class Answers:
+    """The recorded calls; `missing` names those that were asked and never answered."""
+
+    clock: PlayedClock
+    calls: Reel
+    missing: list[str] = field(default_factory=list)
+
+    async def answer(self, name: str, key: str, form: Any) -> Any:
+        """The recorded answer, at its moment. Raises the recorded error."""
+        line = self.calls.take((name, key), self.clock.now())
+        if line is None:
+            what = f"{name} {key}".rstrip()
+            self.missing.append(f"{self.clock.now():%Y-%m-%d %H:%M:%S}Z {what}")
+            raise Unavailable(f"the recording has no answer to {what}")
+        if line.until is not None:
+            await self.clock.sleep_until(line.until)
+        if line.error:
+            raise _error_of(line)
+        return msgspec.json.decode(line.body, type=form)
+
+
+def _error_of(line: Line) -> Exception:
+    match line.error:
+        case "Refused":
+            return Refused(line.text, code=line.code)
+        case "AmbiguousMatch":
+            return AmbiguousMatch(line.text)
+        case "DeadlineExceeded":
+            return DeadlineExceeded(line.text)
+        case _:
+            return Unavailable(line.text)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedVenue:
+    """Implements `ports.services.TradingEngine`."""
+
+    answers: Answers
+    capabilities: Capabilities
+    sent: Callable[[str], object]
+    """Told of the client order id of each submit."""
+
+    async def submit(self, order: Order) -> VenueReport:
+        """As the port."""
+        self.sent(order.client_order_id)
+        report: VenueReport = await self.answers.answer(
+            "submit", order.client_order_id, VenueReport
+        )
+        return report
+
+    async def look_up(self, order: Order) -> VenueReport | None:
+        """As the port."""
+        report: VenueReport | None = await self.answers.answer(
+            "look_up", order.client_order_id, VenueReport | None
+        )
+        return report
+
+    async def cancel(self, venue_order_id: str) -> None:
+        """As the port."""
+        await self.answers.answer("cancel", venue_order_id, None)
+
+    async def account(self) -> Account:
+        """As the port."""
+        account: Account = await self.answers.answer("account", "", Account)
+        return account
+
+    async def positions(self) -> Sequence[VenuePosition]:
+        """As the port."""
+        held: list[VenuePosition] = await self.answers.answer("positions", "", list[VenuePosition])
+        return held
+
+    async def health(self) -> Health:
+        """As the port."""
+        return await _health(self.answers, "trading-engine")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedMarketData:
+    """Implements `ports.services.MarketData`."""
+
+    answers: Answers
+
+    async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """As the port."""
+        found: dict[str, Quote] = await self.answers.answer(
+            "quotes", ",".join(symbols), dict[str, Quote]
+        )
+        return found
+
+    async def market_status(self) -> MarketStatus:
+        """As the port."""
+        status: MarketStatus = await self.answers.answer("market_status", "", MarketStatus)
+        return status
+
+    async def health(self) -> Health:
+        """As the port."""
+        return await _health(self.answers, "market-data")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedDecisions:
+    """Implements `ports.services.DecisionService`."""
+
+    answers: Answers
+
+    async def health(self) -> Health:
+        """As the port."""
+        return await _health(self.answers, "ai-decision")
+
+
+async def _health(answers: Answers, service: str) -> Health:
+    try:
+        health: Health = await answers.answer("health", service, Health)
+    except Unavailable:
+        return Health.UNREACHABLE
+    return health

@@ -1,0 +1,256 @@
+"""Ports that note on a tape what passes through them, and change nothing.
+
+A call is noted when its answer is there, with both times; an error is noted and raised on. A write
+is noted after its commit. Nothing is awaited but what the port itself awaits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import msgspec
+
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.errors import Refused, Transient
+from tradesaga.domain.events import ANALYSIS_REQUESTED
+from tradesaga.domain.ids import AgentId
+from tradesaga.domain.market import MarketStatus, Quote
+from tradesaga.domain.orders import Order, VenueReport
+from tradesaga.domain.strategies import Strategy
+from tradesaga.engine.world import OpenableJournal, World
+from tradesaga.ports.bus import Bus, Delivery, Published
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.journal import Change, Entry
+from tradesaga.ports.records import OutboxRow, Records
+from tradesaga.ports.services import (
+    Account,
+    AmbiguousMatch,
+    Capabilities,
+    DecisionService,
+    Health,
+    MarketData,
+    TradingEngine,
+    VenuePosition,
+)
+from tradesaga.replay.tape import Beginning, Held, Known, Line, Tape
+
+T = TypeVar("T")
+ENGINE = "engine"
+_encode = msgspec.json.Encoder().encode
+
+
+def captured(world: World, tape: Tape) -> World:
+    """The same world, noted on the tape."""
+    notes = Notes(tape, world.clock)
+    return replace(
+        world,
+        journal=CapturedJournal(world.journal, notes),
+        bus=CapturedBus(world.bus, notes),
+        venue=CapturedVenue(world.venue, notes),
+        market_data=CapturedMarketData(world.market_data, notes),
+        decisions=CapturedDecisions(world.decisions, notes),
+    )
+
+
+async def note_beginning(
+    tape: Tape,
+    world: World,
+    agent_id: AgentId,
+    *,
+    version: str,
+    settings: Mapping[str, Any],
+    configured: Sequence[Strategy],
+) -> None:
+    """The first line: what the life begins with. Raises Unavailable."""
+    records, now = world.records, world.clock.now()
+    beginning = Beginning(
+        version=version,
+        settings=settings,
+        agent=await records.agent(agent_id),
+        strategies=[Known.of(one.strategy) for one in await records.strategies(agent_id)],
+        configured=[Known.of(strategy) for strategy in configured],
+        positions=list(await records.positions(agent_id)),
+        attributed=await _attributed(records, agent_id),
+        ordered=list(await records.submissions_since(agent_id, now.replace(hour=0, minute=0))),
+        open_trades=len(await records.open_trades(agent_id)),
+    )
+    Notes(tape, world.clock).note("begin", body=beginning)
+
+
+async def _attributed(records: Records, agent_id: AgentId) -> list[Held]:
+    found = await records.attributed(agent_id)
+    return [
+        Held(strategy_id=strategy_id, symbol=symbol, quantity=quantity)
+        for (strategy_id, symbol), quantity in found.items()
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Writes lines with the clock's times."""
+
+    tape: Tape
+    clock: Clock
+
+    def note(self, kind: str, *, name: str = "", key: str = "", body: object = None) -> None:
+        """A line about this moment."""
+        line = Line(
+            at=self.clock.now(),
+            kind=kind,
+            monotonic=self.clock.monotonic(),
+            name=name,
+            key=key,
+            body=msgspec.Raw(_encode(body)),
+        )
+        self.tape.write(line)
+
+    async def call(self, name: str, key: str, asked: Awaitable[T]) -> T:
+        """Await the answer and note it, or the error. Raises what it raises."""
+        line = Line(
+            at=self.clock.now(), kind="call", monotonic=self.clock.monotonic(), name=name, key=key
+        )
+        try:
+            answer = await asked
+        except (Transient, Refused, AmbiguousMatch) as error:
+            code = error.code if isinstance(error, Refused) else ""
+            self._end(line, error=type(error).__name__, text=str(error), code=code)
+            raise
+        self._end(line, body=msgspec.Raw(_encode(answer)))
+        return answer
+
+    def _end(self, line: Line, **more: Any) -> None:
+        self.tape.write(msgspec.structs.replace(line, until=self.clock.now(), **more))
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedVenue:
+    """Implements `ports.services.TradingEngine`."""
+
+    venue: TradingEngine
+    notes: Notes
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """As the port."""
+        return self.venue.capabilities
+
+    async def submit(self, order: Order) -> VenueReport:
+        """As the port."""
+        asked = self.venue.submit(order)
+        return await self.notes.call("submit", order.client_order_id, asked)
+
+    async def look_up(self, order: Order) -> VenueReport | None:
+        """As the port."""
+        asked = self.venue.look_up(order)
+        return await self.notes.call("look_up", order.client_order_id, asked)
+
+    async def cancel(self, venue_order_id: str) -> None:
+        """As the port."""
+        await self.notes.call("cancel", venue_order_id, self.venue.cancel(venue_order_id))
+
+    async def account(self) -> Account:
+        """As the port."""
+        return await self.notes.call("account", "", self.venue.account())
+
+    async def positions(self) -> Sequence[VenuePosition]:
+        """As the port."""
+        return await self.notes.call("positions", "", self.venue.positions())
+
+    async def health(self) -> Health:
+        """As the port."""
+        return await self.notes.call("health", "trading-engine", self.venue.health())
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedMarketData:
+    """Implements `ports.services.MarketData`."""
+
+    market_data: MarketData
+    notes: Notes
+
+    async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
+        """As the port."""
+        asked = self.market_data.quotes(symbols)
+        return await self.notes.call("quotes", ",".join(symbols), asked)
+
+    async def market_status(self) -> MarketStatus:
+        """As the port."""
+        return await self.notes.call("market_status", "", self.market_data.market_status())
+
+    async def health(self) -> Health:
+        """As the port."""
+        return await self.notes.call("health", "market-data", self.market_data.health())
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedDecisions:
+    """Implements `ports.services.DecisionService`."""
+
+    decisions: DecisionService
+    notes: Notes
+
+    async def health(self) -> Health:
+        """As the port."""
+        return await self.notes.call("health", "ai-decision", self.decisions.health())
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedBus:
+    """Implements `ports.bus.Bus`."""
+
+    bus: Bus
+    notes: Notes
+
+    async def run(self) -> None:
+        """As the port."""
+        await self.bus.run()
+
+    async def publish(self, row: OutboxRow) -> Published:
+        """As the port; what is asked of the decision makers is noted before it leaves."""
+        if row.type == ANALYSIS_REQUESTED:
+            self.notes.note("question", body=msgspec.Raw(row.payload))
+        return await self.bus.publish(row)
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        """As the port."""
+        async for delivery in self.bus.deliveries():
+            body = delivery.body.decode(errors="replace")
+            self.notes.note("event", name=delivery.subject, body=body)
+            yield delivery
+
+    def is_connected(self) -> bool:
+        """As the port."""
+        return self.bus.is_connected()
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedJournal:
+    """Implements `engine.world.OpenableJournal`."""
+
+    journal: OpenableJournal
+    notes: Notes
+
+    async def open(self, agent_id: AgentId, epoch: int) -> object:
+        """As the port."""
+        return await self.journal.open(agent_id, epoch)
+
+    async def commit(self, change: Change) -> int:
+        """As the port."""
+        sequence = await self.journal.commit(change)
+        for row in change.rows:
+            match row.value:
+                case Decision() as decision:
+                    self.notes.note("decision", key=decision.external_id, body=decision)
+                case Order() as order:
+                    self.notes.note("order", key=order.client_order_id, body=order)
+                case _:
+                    pass
+        for entry in change.entries:
+            self._command(entry)
+        return sequence
+
+    def _command(self, entry: Entry) -> None:
+        if entry.kind.startswith("agent.") and entry.actor != ENGINE:
+            self.notes.note("command", name=entry.kind, key=entry.actor, body=entry.body)

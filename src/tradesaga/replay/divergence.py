@@ -1,0 +1,83 @@
+"""A recorded life against its replay: the same decisions, the same orders, or what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.orders import Order
+from tradesaga.replay.tape import Line
+
+ABSENT = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """One thing that came out differently; `what` names it."""
+
+    what: str
+    recorded: str
+    replayed: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun:
+    """What the replay of a recorded life came to.
+
+    `unanswered` are questions that were asked this time alone, such as one poll more of an order:
+    no difference by themselves.
+    """
+
+    decisions: int
+    orders: int
+    divergences: Sequence[Divergence]
+    unanswered: Sequence[str] = ()
+
+
+def settings_that_differ(
+    recorded: Mapping[str, Any], present: Mapping[str, Any]
+) -> Iterator[Divergence]:
+    """Keys whose value is another one now; where servers are makes no difference here."""
+    for key in sorted({*recorded, *present}):
+        was, now = recorded.get(key, ABSENT), present.get(key, ABSENT)
+        elsewhere = key.split(".")[0] in ("database", "eventBus", "server", "logging")
+        if was != now and not elsewhere and not key.endswith(".url"):
+            yield Divergence(what=f"setting {key}", recorded=str(was), replayed=str(now))
+
+
+def differences(
+    lines: Sequence[Line], decisions: Sequence[Decision], orders: Sequence[Order]
+) -> Iterator[Divergence]:
+    """Decisions by the decision maker's id, orders by our id, as they were last written."""
+    recorded = {
+        f"decision {line.key}": _decided(msgspec.json.decode(line.body, type=Decision))
+        for line in lines
+        if line.kind == "decision"
+    }
+    recorded |= {
+        f"order {line.key}": _ordered(msgspec.json.decode(line.body, type=Order))
+        for line in lines
+        if line.kind == "order"
+    }
+    replayed = {f"decision {one.external_id}": _decided(one) for one in decisions}
+    replayed |= {f"order {one.client_order_id}": _ordered(one) for one in orders}
+    for what in [*recorded, *(name for name in replayed if name not in recorded)]:
+        was, now = recorded.get(what, ABSENT), replayed.get(what, ABSENT)
+        if was != now:
+            yield Divergence(what=what, recorded=was, replayed=now)
+
+
+def _decided(one: Decision) -> str:
+    codes = ", ".join(denial.code for denial in one.denials)
+    said = f"{one.symbol} {one.action} {one.quantity.normalize():f} {one.verdict}"
+    return f"{said} {codes}".rstrip()
+
+
+def _ordered(one: Order) -> str:
+    value = "" if not one.filled_quantity else f" for {one.filled_value.normalize():f}"
+    quantities = f"{one.filled_quantity.normalize():f}/{one.quantity.normalize():f}"
+    return f"{one.side} {quantities} {one.symbol}{value} {one.status}"

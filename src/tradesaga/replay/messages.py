@@ -1,0 +1,95 @@
+"""The messages of a recorded life: each at its moment, and never before what it answers.
+
+A decision answers a request, an event about an order follows its submit. The replay may be a
+moment behind the recording there; the message waits for it then. Cycles have new ids, and so have
+their requests: a decision is handed to the request that takes the place of the recorded one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+import msgspec
+
+from tradesaga.domain.events import ANALYSIS_REQUESTED
+from tradesaga.domain.orders import VenueReport
+from tradesaga.replay.bus import ReplayBus
+from tradesaga.replay.clock import PlayedClock
+from tradesaga.replay.reels import Reel
+from tradesaga.replay.tape import Line
+
+_WORD = re.compile(r'"([^"\\]{8,128})"')
+
+
+class _Question(msgspec.Struct, rename="camel"):
+    request_id: str
+    strategy_id: str
+    symbol: str
+
+
+_question = msgspec.json.Decoder(_Question).decode
+_report = msgspec.json.Decoder(VenueReport | None).decode
+
+
+class Messages:
+    """Hands the recorded messages to the bus."""
+
+    def __init__(self, clock: PlayedClock, lines: Sequence[Line]) -> None:
+        self._clock = clock
+        self._events = [line for line in lines if line.kind == "event"]
+        questions = [line for line in lines if line.kind == "question"]
+        self._questions = Reel(questions, lambda line: _about(_question(line.body)))
+        self._causes = {each: each for each in (_question(q.body).request_id for q in questions)}
+        for line in lines:
+            if line.kind == "call" and line.name == "submit":
+                self._causes[line.key] = line.key
+                if (report := _report(line.body)) is not None:
+                    self._causes[report.venue_order_id] = line.key
+        self._there: set[str] = set()
+        self._renamed: dict[str, str] = {}
+        self._held = defaultdict[str, list[Line]](list)
+        self._bus: ReplayBus | None = None
+
+    def plan(self, bus: ReplayBus) -> None:
+        """Have each message delivered at its moment."""
+        self._bus = bus
+        for line in self._events:
+            self._clock.call_at(line.at, self._come, line)
+
+    def sent(self, client_order_id: str) -> None:
+        """An order has left: what was said of it may come."""
+        self._caused(client_order_id)
+
+    def hear(self, event_type: str, body: bytes) -> None:
+        """A question of the engine's: it takes the place of the recorded one."""
+        if event_type != ANALYSIS_REQUESTED:
+            return
+        asked = _question(msgspec.json.decode(body, type=dict[str, msgspec.Raw])["payload"])
+        line = self._questions.take(_about(asked), self._clock.now())
+        if line is not None:
+            then = _question(line.body).request_id
+            self._renamed[then] = asked.request_id
+            self._caused(then)
+
+    def _come(self, line: Line) -> None:
+        text = msgspec.json.decode(line.body, type=str)
+        words = (self._causes.get(word) for word in _WORD.findall(text))
+        cause = next((word for word in words if word is not None), None)
+        if cause is not None and cause not in self._there:
+            self._held[cause].append(line)
+            return
+        if cause in self._renamed:
+            text = text.replace(cause, self._renamed[cause])
+        assert self._bus is not None
+        self._bus.take(line.name, text.encode())
+
+    def _caused(self, cause: str) -> None:
+        self._there.add(cause)
+        for line in self._held.pop(cause, []):
+            self._come(line)
+
+
+def _about(asked: _Question) -> tuple[str, str]:
+    return asked.strategy_id, asked.symbol

@@ -1,0 +1,238 @@
+"""A recorded life once more: the same engine, told what it was told then, at the same moments.
+
+The journal begins with the agent, strategies and positions that the life began with. Time runs
+from the first line to the last and jumps where nothing was recorded for `SILENCE_MAX` (the
+heartbeat speaks more often than that); it passes as fast against virtual time as it did against
+real time. What persons commanded is commanded again. Refused: a life that began with open sagas.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from typing_extensions import override
+
+from tradesaga.adapters.memory.archive import MemoryArchive
+from tradesaga.adapters.memory.journal import MemoryJournal, MemoryStore
+from tradesaga.adapters.memory.lease import MemoryLease
+from tradesaga.adapters.memory.metrics import CountingMetrics
+from tradesaga.adapters.memory.records import MemoryOutbox, MemoryRecords
+from tradesaga.adapters.virtual_time import VirtualLoop
+from tradesaga.domain.agent import Agent, Mode
+from tradesaga.domain.decisions import Decision
+from tradesaga.domain.errors import Invalid
+from tradesaga.domain.ids import AgentId, StrategyId
+from tradesaga.domain.market import Calendar
+from tradesaga.domain.orders import Order
+from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.trade_messages import Policy
+from tradesaga.engine.agent_control import AgentControl
+from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.world import World
+from tradesaga.ports.records import Submission
+from tradesaga.ports.services import Capabilities
+from tradesaga.replay.answers import (
+    Answers,
+    RecordedDecisions,
+    RecordedMarketData,
+    RecordedVenue,
+)
+from tradesaga.replay.bus import ReplayBus
+from tradesaga.replay.clock import PlayedClock
+from tradesaga.replay.divergence import Divergence, Rerun, differences
+from tradesaga.replay.identities import SeededIds
+from tradesaga.replay.messages import Messages
+from tradesaga.replay.playing import run_on
+from tradesaga.replay.reels import Reel
+from tradesaga.replay.tape import Beginning, Line
+from tradesaga.replay.timeline import Timeline
+
+SILENCE_MAX = timedelta(minutes=5)
+AFTERMATH = timedelta(seconds=1)
+"""Of market time after the last line: what follows from it may still be written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """A recorded life, and what the engine is told as it is configured now."""
+
+    beginning: Beginning
+    lines: Sequence[Line]
+    settings: EngineSettings
+    policy: Policy
+    capabilities: Capabilities
+    calendar: Calendar
+
+
+def rerun(life: Life) -> Rerun:
+    """Play it and compare. Raises Invalid for a life that cannot be played."""
+    if life.beginning.open_trades:
+        raise Invalid(
+            [f"the recording began with {life.beginning.open_trades} open sagas: their past is "
+             "not in it; record from a start without open orders"]
+        )  # fmt: skip
+    loop = VirtualLoop()
+    return run_on(loop, _Rerun(life, loop).run())
+
+
+def edges_of(lines: Sequence[Line]) -> list[tuple[datetime, datetime]]:
+    """The stretches of market time in which something was recorded."""
+    edges = [(lines[0].at, lines[0].at)]
+    for line in lines:
+        begin, end = edges[-1]
+        if line.at - end > SILENCE_MAX:
+            edges.append((line.at, line.until or line.at))
+        else:
+            edges[-1] = begin, max(end, line.until or line.at)
+    begin, end = edges[-1]
+    return [*edges[:-1], (begin, end + AFTERMATH)]
+
+
+def pace_of(lines: Sequence[Line], edges: Sequence[tuple[datetime, datetime]]) -> float:
+    """How fast market time ran against real time, at least as fast as that."""
+    played = sum((end - begin for begin, end in edges), timedelta()).total_seconds()
+    real = lines[-1].monotonic - lines[0].monotonic
+    return max(1.0, played / real) if real > 0 else 1.0
+
+
+class BegunRecords(MemoryRecords):
+    """Readers of a store whose past is known only in sums."""
+
+    def __init__(self, store: MemoryStore, beginning: Beginning) -> None:
+        super().__init__(store)
+        self._beginning = beginning
+
+    @override
+    async def attributed(
+        self, agent_id: AgentId
+    ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
+        """As the port, with what was held at the beginning."""
+        sums = dict(await super().attributed(agent_id))
+        for held in self._beginning.attributed:
+            key = held.strategy_id, held.symbol
+            sums[key] = sums.get(key, Decimal(0)) + held.quantity
+        return sums
+
+    @override
+    async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:
+        """As the port, with those before the beginning."""
+        before = [one for one in self._beginning.ordered if one.at >= since]
+        return [*before, *await super().submissions_since(agent_id, since)]
+
+
+class _Rerun:
+    """The parts of one life."""
+
+    def __init__(self, life: Life, loop: VirtualLoop) -> None:
+        self._life = life
+        edges = edges_of(life.lines)
+        self._clock = PlayedClock(loop, Timeline(edges, pace=pace_of(life.lines, edges)))
+        self._store = _store_of(life)
+        self._answers = Answers(
+            self._clock, Reel(_of(life, "call"), lambda line: (line.name, line.key))
+        )
+        self._messages = Messages(self._clock, life.lines)
+        self._bus = ReplayBus(self._clock, listens=lambda _: True, hear=self._messages.hear)
+        self._control: asyncio.Future[AgentControl] = loop.create_future()
+        self._refused: list[Divergence] = []
+
+    async def run(self) -> Rerun:
+        """From the first line to the last."""
+        stop = asyncio.Event()
+        orchestrator = Orchestrator(
+            world=self._world(),
+            settings=self._life.settings,
+            policy=self._life.policy,
+            strategies=[known.strategy() for known in self._life.beginning.configured],
+            on_control=self._control.set_result,
+        )
+        self._messages.plan(self._bus)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(orchestrator.run(stop))
+            await self._commanded()
+            await self._clock.until_end()
+            stop.set()
+        return self._compared()
+
+    async def _commanded(self) -> None:
+        """Order again what persons ordered, at their moments."""
+        control = await self._control
+        await control.ready.wait()
+        for line in _of(self._life, "command"):
+            await self._clock.sleep_until(line.at)
+            await self._order(control, line)
+
+    async def _order(self, control: AgentControl, line: Line) -> None:
+        body: dict[str, Any] = msgspec.json.decode(line.body)
+        match line.name:
+            case "agent.started":
+                await control.start(strategies=None, mode=Mode(body["mode"]), actor=line.key)
+            case "agent.stopped":
+                reason = str(body.get("reason") or "")
+                await control.stop(reason=reason, cancel_open_orders=False, actor=line.key)
+            case "agent.paused":
+                until = body.get("resumeAt")
+                duration = datetime.fromisoformat(until) - line.at if until else None
+                await control.pause(duration=duration, actor=line.key)
+            case "agent.resumed":
+                await control.resume(actor=line.key)
+            case _:
+                self._refused.append(
+                    Divergence(
+                        what=f"command {line.name} of {line.at.isoformat()}",
+                        recorded="given",
+                        replayed="not known to the replay",
+                    )
+                )
+
+    def _compared(self) -> Rerun:
+        agent_id = self._life.settings.agent_id
+        decisions: list[Decision] = self._store.of(Decision, agent_id)
+        orders: list[Order] = self._store.of(Order, agent_id)
+        return Rerun(
+            decisions=len(decisions),
+            orders=len(orders),
+            divergences=[*self._refused, *differences(self._life.lines, decisions, orders)],
+            unanswered=self._answers.missing,
+        )
+
+    def _world(self) -> World:
+        return World(
+            journal=MemoryJournal(self._store),
+            records=BegunRecords(self._store, self._life.beginning),
+            outbox=MemoryOutbox(self._store),
+            lease=MemoryLease(self._store),
+            bus=self._bus,
+            clock=self._clock,
+            ids=SeededIds(self._clock, 1),
+            metrics=CountingMetrics(),
+            venue=RecordedVenue(self._answers, self._life.capabilities, self._messages.sent),
+            market_data=RecordedMarketData(self._answers),
+            decisions=RecordedDecisions(self._answers),
+            calendar=self._life.calendar,
+            archive=MemoryArchive(),
+        )
+
+
+def _store_of(life: Life) -> MemoryStore:
+    """The store as the life found it."""
+    store, beginning, agent_id = MemoryStore(), life.beginning, life.settings.agent_id
+    if beginning.agent is not None:
+        store.rows[Agent, beginning.agent.id] = beginning.agent
+    for known in beginning.strategies:
+        strategy = known.strategy()
+        store.rows[Strategy, strategy.id] = strategy
+    for sums in beginning.positions:
+        store.positions[agent_id, sums.symbol] = sums
+    return store
+
+
+def _of(life: Life, kind: str) -> list[Line]:
+    return [line for line in life.lines if line.kind == kind]

@@ -1,0 +1,189 @@
+"""A recorded life of the orchestrator as compressed JSON lines: what it asked, was told, and did.
+
+    begin       the settings, the agent, its strategies and positions; first line of every file
+    call        a question to a neighbour with its key, and the answer or the error
+    event       a message from the bus, as it came
+    question    a decision that was asked for
+    command     what a person ordered the agent
+    decision    judged        order    written, with its last state
+
+Times are market time. A file is one life of the process; the next one begins a new file. A file
+that a crash cut off is read up to its last whole line. A disk that takes no more ends the
+recording with an error in the log, never the trading.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+from structlog import get_logger
+
+from tradesaga.domain.agent import Agent
+from tradesaga.domain.errors import Invalid
+from tradesaga.domain.ids import AgentId, StrategyId
+from tradesaga.domain.strategies import Strategy, StrategyStatus
+from tradesaga.ports.records import PositionSums, Submission
+
+log = get_logger()
+FLUSH_EVERY: Final = 64
+"""Lines: what a crash may cost."""
+NOTHING: Final = Raw(b"null")
+_NAME: Final = re.compile(r"\d{6}\.jsonl\.gz")
+_encode = msgspec.json.Encoder().encode
+
+
+class Held(Struct, frozen=True, kw_only=True):
+    """What one strategy holds of a symbol."""
+
+    strategy_id: StrategyId | None
+    symbol: str
+    quantity: Decimal
+
+
+class Known(Struct, frozen=True, kw_only=True):
+    """A strategy; its parameters are text of their own, whose numbers with a point are exact."""
+
+    id: StrategyId
+    agent_id: AgentId
+    external_id: str
+    name: str
+    type: str
+    symbols: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    status: StrategyStatus
+    risk_mode: str
+    priority: int
+    last_run_at: datetime | None
+    version: int
+    parameters: str
+
+    @classmethod
+    def of(cls, strategy: Strategy) -> Known:
+        """As it is written."""
+        values = {name: getattr(strategy, name) for name in cls.__struct_fields__}
+        exact = {
+            name: Raw(_digits(value)) if isinstance(value, Decimal) else value
+            for name, value in strategy.parameters.items()
+        }
+        return cls(**{**values, "parameters": _encode(exact).decode()})
+
+    def strategy(self) -> Strategy:
+        """As it was."""
+        values = {name: getattr(self, name) for name in self.__struct_fields__}
+        return Strategy(**{**values, "parameters": _exact(self.parameters)})
+
+
+def _digits(number: Decimal) -> bytes:
+    text = f"{number:f}"
+    return (text if "." in text else f"{text}.0").encode()
+
+
+_exact = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+class Beginning(Struct, frozen=True, kw_only=True):
+    """What the life began with; `settings` by path, `configured` strategies are added if new."""
+
+    version: str
+    settings: Mapping[str, Any]
+    agent: Agent | None
+    strategies: Sequence[Known]
+    configured: Sequence[Known]
+    positions: Sequence[PositionSums]
+    attributed: Sequence[Held]
+    ordered: Sequence[Submission]
+    open_trades: int
+
+
+class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line; which fields it has depends on its kind. `until` is when the answer was there."""
+
+    at: datetime
+    kind: str
+    monotonic: float
+    name: str = ""
+    key: str = ""
+    until: datetime | None = None
+    body: Raw = NOTHING
+    text: str = ""
+    error: str = ""
+    code: str = ""
+
+
+class Tape:
+    """The file of one life; `close` it at the end."""
+
+    def __init__(self, directory: Path) -> None:
+        """Begin the next file of the directory. Raises Invalid when it cannot be made."""
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            number = max((int(file.name[:6]) for file in files_of(directory)), default=0) + 1
+            self.path = directory / f"{number:06d}.jsonl.gz"
+            self._file: gzip.GzipFile | None = gzip.GzipFile(self.path, "xb", compresslevel=3)
+        except OSError as error:
+            raise Invalid([f"{directory} cannot be recorded to: {error.strerror}"]) from error
+        self._lines = 0
+
+    def write(self, line: Line) -> None:
+        """Add a line."""
+        if self._file is None:
+            return
+        self._lines += 1
+        try:
+            self._file.write(_encode(line) + b"\n")
+            if self._lines % FLUSH_EVERY == 0:
+                self._file.flush()
+        except OSError:
+            log.exception("the recording ends here", path=str(self.path))
+            self._file = None
+
+    def close(self) -> None:
+        """Write the rest."""
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError:
+                log.exception("the recording is lost from its last flush on", path=str(self.path))
+            self._file = None
+
+
+def files_of(directory: Path) -> list[Path]:
+    """The lives in a directory, in order."""
+    return sorted(file for file in directory.glob("*.jsonl.gz") if _NAME.fullmatch(file.name))
+
+
+def read_tape(path: Path) -> tuple[Beginning, list[Line]]:
+    """The beginning of a life, and all lines after it. Raises Invalid."""
+    lines = list(_read(path))
+    if not lines or lines[0].kind != "begin":
+        raise Invalid([f"{path} does not begin as a recording; record again with --record"])
+    try:
+        beginning = msgspec.json.decode(lines[0].body, type=Beginning)
+    except msgspec.MsgspecError as error:
+        raise Invalid([f"{path} was recorded by another version: {error}"]) from error
+    return beginning, lines
+
+
+def _read(path: Path) -> Iterator[Line]:
+    decode = msgspec.json.Decoder(Line).decode
+    try:
+        with gzip.open(path, "rb") as file:
+            for text in file:
+                if text.endswith(b"\n"):  # the last one may have been cut off
+                    yield decode(text)
+    except (EOFError, zlib.error) as error:
+        log.warning("the recording was cut off", path=str(path), error=str(error))
+    except OSError as error:
+        raise Invalid([f"{path} cannot be read: {error}"]) from error
+    except msgspec.MsgspecError as error:
+        raise Invalid([f"{path} holds a line that is none: {error}"]) from error
