@@ -14,6 +14,7 @@ import httpx2
 from tests.api.fake_retention import FakeRetention
 from tests.api.fake_risk import FakeRisk
 from tests.api.fake_sagas import FakeSagas
+from tests.api.fake_strategies import FakeStrategies
 from tradesaga.api.app import create_app
 from tradesaga.api.scopes import TokenScopes
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
@@ -326,6 +327,7 @@ class Api:
         self.sagas = FakeSagas()
         self.retention = FakeRetention()
         self.risk = FakeRisk()
+        self.strategies = FakeStrategies()
         self.metrics = CountedErrors()
         self.app = create_app(
             self.operations,
@@ -333,6 +335,7 @@ class Api:
             self.retention,
             self.risk,
             TokenScopes("s3cret"),
+            self.strategies,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
             metrics_port=self.metrics,
             ids=OneId(),
@@ -345,6 +348,7 @@ class Api:
         self.sagas.__init__()  # type: ignore[misc]  # as above
         self.risk.__init__()  # type: ignore[misc]  # as above
         self.retention.__init__()  # type: ignore[misc]  # as above
+        self.strategies.__init__()  # type: ignore[misc]  # as above
         self.metrics.errors.clear()
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(cast("Any", self.app), client=("127.0.0.1", 4000)),

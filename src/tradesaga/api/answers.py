@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -86,6 +86,8 @@ class StrategyAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     performance: Performance
     external_id: str
     priority: int
+    detail: str
+    parameters: dict[str, Any]
 
 
 class StrategiesAnswer(Struct, frozen=True, kw_only=True):
@@ -240,6 +242,8 @@ def strategy_answer(record: StrategyRecord) -> StrategyAnswer:
         ),
         external_id=strategy.external_id,
         priority=strategy.priority,
+        detail=strategy.detail,
+        parameters=dict(strategy.parameters),
     )
 
 

@@ -39,6 +39,14 @@ from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown
 from tradesaga.api.retention import get_retention, run_retention
 from tradesaga.api.sagas import compensate, get_saga, list_sagas, resolve, retry
 from tradesaga.api.scopes import Scopes
+from tradesaga.api.strategies import (
+    activate_strategy,
+    create_strategy,
+    deactivate_strategy,
+    delete_strategy,
+    get_strategy,
+    update_strategy,
+)
 from tradesaga.api.trading import close_position, list_orders, list_positions, list_reservations
 from tradesaga.api.why import why, why_decision
 from tradesaga.ports.identity import IdSource
@@ -47,6 +55,7 @@ from tradesaga.ports.operations import Operations
 from tradesaga.ports.retention_operations import RetentionOperations
 from tradesaga.ports.risk_operations import RiskOperations
 from tradesaga.ports.saga_operations import SagaOperations
+from tradesaga.ports.strategy_operations import StrategyOperations
 
 PREFIX: Final = "/api/v1"
 OPERATIONS: Final = (
@@ -56,6 +65,8 @@ OPERATIONS: Final = (
     why_decision, why, get_limits, put_limits,
     list_checkpoints,
     get_retention, run_retention,
+    get_strategy, create_strategy, update_strategy, activate_strategy, deactivate_strategy,
+    delete_strategy,
 )  # fmt: skip
 DEPENDENCIES: Final = (
     "operations",
@@ -63,6 +74,7 @@ DEPENDENCIES: Final = (
     "retention",
     "risk",
     "scopes",
+    "strategies",
     "metrics_text",
     "actor",
 )
@@ -75,6 +87,7 @@ def create_app(
     retention: RetentionOperations,
     risk: RiskOperations,
     scopes: Scopes,
+    strategies: StrategyOperations,
     metrics_text: MetricsText,
     *,
     metrics_port: Metrics,
@@ -93,6 +106,7 @@ def create_app(
             "scopes": Provide(lambda: scopes, sync_to_thread=False),
             "risk": Provide(lambda: risk, sync_to_thread=False),
             "retention": Provide(lambda: retention, sync_to_thread=False),
+            "strategies": Provide(lambda: strategies, sync_to_thread=False),
             "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },

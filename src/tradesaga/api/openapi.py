@@ -24,6 +24,7 @@ from tradesaga.api.answers import (
     StatusAnswer,
     StoppedAnswer,
     StrategiesAnswer,
+    StrategyAnswer,
 )
 from tradesaga.api.checkpoints import CheckpointsAnswer
 from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
@@ -35,6 +36,13 @@ from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, St
 from tradesaga.api.retention import RetentionAnswer, RetentionRunAnswer
 from tradesaga.api.saga_answers import SagaRecordAnswer, SagasAnswer
 from tradesaga.api.saga_requests import InterventionRequest, ResolveRequest
+from tradesaga.api.strategies import ActivatedAnswer, DeactivatedAnswer, DeletedAnswer
+from tradesaga.api.strategy_requests import (
+    ActivateRequest,
+    CreateStrategyRequest,
+    DeactivateRequest,
+    UpdateStrategyRequest,
+)
 from tradesaga.api.trade_answers import OrdersAnswer, PositionsAnswer, ReservationsAnswer
 from tradesaga.api.why import WhyAnswer
 
@@ -47,6 +55,8 @@ BODIES = (
     CheckpointsAnswer, LocksAnswer,
     InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer,
     LimitsRequest, LimitsAnswer,
+    CreateStrategyRequest, UpdateStrategyRequest, ActivateRequest, DeactivateRequest,
+    StrategyAnswer, ActivatedAnswer, DeactivatedAnswer, DeletedAnswer,
 )  # fmt: skip
 """Every type that is a whole body; the types within them are found."""
 

@@ -240,6 +240,7 @@ async def _api(
         control.retention,
         control.risk,
         TokenScopes(settings.risk.admin_token.reveal()),
+        control.strategy_control,
         metrics.text,
         metrics_port=metrics,
         ids=SystemIds(),

@@ -25,6 +25,10 @@ COMMANDS: Final = {
     ),
     "migrate": ("migrate:migrate", "Bring the database's schema up to date, or show where it is."),
     "verify": ("verify:verify", "Check every invariant against the database and the venue."),
+    "strategies": (
+        "strategies:strategies",
+        "List, make, change and delete strategies; let them act or not.",
+    ),
     "checkpoints": (
         "checkpoints:checkpoints",
         "Show what was found and done after each start, and under which code and settings.",

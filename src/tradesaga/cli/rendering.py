@@ -57,7 +57,7 @@ def status_text(status: Mapping[str, Any]) -> list[str]:
         rows.insert(1, ("paused by", ", ".join(status["pauseReasons"]) + until))
     if status["lastError"]:
         rows.append(("last error", f"{moment(status['lastErrorAt'])} {status['lastError']}"))
-    return [*table((), rows), "", *_strategies(status["activeStrategies"])]
+    return [*table((), rows), "", *strategies_table(status["activeStrategies"])]
 
 
 def started_text(answer: Mapping[str, Any]) -> list[str]:
@@ -155,12 +155,14 @@ def _cycle_row(cycle: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _strategies(strategies: Sequence[Mapping[str, Any]]) -> list[str]:
+def strategies_table(strategies: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Strategies with their standing and figures."""
     if not strategies:
-        return ["no active strategies"]
+        return ["no strategies"]
     rows = [
         (
             strategy["name"],
+            strategy["status"],
             strategy["type"],
             ",".join(strategy["symbols"]),
             number(strategy["performance"]["pnl"]),
@@ -170,8 +172,8 @@ def _strategies(strategies: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         for strategy in strategies
     ]
-    header = ("STRATEGY", "TYPE", "SYMBOLS", "PNL", "TRADES", "WINS", "LAST RUN")
-    return table(header, rows, right=(3, 4, 5))
+    header = ("STRATEGY", "STATUS", "TYPE", "SYMBOLS", "PNL", "TRADES", "WINS", "LAST RUN")
+    return table(header, rows, right=(4, 5, 6))
 
 
 def _decisions(decisions: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -1,15 +1,33 @@
-"""A strategy: which symbols it watches, and how its decision maker is set."""
+"""A strategy: which symbols it watches, how its decision maker is set, and whether it acts.
+
+    active <-> stopped      stopped with `closing_at`: its positions are being closed
+    stopped and flat -> deleted, for ever: its trades keep their owner
+
+Transitions answer with the same value when nothing changes, so that a repeat commits nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from tradesaga.domain.agent import Mode
+from tradesaga.domain.errors import IllegalTransition, Invalid
 from tradesaga.domain.ids import AgentId, StrategyId
 from tradesaga.domain.money import ZERO
+
+SYMBOL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,31}$"
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+SYMBOLS_MAX = 500
+PRIORITY_MAX = 1000
+CLOSE_ATTEMPTS_MAX = 12
+"""Tries to close the positions of a stopped strategy before a person is asked."""
+
+ParameterValue = str | int | Decimal | bool
 
 
 class StrategyStatus(StrEnum):
@@ -22,7 +40,11 @@ class StrategyStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
-    """`external_id` is the name under which the neighbours know it."""
+    """`external_id` is the name under which the neighbours know it.
+
+    `closing_at` is since when its positions are being closed, `close_attempts` how often that was
+    tried, `close_failure` why it was given up.
+    """
 
     id: StrategyId
     agent_id: AgentId
@@ -34,10 +56,21 @@ class Strategy:
     updated_at: datetime
     status: StrategyStatus = StrategyStatus.ACTIVE
     risk_mode: str = "normal"
-    parameters: Mapping[str, str | int | Decimal | bool] = field(default_factory=dict)
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     priority: int = 0
     last_run_at: datetime | None = None
     version: int = 1
+    deleted_at: datetime | None = None
+    closing_at: datetime | None = None
+    close_attempts: int = 0
+    close_failure: str = ""
+
+    @property
+    def detail(self) -> str:
+        """What the status does not say; empty when it says all."""
+        if self.closing_at is not None:
+            return f"stopping: closing its positions, attempt {self.close_attempts + 1}"
+        return self.close_failure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +80,125 @@ class Performance:
     pnl: Decimal = ZERO
     trades: int = 0
     win_rate: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What is to be changed; None leaves it as it is."""
+
+    name: str | None = None
+    symbols: Sequence[str] | None = None
+    risk_mode: str | None = None
+    parameters: Mapping[str, ParameterValue] | None = None
+    priority: int | None = None
+
+
+def edited(strategy: Strategy, edit: Edit, now: datetime) -> Strategy:
+    """The strategy as `edit` wants it. Raises Invalid, naming every field that cannot be."""
+    after = replace(
+        strategy,
+        name=strategy.name if edit.name is None else edit.name,
+        symbols=strategy.symbols if edit.symbols is None else tuple(edit.symbols),
+        risk_mode=strategy.risk_mode if edit.risk_mode is None else edit.risk_mode,
+        parameters=strategy.parameters if edit.parameters is None else dict(edit.parameters),
+        priority=strategy.priority if edit.priority is None else edit.priority,
+    )
+    check(after)
+    return _changed(strategy, after, now)
+
+
+def activated(strategy: Strategy, now: datetime) -> Strategy:
+    """It acts from the next cycle on; closing what it holds is given up."""
+    after = replace(
+        strategy,
+        status=StrategyStatus.ACTIVE,
+        closing_at=None,
+        close_attempts=0,
+        close_failure="",
+    )
+    return _changed(strategy, after, now)
+
+
+def deactivated(strategy: Strategy, now: datetime, *, close_positions: bool) -> Strategy:
+    """It decides nothing any more; with `close_positions` what it holds is closed."""
+    after = replace(strategy, status=StrategyStatus.STOPPED)
+    if close_positions and strategy.closing_at is None:
+        after = replace(after, closing_at=now, close_attempts=0, close_failure="")
+    return _changed(strategy, after, now)
+
+
+def close_failed(strategy: Strategy, reason: str, now: datetime) -> Strategy:
+    """One try did not get it flat; the last one ends in `close_failure`."""
+    attempts = strategy.close_attempts + 1
+    if attempts < CLOSE_ATTEMPTS_MAX:
+        return _changed(strategy, replace(strategy, close_attempts=attempts), now)
+    after = replace(
+        strategy,
+        closing_at=None,
+        close_attempts=attempts,
+        close_failure=f"positions not closed after {attempts} attempts: {reason}",
+    )
+    return _changed(strategy, after, now)
+
+
+def closed(strategy: Strategy, now: datetime) -> Strategy:
+    """It holds nothing any more."""
+    after = replace(strategy, closing_at=None, close_attempts=0, close_failure="")
+    return _changed(strategy, after, now)
+
+
+def deleted(strategy: Strategy, now: datetime, *, holds: Sequence[str]) -> Strategy:
+    """It is not listed any more; its name stays taken, since its trades bear it.
+
+    Raises:
+        IllegalTransition: it is not stopped, or still holds the symbols `holds`.
+    """
+    if strategy.status is not StrategyStatus.STOPPED:
+        raise IllegalTransition(
+            f"strategy {strategy.name} is {strategy.status}: deactivate it first"
+        )
+    if holds:
+        raise IllegalTransition(
+            f"strategy {strategy.name} holds {', '.join(holds)}: deactivate it with closePositions"
+        )
+    return _changed(strategy, replace(strategy, deleted_at=now), now)
+
+
+def check(strategy: Strategy) -> None:
+    """Refuse what no strategy can be. Raises Invalid, one problem a field."""
+    problems = []
+    if re.fullmatch(NAME_PATTERN, strategy.name) is None:
+        problems.append(
+            f"name is {strategy.name!r}: it takes 1 to 100 letters, digits and . _ -, "
+            "beginning with a letter or digit"
+        )
+    if not strategy.type.strip():
+        problems.append("type is empty: it takes the decision maker's word for the rule")
+    if not 1 <= len(strategy.symbols) <= SYMBOLS_MAX:
+        problems.append(f"symbols has {len(strategy.symbols)} entries: it takes 1 to {SYMBOLS_MAX}")
+    problems += [
+        f"symbols has {symbol!r}: a symbol is letters, digits and . / _ -, at most 32"
+        for symbol in strategy.symbols
+        if re.fullmatch(SYMBOL_PATTERN, symbol) is None
+    ]
+    if len(set(strategy.symbols)) < len(strategy.symbols):
+        problems.append("symbols names one twice: give each once")
+    if strategy.risk_mode not in set(Mode):
+        problems.append(f"riskMode is {strategy.risk_mode!r}: it takes {', '.join(Mode)}")
+    if abs(strategy.priority) > PRIORITY_MAX:
+        problems.append(
+            f"priority is {strategy.priority}: it takes -{PRIORITY_MAX} to {PRIORITY_MAX}"
+        )
+    problems += [
+        f"parameters.{name} is {value}: it takes a finite number"
+        for name, value in strategy.parameters.items()
+        if isinstance(value, Decimal) and not value.is_finite()
+    ]
+    if problems:
+        raise Invalid(problems)
+
+
+def _changed(before: Strategy, after: Strategy, now: datetime) -> Strategy:
+    if after == before:
+        return before
+    return replace(after, updated_at=now, version=before.version + 1)

@@ -28,6 +28,7 @@ from tradesaga.engine.saga_control import SagaControl
 from tradesaga.engine.scheduler import Scheduler
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.strategy_book import StrategyBook
+from tradesaga.engine.strategy_control import StrategyControl
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.bus import Bus
 from tradesaga.ports.clock import Clock
@@ -62,10 +63,12 @@ class AgentControl:
         retention: Retention,
         risk: RiskControl,
         sagas: SagaControl,
+        strategies: StrategyControl,
     ) -> None:
         self.sagas = sagas
         self.retention = retention
         self.risk = risk
+        self.strategy_control = strategies
         self._settings = settings
         self._clock = clock
         self._records = records

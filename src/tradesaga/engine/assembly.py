@@ -33,6 +33,8 @@ from tradesaga.engine.scheduler import Scheduler
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.strategy_book import StrategyBook
+from tradesaga.engine.strategy_control import StrategyControl
+from tradesaga.engine.strategy_exits import StrategyExits
 from tradesaga.engine.trade_actions import TradeActions
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.watch_list import WatchList
@@ -58,6 +60,7 @@ class Parts:
     instructed: InstructedTrades
     absent: WatchList
     market: MarketGate
+    exits: StrategyExits
 
 
 def assemble(
@@ -103,6 +106,15 @@ def assemble(
         watch=core.watch,
         retention=retention,
         instructed=instructed,
+        exits=StrategyExits(
+            book=core.book,
+            state=core.state,
+            desk=core.desk,
+            instructed=instructed,
+            market=core.market,
+            clock=world.clock,
+            metrics=world.metrics,
+        ),
         absent=core.absent,
         market=core.market,
     )
@@ -147,6 +159,13 @@ def _control(
             venue=world.venue,
             instructed=instructed,
             ids=world.ids,
+        ),
+        strategies=StrategyControl(
+            agent_id=settings.agent_id,
+            book=core.book,
+            desk=core.desk,
+            records=world.records,
+            clock=world.clock,
         ),
     )
 

@@ -82,6 +82,7 @@ class Orchestrator:
             await parts.market.ask(self._world.clock.now())
             loops.create_task(parts.watch.run(), name="invariants")
             loops.create_task(parts.retention.run(), name="retention")
+            loops.create_task(parts.exits.run(), name="strategy exits")
             loops.create_task(parts.scheduler.run_heartbeats(), name="heartbeats")
             loops.create_task(parts.scheduler.run_analyses(), name="analyses")
             parts.control.ready.set()

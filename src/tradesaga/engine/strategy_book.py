@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
-from tradesaga.domain.errors import Conflict, Fenced, Invalid
+from tradesaga.domain import strategies as machine
+from tradesaga.domain.errors import Conflict, Fenced, Invalid, NotFound, Unavailable
 from tradesaga.domain.events import STRATEGY_ACTIVATED, STRATEGY_DEACTIVATED, Event
 from tradesaga.domain.ids import AgentId, StrategyId
 from tradesaga.domain.strategies import Strategy, StrategyStatus
@@ -14,9 +16,12 @@ from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Entry, Insert, Row, Update
 from tradesaga.ports.records import Records
 
+CONFLICTS_MAX = 5
+Transition: TypeAlias = Callable[[Strategy], Strategy]
+
 
 class StrategyBook:
-    """Loaded once the lease is held."""
+    """Loaded once the lease is held; one command at a time."""
 
     def __init__(
         self, *, scribe: Scribe, records: Records, clock: Clock, agent_id: AgentId
@@ -26,33 +31,45 @@ class StrategyBook:
         self._clock = clock
         self._agent_id = agent_id
         self._strategies: dict[StrategyId, Strategy] = {}
+        self._turn = asyncio.Lock()
+        self.is_loaded = False
+        self.closing = asyncio.Event()
+        """Set when a strategy's positions are to be closed."""
+
+    def known(self) -> Sequence[Strategy]:
+        """All that are not deleted, in no order."""
+        return tuple(s for s in self._strategies.values() if s.deleted_at is None)
 
     def active(self) -> Sequence[Strategy]:
         """The active ones, those of higher priority first."""
-        found = [s for s in self._strategies.values() if s.status is StrategyStatus.ACTIVE]
+        found = [s for s in self.known() if s.status is StrategyStatus.ACTIVE]
         return sorted(found, key=lambda s: (-s.priority, s.external_id))
 
-    def known(self) -> Sequence[Strategy]:
-        """All of them, in no order."""
-        return tuple(self._strategies.values())
+    def find(self, name: str) -> Strategy:
+        """The strategy of that id or external id. Raises NotFound."""
+        for strategy in self.known():
+            if name in (str(strategy.id), strategy.external_id):
+                return strategy
+        raise NotFound(f"there is no strategy {name}; `GET /api/v1/strategies` lists them")
 
     async def load(self, configured: Sequence[Strategy]) -> None:
-        """Read what is stored, and add what is configured and not stored yet."""
+        """Read what is stored, and add what is configured and was never stored."""
         await self._read()
-        known = {s.external_id for s in self._strategies.values()}
-        new = [s for s in configured if s.external_id not in known]
-        if not new:
-            return
+        taken = {s.external_id for s in self._strategies.values()}
+        new = [s for s in configured if s.external_id not in taken]
         try:
-            await self._scribe.fact(
-                [Insert(s) for s in new], [_entry(s, "strategy.created", "engine") for s in new]
-            )
+            if new:
+                await self._scribe.fact(
+                    [Insert(s) for s in new], [_status_entry(s, "created", "engine") for s in new]
+                )
         except Fenced:
             raise
         except Conflict:  # added by another hand meanwhile
             await self._read()
         else:
             self._strategies |= {s.id: s for s in new}
+        self.is_loaded = True
+        self.closing.set()
 
     async def select(self, names: Sequence[str], *, actor: str) -> None:
         """Make exactly the named strategies (ids or external ids) active.
@@ -61,49 +78,108 @@ class StrategyBook:
             Invalid: unknown names, all of them.
             Fenced, Unavailable: as the journal.
         """
-        wanted = {name: self._find(name) for name in names}
-        if unknown := [name for name, strategy in wanted.items() if strategy is None]:
-            known = ", ".join(sorted(s.external_id for s in self._strategies.values()))
+        async with self._turn:
+            chosen = self._chosen(names)
+            now, rows, entries = self._clock.now(), list[Row](), list[Entry]()
+            changed: list[Strategy] = []
+            for strategy in self.known():
+                after = (
+                    machine.activated(strategy, now)
+                    if strategy.id in chosen
+                    else machine.deactivated(strategy, now, close_positions=False)
+                )
+                if after.status is not strategy.status:
+                    changed.append(after)
+                    rows.append(Update(after))
+                    entries.append(_status_entry(after, _word(after), actor))
+            if changed:
+                await self._scribe.fact(rows, entries)
+                self._strategies |= {s.id: s for s in changed}
+
+    async def add(self, strategy: Strategy, *, actor: str) -> None:
+        """Commit a new strategy.
+
+        Raises:
+            Invalid: it cannot be so, or its name is taken.
+            Fenced, Unavailable: as the journal.
+        """
+        machine.check(strategy)
+        async with self._turn:
+            if any(s.external_id == strategy.external_id for s in self._strategies.values()):
+                raise Invalid([f"name is {strategy.external_id!r}: it is taken, choose another"])
+            entry = _status_entry(strategy, "created", actor)
+            await self._scribe.fact([Insert(strategy)], [entry])
+            self._strategies[strategy.id] = strategy
+
+    async def change(self, name: str, word: str, transition: Transition, *, actor: str) -> Strategy:
+        """Commit what `transition` makes of the strategy; nothing when it changes nothing.
+
+        Raises:
+            NotFound, and whatever the transition raises.
+            Fenced, Unavailable: as the journal.
+        """
+        async with self._turn:
+            for _ in range(CONFLICTS_MAX):
+                before = self.find(name)
+                after = transition(before)
+                if after is before:
+                    return before
+                try:
+                    await self._scribe.fact([Update(after)], [_entry(before, after, word, actor)])
+                except Fenced:
+                    raise
+                except Conflict:
+                    await self._read()
+                    continue
+                self._strategies[after.id] = after
+                if after.closing_at is not None:
+                    self.closing.set()
+                return after
+        raise Unavailable(f"strategy {name} conflicts again and again")
+
+    def _chosen(self, names: Sequence[str]) -> set[StrategyId]:
+        by_name = {str(s.id): s.id for s in self.known()}
+        by_name |= {s.external_id: s.id for s in self.known()}
+        if unknown := [name for name in names if name not in by_name]:
+            known = ", ".join(sorted(s.external_id for s in self.known()))
             raise Invalid(
                 [f"strategies: {name!r} is not known; known: {known}" for name in unknown]
             )
-        chosen = {strategy.id for strategy in wanted.values() if strategy is not None}
-        rows: list[Row] = []
-        entries: list[Entry] = []
-        changed: list[Strategy] = []
-        for strategy in self._strategies.values():
-            status = StrategyStatus.ACTIVE if strategy.id in chosen else StrategyStatus.STOPPED
-            if strategy.status is status:
-                continue
-            after = replace(
-                strategy,
-                status=status,
-                updated_at=self._clock.now(),
-                version=strategy.version + 1,
-            )
-            changed.append(after)
-            rows.append(Update(after))
-            entries.append(_entry(after, f"strategy.{_word(after)}", actor))
-        if changed:
-            await self._scribe.fact(rows, entries)
-            self._strategies |= {s.id: s for s in changed}
+        return {by_name[name] for name in names}
 
     async def _read(self) -> None:
-        records = await self._records.strategies(self._agent_id)
-        self._strategies = {r.strategy.id: r.strategy for r in records}
-
-    def _find(self, name: str) -> Strategy | None:
-        for strategy in self._strategies.values():
-            if name in (str(strategy.id), strategy.external_id):
-                return strategy
-        return None
+        stored = await self._records.strategies_stored(self._agent_id)
+        self._strategies = {strategy.id: strategy for strategy in stored}
 
 
 def _word(strategy: Strategy) -> str:
     return "activated" if strategy.status is StrategyStatus.ACTIVE else "deactivated"
 
 
-def _entry(strategy: Strategy, kind: str, actor: str) -> Entry:
+def _entry(before: Strategy, after: Strategy, word: str, actor: str) -> Entry:
+    """A change; one of the status is also an event."""
+    if before.status is not after.status:
+        return _status_entry(after, word, actor)
+    body = {"externalId": after.external_id, "before": _told(before), "after": _told(after)}
+    return Entry(kind=f"strategy.{word}", subject=str(after.id), actor=actor, body=body)
+
+
+def _told(strategy: Strategy) -> dict[str, object]:
+    return {
+        "name": strategy.name,
+        "status": strategy.status,
+        "symbols": list(strategy.symbols),
+        "riskMode": strategy.risk_mode,
+        "parameters": dict(strategy.parameters),
+        "priority": strategy.priority,
+        "closingAt": strategy.closing_at,
+        "closeAttempts": strategy.close_attempts,
+        "closeFailure": strategy.close_failure,
+        "deletedAt": strategy.deleted_at,
+    }
+
+
+def _status_entry(strategy: Strategy, word: str, actor: str) -> Entry:
     active = strategy.status is StrategyStatus.ACTIVE
     payload = {
         "strategyId": strategy.id,
@@ -119,4 +195,8 @@ def _entry(strategy: Strategy, kind: str, actor: str) -> Entry:
         correlation_id=str(strategy.id),
     )
     body = {"externalId": strategy.external_id, "status": strategy.status}
-    return Entry(kind=kind, subject=str(strategy.id), actor=actor, body=body, event=event)
+    if strategy.closing_at is not None:
+        body["closing"] = "positions"
+    return Entry(
+        kind=f"strategy.{word}", subject=str(strategy.id), actor=actor, body=body, event=event
+    )

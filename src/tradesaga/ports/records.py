@@ -158,7 +158,11 @@ class Records(TradeRecords, RiskRecords, Protocol):
         ...
 
     async def strategies(self, agent_id: AgentId) -> Sequence[StrategyRecord]:
-        """All strategies by name."""
+        """All strategies that are not deleted, by name."""
+        ...
+
+    async def strategies_stored(self, agent_id: AgentId) -> Sequence[Strategy]:
+        """All strategies, the deleted ones too, without their figures."""
         ...
 
     async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:

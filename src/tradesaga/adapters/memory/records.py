@@ -96,12 +96,17 @@ class MemoryRecords(MemoryRiskRecords):
         return [cycle for cycle in cycles if cycle.status is CycleStatus.STARTED]
 
     async def strategies(self, agent_id: AgentId) -> Sequence[StrategyRecord]:
-        """All strategies by name."""
+        """All strategies that are not deleted, by name."""
         trades = defaultdict[object, list[Trade]](list)
         for trade in sorted(self._store.of(Trade, agent_id), key=lambda t: (t.executed_at, t.id)):
             trades[trade.strategy_id].append(trade)
-        found = sorted(self._store.of(Strategy, agent_id), key=lambda s: (s.name, s.id))
+        listed = [s for s in self._store.of(Strategy, agent_id) if s.deleted_at is None]
+        found = sorted(listed, key=lambda s: (s.name, s.id))
         return [StrategyRecord(strategy=s, performance=performance(trades[s.id])) for s in found]
+
+    async def strategies_stored(self, agent_id: AgentId) -> Sequence[Strategy]:
+        """All strategies, the deleted ones too."""
+        return self._store.of(Strategy, agent_id)
 
     async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:
         """All symbols ever traded."""

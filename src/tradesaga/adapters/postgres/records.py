@@ -96,7 +96,7 @@ class PostgresRecords(PostgresRiskRecords):
         return [_cycle(row) for row in rows]
 
     async def strategies(self, agent_id: AgentId) -> Sequence[StrategyRecord]:
-        """All strategies by name."""
+        """All strategies that are not deleted, by name."""
         async with self._pool.snapshot() as connection:
             rows = await connection.fetch(QUERIES["strategies"], agent_id)
             traded = await connection.fetch(QUERIES["trades_of_strategies"], agent_id)
@@ -106,7 +106,13 @@ class PostgresRecords(PostgresRiskRecords):
         return [
             StrategyRecord(strategy=strategy, performance=performance(trades[strategy.id]))
             for strategy in map(_strategy, rows)
+            if strategy.deleted_at is None
         ]
+
+    async def strategies_stored(self, agent_id: AgentId) -> Sequence[Strategy]:
+        """All strategies, the deleted ones too, without their figures."""
+        rows = await self._pool.fetch(QUERIES["strategies"], agent_id)
+        return [_strategy(row) for row in rows]
 
     async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:
         """All symbols ever traded."""

@@ -142,7 +142,7 @@ order by id;
 
 -- strategies: all of one agent by name
 select id, agent_id, external_id, name, type, symbols, created_at, updated_at, status, risk_mode,
-  parameters, priority, last_run_at, version
+  parameters, priority, last_run_at, version, deleted_at, closing_at, close_attempts, close_failure
 from strategies
 where agent_id = $1
 order by name, id;
