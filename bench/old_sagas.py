@@ -35,9 +35,9 @@ insert into orchestration.trades
     10, 370, 0, f.filled_at, null
   from orchestration.fills f join orchestration.orders o on o.id = f.order_id;
 insert into orchestration.journal_log
-  select $1, n, now(), 1, 'saga.step', 'old', 'bench', repeat('x', 250), null, null, null, null,
+  select $1, n, now(), 1, 'saga.steps', 'old', 'bench', repeat('x', 600), null, null, null, null,
     null, decode(repeat('00', 32), 'hex')
-  from generate_series(1, 9 * $2::bigint) n;
+  from generate_series(1, 3 * $2::bigint) n;
 """
 """The log of another agent: this one's is a hash chain, which nobody can make up."""
 AGENT_OF_OLD = "00000000-0000-0000-0000-000000000008"

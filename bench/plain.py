@@ -6,6 +6,8 @@ import time
 
 import asyncpg
 
+from bench.sagas import LOG_ENTRIES
+
 TABLES = (
     "decisions", "sagas", "orders", "venue_order_ids", "reservations", "fills", "trades", "inbox",
     "journal_log",
@@ -23,7 +25,7 @@ async def rows_per_second(dsn: str, sagas_max: int = 4000) -> float:
             await connection.execute(
                 f"create table plain.{name} (like orchestration.{name} including all)"
             )
-            each = 9 if name == "journal_log" else 1
+            each = LOG_ENTRIES if name == "journal_log" else 1
             found = await connection.fetch(
                 f"select * from orchestration.{name} limit {sagas_max * each}"
             )

@@ -184,7 +184,7 @@ def versions_are_gapless(town: Town) -> Iterator[str]:
     """I8: the steps in the log name every version of their saga in order."""
     last: dict[str, int] = {}
     for line in town.store.log_of(DEFAULT_AGENT):
-        if line.entry.kind == "saga.step":
+        if line.entry.kind == "saga.steps":
             version = int(line.entry.body["sagaVersion"])
             if version < last.get(line.entry.subject, 0):
                 yield f"saga {line.entry.subject} went back to version {version}"

@@ -116,6 +116,28 @@ async def test_one_trade_comes_with_its_fills_and_its_log(backend: Backend) -> N
     }  # fmt: skip
 
 
+async def test_an_entry_of_several_steps_is_read_as_each_of_them(backend: Backend) -> None:
+    *_, ended = await three(backend)
+    body = {
+        "steps": [{"step": "submit_order", "reason": ""}, {"step": "wait_for_fill", "reason": "x"}],
+        "fills": [{"quantity": Decimal("2.0")}, {"quantity": Decimal("-2.0")}],
+        "orderStatus": "filled",
+    }
+    entry = Entry(kind="saga.steps", subject=str(ended.saga.id), actor="engine", body=body)
+    sequence = await backend.journal.commit(change(entries=(entry,)))
+    record = await backend.records.trade(AGENT, ended.saga.id)
+    assert record is not None
+    assert [(step.kind, step.body) for step in record.steps] == [
+        ("saga.step", {"step": "submit_order", "reason": "", "orderStatus": "filled"}),
+        ("saga.step", {"step": "wait_for_fill", "reason": "x", "orderStatus": "filled"}),
+        ("fill.booked", {"quantity": "2.0"}),
+        ("fill.voided", {"quantity": "-2.0"}),
+    ]
+    assert {(step.sequence, step.actor, step.epoch) for step in record.steps} == {
+        (sequence, "engine", 1)
+    }
+
+
 async def test_a_saga_that_is_not_there(backend: Backend) -> None:
     assert await backend.records.trade(AGENT, SagaId(derived("nobody"))) is None
 

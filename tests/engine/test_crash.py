@@ -68,7 +68,7 @@ async def commits_of(story: Story) -> tuple[int, int]:
     journal = MemoryJournal(place.store)
     await lived(place, journal)
     first = next(
-        n for n, c in enumerate(journal.changes, 1) if "saga.step" in {e.kind for e in c.entries}
+        n for n, c in enumerate(journal.changes, 1) if "saga.steps" in {e.kind for e in c.entries}
     )
     return first, len(journal.changes)
 

@@ -9,6 +9,7 @@ import pytest
 from tests.domain.trades import report
 from tests.engine.place import Place, another, begin, desk_of
 from tradesaga.domain.errors import Conflict, Fenced, Unavailable
+from tradesaga.domain.events import SAGA_COMPLETED, SAGA_STARTED
 from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.domain.orders import Fill, Order, OrderStatus, Trade
 from tradesaga.domain.saga import Saga, SagaStatus
@@ -53,6 +54,25 @@ async def test_a_fact_told_again_changes_nothing() -> None:
     assert (
         len(place.store.of(Fill, DEFAULT_AGENT)) == len(place.store.of(Trade, DEFAULT_AGENT)) == 1
     )
+
+
+async def test_a_commit_is_one_entry_that_names_every_step_and_fill() -> None:
+    place = Place()
+    async with place.running() as parts:
+        desk = desk_of(parts)
+        trade = await desk.begin(place.trade(), epoch=desk.epoch)
+        await desk.book(trade, FILLED)
+    begun, ended = [line.entry for line in place.store.log_of(DEFAULT_AGENT)][-2:]
+    assert begun.kind == ended.kind == "saga.steps"
+    assert [step["input"] for step in begun.body["steps"]] == ["begin", "done"]
+    assert [(step["step"], step["to"]) for step in ended.body["steps"]] == [
+        ("submit_order", "running"), ("wait_for_fill", "running"), ("wait_for_fill", "running"),
+        ("update_position", "running"), ("record_trade", "completed"),
+    ]  # fmt: skip
+    assert sum(fill["quantity"] for fill in ended.body["fills"]) == Decimal(2)
+    assert [entry.event and entry.event.type for entry in (begun, ended)] == [
+        SAGA_STARTED, SAGA_COMPLETED,
+    ]  # fmt: skip
 
 
 async def test_another_hand_was_first_and_the_fact_is_decided_anew() -> None:

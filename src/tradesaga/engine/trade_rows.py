@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from tradesaga.domain import saga as machine
+from tradesaga.domain import saga_log
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import SAGA_COMPLETED, SAGA_STARTED, Event
 from tradesaga.domain.money import ZERO
@@ -62,20 +63,26 @@ def position_delta(fill: Fill) -> PositionDelta:
 
 
 def entries(before: TradeState, outcome: Outcome, *, actor: str, what: str) -> tuple[Entry, ...]:
-    """The log: one entry a transition, or one for the fact when nothing moved."""
+    """The log: one entry for the steps and fills of the commit, or the fact when nothing moved."""
     after = outcome.state
-    subject, ending = str(after.saga.id), {"sagaVersion": after.saga.version, **_order_state(after)}
-    steps = [_step(after, step, actor, subject, ending) for step in outcome.transitions]
-    steps.extend(_fill(after, fill, actor) for fill in outcome.fills)
-    steps.extend(_bust_alert(after, void, actor) for void in outcome.voids)
+    subject, body = str(after.saga.id), _order_state(after)
+    if outcome.transitions or outcome.fills:
+        kind, event = saga_log.STEPS, _event(outcome)
+        body |= {
+            "steps": [_step(transition) for transition in outcome.transitions],
+            "fills": [_fill(fill) for fill in outcome.fills],
+            "sagaVersion": after.saga.version,
+        }
+    else:
+        kind, event = saga_log.FACT, None
+        body["fact"] = what
+    told = [Entry(kind=kind, subject=subject, actor=actor, body=body, event=event)]
+    told.extend(_bust_alert(after, void, actor) for void in outcome.voids)
     if any(step.input is Input.REVIVED for step in outcome.transitions):
-        steps.append(_alert(after, actor, "an order that was taken for not placed is at the venue"))
-    if not steps:
-        body = {"fact": what, **_order_state(after)}
-        steps.append(Entry(kind="saga.fact", subject=str(after.saga.id), actor=actor, body=body))
+        told.append(_alert(after, actor, "an order that was taken for not placed is at the venue"))
     if after.saga.status is SagaStatus.MANUAL_REQUIRED != before.saga.status:
-        steps.append(_alert(after, actor, "saga needs a person"))
-    return tuple(steps)
+        told.append(_alert(after, actor, "saga needs a person"))
+    return tuple(told)
 
 
 def judged(decision: Decision, *, actor: str, **more: object) -> Entry:
@@ -94,24 +101,18 @@ def judged(decision: Decision, *, actor: str, **more: object) -> Entry:
     return Entry(kind="decision.judged", subject=str(decision.id), actor=actor, body=body)
 
 
-def _step(
-    state: TradeState, step: Transition, actor: str, subject: str, ending: dict[str, object]
-) -> Entry:
-    """One transition; `ending`, the same for all of a commit, is where the commit ends."""
-    body = {
+def _step(step: Transition) -> dict[str, object]:
+    return {
         "from": step.before,
         "to": step.after,
         "step": step.name,
         "input": step.input,
         "reason": step.reason,
-        **ending,
     }
-    event = _event(state, step)
-    return Entry(kind="saga.step", subject=subject, actor=actor, body=body, event=event)
 
 
-def _fill(state: TradeState, fill: Fill, actor: str) -> Entry:
-    body = {
+def _fill(fill: Fill) -> dict[str, object]:
+    return {
         "orderId": fill.order_id,
         "venueFillId": fill.venue_fill_id,
         "symbol": fill.symbol,
@@ -121,8 +122,6 @@ def _fill(state: TradeState, fill: Fill, actor: str) -> Entry:
         "fee": fill.fee,
         "filledAt": fill.filled_at,
     }
-    kind = "fill.voided" if fill.quantity < ZERO else "fill.booked"
-    return Entry(kind=kind, subject=str(state.saga.id), actor=actor, body=body)
 
 
 def _alert(state: TradeState, actor: str, what: str) -> Entry:
@@ -159,7 +158,18 @@ def _order_state(state: TradeState) -> dict[str, object]:
     }
 
 
-def _event(state: TradeState, step: Transition) -> Event | None:
+def _event(outcome: Outcome) -> Event | None:
+    """What the steps tell the world: a saga begins, ends or is parked at most once a commit."""
+    told = [
+        event
+        for step in outcome.transitions
+        if (event := _event_of(outcome.state, step)) is not None
+    ]
+    assert len(told) <= 1, told
+    return told[0] if told else None
+
+
+def _event_of(state: TradeState, step: Transition) -> Event | None:
     saga = state.saga
     if step.before is SagaStatus.PENDING:
         payload = {

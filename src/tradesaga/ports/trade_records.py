@@ -44,7 +44,10 @@ class TradeQuery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedStep:
-    """One log entry about a saga; `body` as it was written, a Decimal as text."""
+    """One step, fill or other entry of a saga's log; `body` as it was written, a Decimal as text.
+
+    What one commit did comes as several of them, in order, under the `sequence` of its entry.
+    """
 
     sequence: int
     kind: str

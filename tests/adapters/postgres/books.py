@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from tests.adapters.postgres import values
 from tests.adapters.postgres.running import Running
@@ -44,10 +45,15 @@ async def write_books(parts: Running) -> None:
         ends = values.filled(works)
         decision = Insert(values.allowed(name))
         end = Update(ends.saga), Update(ends.order), Update(ends.reservation)
-        for rows, source, target in (
-            ((decision, *values.began(began)), "pending", "running"),
-            ((Update(works.saga), Update(works.order)), "running", "running"),
-            ((*end, *values.booked_rows(ends)), "running", "completed"),
+        ending = ("running", "completed") if name == "a" else ("running", "running", "completed")
+        for rows, taken in (
+            ((decision, *values.began(began)), ("pending", "running")),
+            ((Update(works.saga), Update(works.order)), ("running", "running")),
+            ((*end, *values.booked_rows(ends)), ending),
         ):
-            step = replace(entry(began.saga.id, "saga.step"), body={"from": source, "to": target})
-            await parts.journal.commit(change(*rows, entries=(step,)))
+            steps = [{"from": before, "to": after} for before, after in pairwise(taken)]
+            if name == "a":  # as the log was written before, an entry a step
+                told = entry(began.saga.id, "saga.step", body=steps[0])
+            else:
+                told = entry(began.saga.id, "saga.steps", body={"steps": steps, "fills": []})
+            await parts.journal.commit(change(*rows, entries=(told,)))

@@ -115,17 +115,20 @@ async def test_what_is_not_given_is_not_checked_and_said(parts: Running) -> None
 async def told(parts: Running, *log: tuple[str, str, object]) -> set[str]:
     """Write kind, the `to` of the body (or `from` of a step) and subject; what breaks I14."""
     for number, (kind, word, subject) in enumerate(log, 1):
-        key = "from" if kind == "saga.step" else "to"
+        step = f'{{"from": "{word}"}}'
+        body = {"saga.step": step, "saga.steps": f'{{"steps": [{step}, {{}}], "fills": []}}'}.get(
+            kind, f'{{"to": "{word}"}}'
+        )
         await parts.admin.execute(
             "update journal_log set kind = $2, body = $3, subject = $4 where seq = $1",
-            number, kind, f'{{"{key}": "{word}"}}', str(subject),
+            number, kind, body, str(subject),
         )  # fmt: skip
     found = await parts.records.invariants(AGENT)
     return {one.name for one in found if one.violations and one.name.startswith("I14")}
 
 
 CYCLE, TRADE = values.cycle().id, values.trade()
-BEGUN = ("saga.step", "pending", TRADE.saga.id)
+BEGUN, BEGUN_BEFORE = [(kind, "pending", TRADE.saga.id) for kind in ("saga.steps", "saga.step")]
 CYCLED = ("cycle.started", "started", CYCLE)
 STOPPED, STARTED = ("agent.stopped", "stopped", AGENT), ("agent.started", "running", AGENT)
 PAUSED, RESUMED = ("agent.paused", "paused", AGENT), ("agent.resumed", "running", AGENT)
@@ -137,9 +140,11 @@ AFTER_STOP, IN_PAUSE = {"I14_nothing_after_stop"}, {"I14_no_entry_while_paused"}
     [
         ((STARTED, CYCLED, BEGUN, STOPPED), set()),
         ((STARTED, CYCLED, STOPPED, BEGUN), AFTER_STOP),
+        ((STARTED, CYCLED, STOPPED, BEGUN_BEFORE), AFTER_STOP),
         ((STOPPED, STARTED, CYCLED, BEGUN), set()),
         ((STARTED, ("agent.failed", "error", AGENT), CYCLED, BEGUN), AFTER_STOP),
         ((PAUSED, CYCLED, BEGUN), IN_PAUSE),
+        ((PAUSED, CYCLED, BEGUN_BEFORE), IN_PAUSE),
         ((STARTED, CYCLED, PAUSED, BEGUN), set()),  # the race of the cycle under way
         ((PAUSED, CYCLED, RESUMED, BEGUN), set()),
     ],

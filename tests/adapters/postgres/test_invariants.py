@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -67,6 +68,18 @@ PLANTED = [
     ),
     ("delete from journal_log where body like '%pending%'", {"I8_steps"}),
     ("delete from journal_log where body like '%completed%'", {"I8_steps"}),
+    (  # the last commit of the one saga begins where no step has ended
+        """update journal_log set body = '{"fills": [], "steps":
+           [{"from": "compensating", "to": "running"}, {"from": "running", "to": "completed"}]}'
+           where kind = 'saga.steps' and body like '%completed%'""",
+        {"I8_steps", "I12_chain"},
+    ),
+    (  # within one commit no step ends where the next begins
+        """update journal_log set body = '{"fills": [], "steps":
+           [{"from": "running", "to": "compensating"}, {"from": "running", "to": "completed"}]}'
+           where kind = 'saga.steps' and body like '%completed%'""",
+        {"I8_steps", "I12_chain"},
+    ),
     ("update sagas set status = 'manual_required'", {"I9_alerts"}),
     (
         "update sagas set status = 'running', deadline_at = '2026-11-20 15:28Z'",
@@ -165,6 +178,18 @@ async def parts(database_dsn: str) -> AsyncIterator[Running]:
 
 async def _broken(parts: Running) -> dict[str, Invariant]:
     return {i.name: i for i in await parts.records.invariants(AGENT, GIVEN) if i.violations}
+
+
+async def test_the_view_shows_single_steps_however_they_were_logged(parts: Running) -> None:
+    rows = await parts.admin.fetch("select * from saga_steps order by seq, place")
+    for name, places in (("a", [1, 1, 1]), ("b", [1, 1, 1, 2])):
+        saga_id = str(values.trade(name).saga.id)
+        shown = [row for row in rows if row["saga_id"] == saga_id]
+        assert [row["place"] for row in shown] == places
+        assert {row["kind"] for row in shown} == {"saga.step"}
+        bodies = [json.loads(row["body"]) for row in shown]
+        assert [body["from"] for body in bodies] == ["pending", *["running"] * (len(places) - 1)]
+        assert [body["to"] for body in bodies] == [*["running"] * (len(places) - 1), "completed"]
 
 
 async def test_consistent_rows_break_nothing(parts: Running) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from tradesaga.domain.agent import Agent, AgentStatus, Mode
@@ -278,8 +280,15 @@ def booked_rows(state: TradeState) -> tuple[Row, ...]:
     return Insert(booked), Insert(trade_record(state, booked)), Add(position(booked))
 
 
-def entry(subject: object = "x", kind: str = "test.step", event: Event | None = None) -> Entry:
-    return Entry(kind=kind, subject=str(subject), actor="engine", body={"n": 1}, event=event)
+def entry(
+    subject: object = "x",
+    kind: str = "test.step",
+    event: Event | None = None,
+    body: Mapping[str, Any] | None = None,
+) -> Entry:
+    return Entry(
+        kind=kind, subject=str(subject), actor="engine", body=body or {"n": 1}, event=event
+    )
 
 
 def change(

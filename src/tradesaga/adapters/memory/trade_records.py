@@ -11,6 +11,7 @@ from tradesaga.adapters.memory.journal import MemoryStore
 from tradesaga.domain.ids import AgentId, SagaId
 from tradesaga.domain.orders import Fill, Order, Reservation, Void
 from tradesaga.domain.saga import Saga
+from tradesaga.domain.saga_log import told
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.trade_records import LoggedStep, TradeQuery, TradeRecord
 
@@ -42,14 +43,15 @@ class MemoryTradeRecords:
             steps=[
                 LoggedStep(
                     sequence=line.seq,
-                    kind=line.entry.kind,
+                    kind=kind,
                     actor=line.entry.actor,
                     at=line.at,
                     epoch=line.epoch,
-                    body=stored_body(line.entry.body),
+                    body=body,
                 )
                 for line in self._store.log_of(agent_id)
                 if line.entry.subject == str(saga_id)
+                for kind, body in told(line.entry.kind, stored_body(line.entry.body))
             ],
         )
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from tradesaga.adapters.postgres.decoding import read_trade, reader
+from tradesaga.adapters.postgres.decoding import Row, read_trade, reader
 from tradesaga.adapters.postgres.queries import QUERIES, load
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.domain.ids import AgentId, SagaId
 from tradesaga.domain.orders import Fill
 from tradesaga.domain.saga import ENDS, SagaStatus
+from tradesaga.domain.saga_log import told
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.trade_records import LoggedStep, TradeQuery, TradeRecord
 
@@ -22,7 +24,7 @@ LOG_SLACK: Final = timedelta(minutes=1)
 _OPEN: Final = frozenset(SagaStatus) - ENDS
 _LAST: Final = (datetime.max.replace(tzinfo=UTC), SagaId(UUID(int=2**128 - 1)))
 _SQL: Final = {name: query.sql for name, query in load("trades").items()}
-_step, _fill = reader(LoggedStep), reader(Fill)
+_entry, _fill = reader(LoggedStep), reader(Fill)
 
 
 class PostgresTradeRecords:
@@ -68,7 +70,13 @@ class PostgresTradeRecords:
             )
             window = begun - LOG_SLACK, ended + LOG_SLACK
             logged = await connection.fetch(_SQL["log_of_saga"], agent_id, str(saga_id), *window)
-        return TradeRecord(state=state, fills=fills, steps=[_step(row) for row in logged])
+        return TradeRecord(state=state, fills=fills, steps=[*_told(logged)])
+
+
+def _told(logged: Iterable[Row]) -> Iterator[LoggedStep]:
+    for entry in map(_entry, logged):
+        for kind, body in told(entry.kind, entry.body):
+            yield replace(entry, kind=kind, body=body)
 
 
 def _narrowed(trades: Iterable[TradeState], query: TradeQuery) -> list[TradeState]:

@@ -89,10 +89,16 @@ having r.consumed <> coalesce(sum(f.quantity * f.price + f.fee), 0);
 
 -- I8_steps: the steps of a saga follow from one another, along legal edges, to where it stands
 with steps as (
-  select subject, seq, body::json ->> 'from' as source, body::json ->> 'to' as target,
-    lag(body::json ->> 'to', 1, 'pending') over (partition by subject order by seq) as before,
-    lead(seq) over (partition by subject order by seq) as next
-  from journal_log where agent_id = $1 and kind = 'saga.step'
+  select subject, seq, step ->> 'from' as source, step ->> 'to' as target,
+    lag(step ->> 'to', 1, 'pending') over told as before, lead(seq) over told as next
+  from journal_log l, lateral (
+    select 0 as place, l.body::json as step where l.kind = 'saga.step'
+    union all
+    select place, step from json_array_elements(l.body::json -> 'steps') with ordinality
+      as e(step, place) where l.kind = 'saga.steps'
+  ) s
+  where agent_id = $1 and kind in ('saga.step', 'saga.steps')
+  window told as (partition by subject order by seq, place)
 ),
 legal(source, target) as (values
   ('pending', 'running'), ('running', 'running'), ('running', 'completed'),
@@ -180,15 +186,16 @@ with heard as (
   where agent_id = $1 and (
     kind in ('agent.started', 'agent.stopped', 'agent.paused', 'agent.resumed', 'agent.failed')
     or (kind = 'saga.step' and body::json ->> 'from' = 'pending')
+    or (kind = 'saga.steps' and body::json #>> '{steps,0,from}' = 'pending')
   )
 ),
 begun as (
-  select kind, case kind when 'saga.step' then subject::uuid end as saga_id,
+  select kind, case when kind like 'saga.%' then subject::uuid end as saga_id,
     first_value(status) over (partition by span order by seq) as agent
   from heard where span > 0
 )
 select o.id, b.agent, o.status from begun b join orders o on o.saga_id = b.saga_id
-where o.agent_id = $1 and b.kind = 'saga.step' and b.agent in ('stopped', 'error')
+where o.agent_id = $1 and b.kind like 'saga.%' and b.agent in ('stopped', 'error')
   and o.purpose <> 'operator_exit'
   and (o.sends > 0 or o.venue_order_id is not null);
 
@@ -201,6 +208,7 @@ with heard as (
     kind in ('agent.started', 'agent.stopped', 'agent.paused', 'agent.resumed', 'agent.failed',
       'cycle.started')
     or (kind = 'saga.step' and body::json ->> 'from' = 'pending')
+    or (kind = 'saga.steps' and body::json #>> '{steps,0,from}' = 'pending')
   )
 ),
 begun as (
@@ -211,7 +219,7 @@ begun as (
 select o.id, o.cycle_id, o.status
 from begun b join orders o on o.saga_id = b.id
   left join begun c on c.kind = 'cycle.started' and c.id = o.cycle_id
-where o.agent_id = $1 and b.kind = 'saga.step' and b.agent = 'paused' and o.opening
+where o.agent_id = $1 and b.kind like 'saga.%' and b.agent = 'paused' and o.opening
   and (o.cycle_id is null or c.span = b.span)
   and (o.sends > 0 or o.venue_order_id is not null);
 
