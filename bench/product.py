@@ -61,7 +61,10 @@ class Product:
         assert saga.status is SagaStatus.COMPLETED, saga
 
     async def begun(self) -> OpenTrade:
-        """One decision and the durable intent of its order: two commits."""
+        """One decision and the durable intent of its order: one commit of the desk.
+
+        So are closes and rebalance legs begun; a cycle commits all its decisions first.
+        """
         now = self.clock.now()
         decision = decision_at(now)
         inbox = InboxEntry(
@@ -74,9 +77,13 @@ class Product:
             actor="bench",
             body={"verdict": decision.verdict, "quantity": decision.quantity},
         )
-        await self.scribe.fact([Insert(decision), Insert(inbox)], [entry])
         state = trade_for(decision, reserve=PRICE * 10, now=now, policy=POLICY)
-        return await self.desk.begin(state, epoch=self.scribe.epoch)
+        return await self.desk.begin(
+            state,
+            epoch=self.scribe.epoch,
+            rows=(Insert(decision), Insert(inbox)),
+            entries=(entry,),
+        )
 
 
 def decision_at(now: datetime) -> Decision:

@@ -1,7 +1,7 @@
 """Durable trade sagas per second over concurrency, and what one of them costs.
 
 Each saga is a decision with its inbox row, then reservation, intent, submission, fill, position,
-trade and release: three commits, 14 row writes. The lean path is a saga's row alone, inserted and
+trade and release: two commits, 14 row writes. The lean path is a saga's row alone, inserted and
 replaced twice, with its log: what the journal does when there is next to nothing to write.
 """
 
@@ -24,7 +24,7 @@ ROW_WRITES = 11 + LOG_ENTRIES
 """Rows of state (8 tables, three of them written twice) and the log; sums, which a batch writes
 once for all, are not counted.
 """
-COMMITS = 3
+COMMITS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -20,7 +20,7 @@ from tradesaga.domain.orders import OrderStatus, OrderType, Side
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.trade_start import trade_for
-from tradesaga.domain.values import changed
+from tradesaga.domain.values import changed, quick, written
 
 D = Decimal
 SAGA = SagaId(UUID("00000000-0000-7000-8000-0000000000aa"))
@@ -210,6 +210,42 @@ def test_a_changed_copy_is_what_replace_makes() -> None:
     order = pending().order
     other = changed(order, sends=2, status=OrderStatus.WORKING)
     assert other == replace(order, sends=2, status=OrderStatus.WORKING)
+    assert type(other) is type(order)
     assert order == pending().order
-    with pytest.raises(KeyError):
+    with pytest.raises(AttributeError):
         changed(order, quantities=1)
+
+
+def test_only_a_draft_is_written_on() -> None:
+    order = pending().order
+    draft = written(order, order, sends=2)
+    assert draft is not order
+    assert written(draft, order, lookups=3) is draft
+    assert (order, draft) == (pending().order, replace(order, sends=2, lookups=3))
+    assert type(draft) is type(order)
+    with pytest.raises(FrozenInstanceError):
+        draft.sends = 4  # type: ignore[misc]  # what is tried
+    with pytest.raises(AttributeError):
+        written(draft, order, quantities=1)
+    assert type(draft) is type(order), "also when a change is refused"
+
+
+def test_a_quick_value_is_made_as_any_other() -> None:
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Plain:
+        name: str
+        number: int = 1
+
+    quickened = quick(Plain)
+    assert quickened is Plain
+    assert (
+        quickened(name="a")
+        == quickened(number=1, name="a")
+        == replace(quickened(name="b"), name="a")
+    )
+    assert hash(quickened(name="a")) == hash(quickened(name="a"))
+    for wrong in ({}, {"name": "a", "size": 1}):
+        with pytest.raises(TypeError):
+            quickened(**wrong)  # type: ignore[arg-type]  # what is tried
+    with pytest.raises(FrozenInstanceError):
+        quickened(name="a").number = 2  # type: ignore[misc]  # what is tried

@@ -10,6 +10,7 @@ from typing import Any
 from tradesaga.domain.decisions import Proposal
 from tradesaga.domain.market import SessionKind
 from tradesaga.domain.orders import VenueReport
+from tradesaga.domain.values import quick
 
 CYCLE_STARTED = "orchestrator.cycle.started"
 CYCLE_COMPLETED = "orchestrator.cycle.completed"
@@ -21,6 +22,7 @@ SAGA_STARTED = "orchestrator.saga.started"
 SAGA_COMPLETED = "orchestrator.saga.completed"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """An event of ours; its id is derived from its place in the log. Keys are wire names."""

@@ -32,7 +32,7 @@ from tradesaga.domain.ids import (
     derived,
 )
 from tradesaga.domain.money import ZERO
-from tradesaga.domain.values import changed
+from tradesaga.domain.values import changed, quick
 
 
 class Side(StrEnum):
@@ -76,6 +76,7 @@ ENDED = frozenset(
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One order of ours. `filled_value` is the sum of quantity times price over its fills."""
@@ -126,6 +127,7 @@ class Order:
         return self.quantity - self.filled_quantity
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueFill:
     """One execution as the venue tells it; `cumulative` is the order's total after it."""
@@ -149,6 +151,7 @@ class VenueBust:
     reason: str = ""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VenueReport:
     """What a reply, a poll, a look-up or an event says about an order.
@@ -188,6 +191,7 @@ class VenueReport:
         return ordered - self.remaining_quantity
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
     """A booked execution. Negative `quantity` is a void row: a correction, never a deletion."""
@@ -226,6 +230,7 @@ class Void:
     recorded_at: datetime
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
     """The record of one fill for people and performance figures; exactly one a fill."""
@@ -253,6 +258,7 @@ class ReservationState(StrEnum):
     CLOSED = "closed"
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
     """Buying power set aside for a saga; an order that reduces a position reserves nothing."""

@@ -29,7 +29,7 @@ from typing import assert_never
 
 from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import AgentId, CycleId, DecisionId, SagaId, StrategyId
-from tradesaga.domain.values import changed
+from tradesaga.domain.values import quick, written
 
 
 class SagaStatus(StrEnum):
@@ -80,6 +80,7 @@ class Plan:
         assert 0 <= self.pivot < len(self.steps), self.pivot
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saga:
     """`cursor` is the step being done (RUNNING) or undone (COMPENSATING), counted from 0.
@@ -108,6 +109,7 @@ class Saga:
     version: int = 1
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """One step of the machine, for the audit log and the event stream."""
@@ -127,22 +129,27 @@ def name_of(saga: Saga, plan: Plan) -> str:
 
 
 def advance(
-    saga: Saga, plan: Plan, happened: Input, now: datetime, reason: str = ""
+    saga: Saga,
+    plan: Plan,
+    happened: Input,
+    now: datetime,
+    reason: str = "",
+    *,
+    original: Saga | None = None,
 ) -> tuple[Saga, Transition]:
     """The saga after `happened`; its version is left to whoever commits it.
+
+    A saga that is not `original`, where one is given, is the caller's own and is written on.
 
     Raises:
         IllegalTransition: the machine has no such edge.
     """
+    before, name = saga.status, name_of(saga, plan)
     moved = _moved(saga, plan, happened)
-    after = changed(saga, updated_at=now, reason=reason or saga.reason, **moved)
+    changes = {"updated_at": now, "reason": reason or saga.reason, **moved}
+    after = written(saga, saga if original is None else original, **changes)
     transition = Transition(
-        before=saga.status,
-        after=after.status,
-        input=happened,
-        name=name_of(saga, plan),
-        reason=reason,
-        at=now,
+        before=before, after=after.status, input=happened, name=name, reason=reason, at=now
     )
     return after, transition
 

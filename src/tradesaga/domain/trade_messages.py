@@ -11,6 +11,7 @@ from tradesaga.domain.busts import voided
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, VenueReport, Void
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.saga import Saga, Transition
+from tradesaga.domain.values import quick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class Policy:
         return self.fill_time_max * (1 + self.retry.retries_max)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeState:
     """All that one trade saga owns."""
@@ -198,6 +200,7 @@ Happening = (
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The new state, and the rows and transitions that are committed with it."""

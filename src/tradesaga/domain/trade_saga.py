@@ -55,7 +55,7 @@ from tradesaga.domain.trade_messages import (
     TimeUp,
     TradeState,
 )
-from tradesaga.domain.values import changed
+from tradesaga.domain.values import written
 
 ABSENT_READS_MIN = 2
 
@@ -144,7 +144,7 @@ def _until(state: TradeState, policy: Policy) -> datetime:
 
 
 class _Work:
-    """One call of `advance` in progress: collects the changes that make up its outcome."""
+    """One call of `advance` in progress: collects its changes, on one copy of each value."""
 
     def __init__(self, state: TradeState, now: datetime) -> None:
         self.before = state
@@ -158,14 +158,19 @@ class _Work:
     # -- small moves --
 
     def feed(self, happened: Input, reason: str = "") -> None:
-        self.saga, transition = machine.advance(self.saga, plan.PLAN, happened, self.now, reason)
+        self.saga, transition = machine.advance(
+            self.saga, plan.PLAN, happened, self.now, reason, original=self.before.saga
+        )
         self.transitions.append(transition)
 
     def set_order(self, **changes: object) -> None:
-        self.order = changed(self.order, **changes)
+        self.order = written(self.order, self.before.order, **changes)
 
     def set_saga(self, **changes: object) -> None:
-        self.saga = changed(self.saga, **changes)
+        self.saga = written(self.saga, self.before.saga, **changes)
+
+    def set_held(self, **changes: object) -> None:
+        self.reservation = written(self.reservation, self.before.reservation, **changes)
 
     def end_order(self, status: OrderStatus, evidence: str) -> None:
         self.set_order(
@@ -205,9 +210,7 @@ class _Work:
         )
         if self.saga.status is SagaStatus.COMPENSATED:
             self.feed(Input.REVIVED, "an order that was taken for not placed is at the venue")
-            self.reservation = changed(
-                self.reservation, state=ReservationState.OPEN, released=ZERO, closed_at=None
-            )
+            self.set_held(state=ReservationState.OPEN, released=ZERO, closed_at=None)
 
     def book(self, fills: tuple[Fill, ...], reason: str | None = None) -> None:
         for fill in fills:
@@ -215,9 +218,7 @@ class _Work:
             self.trades.append(trade_of(self.order, fill, correction_reason=reason))
             if fill.side is Side.BUY:
                 spent = fill.quantity * fill.price + fill.fee
-                self.reservation = changed(
-                    self.reservation, consumed=self.reservation.consumed + spent
-                )
+                self.set_held(consumed=self.reservation.consumed + spent)
 
     def refused(self, evidence: str) -> None:
         if self.order.status is OrderStatus.INTENT:  # else it has evidently been placed
@@ -370,8 +371,7 @@ class _Work:
 
     def _release(self) -> None:
         held = self.reservation
-        self.reservation = changed(
-            held,
+        self.set_held(
             state=ReservationState.CLOSED,
             released=max(ZERO, held.amount - held.consumed),
             closed_at=self.now,
@@ -379,14 +379,14 @@ class _Work:
 
     def outcome(self, *, bump: bool) -> Outcome:
         """Versions move by one for everything that changed, whatever happened to it."""
-        saga, order, held = self.saga, self.order, self.reservation
+        before, saga, order, held = self.before, self.saga, self.order, self.reservation
         if bump:
-            if saga is not self.before.saga and saga != self.before.saga:
-                saga = changed(saga, version=saga.version + 1, updated_at=self.now)
-            if order is not self.before.order and order != self.before.order:
-                order = changed(order, version=order.version + 1)
-            if held is not self.before.reservation and held != self.before.reservation:
-                held = changed(held, version=held.version + 1)
+            if saga is not before.saga and saga != before.saga:
+                written(saga, None, version=saga.version + 1, updated_at=self.now)
+            if order is not before.order and order != before.order:
+                written(order, None, version=order.version + 1)
+            if held is not before.reservation and held != before.reservation:
+                written(held, None, version=held.version + 1)
         return Outcome(
             state=TradeState(saga=saga, order=order, reservation=held, voids=self.voids),
             transitions=tuple(self.transitions),

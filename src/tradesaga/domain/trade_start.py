@@ -45,6 +45,7 @@ def trade_for(
     """A pending trade over `decision.quantity` at the market, with `reserve` set aside."""
     assert decision.action is not Action.HOLD, decision
     saga_id = SagaId(derived(decision.id, start.type))
+    name = str(saga_id)
     purpose = start.purpose or ("entry" if decision.opening else "exit")
     saga = Saga(
         id=saga_id,
@@ -59,7 +60,7 @@ def trade_for(
         deadline_at=now + policy.saga_time_max,
     )
     order = Order(
-        id=OrderId(derived(saga_id, start.leg, purpose)),
+        id=OrderId(derived(name, start.leg, purpose)),
         agent_id=decision.agent_id,
         saga_id=saga_id,
         decision_id=decision.id,
@@ -67,7 +68,7 @@ def trade_for(
         cycle_id=decision.cycle_id,
         leg=start.leg,
         purpose=purpose,
-        client_order_id=client_order_id(saga_id, start.leg, purpose),
+        client_order_id=client_order_id(name, start.leg, purpose),
         symbol=decision.symbol,
         side=Side.BUY if decision.action is Action.BUY else Side.SELL,
         quantity=decision.quantity,
@@ -81,7 +82,7 @@ def trade_for(
         created_at=now,
     )
     reservation = Reservation(
-        id=ReservationId(derived(saga_id, "reservation")),
+        id=ReservationId(derived(name, "reservation")),
         agent_id=decision.agent_id,
         saga_id=saga_id,
         symbol=decision.symbol,

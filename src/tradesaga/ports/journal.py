@@ -25,6 +25,7 @@ from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.values import quick
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class CycleLog:
     timestamp: datetime
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionDelta:
     """Added to the sums of one position: all but the symbol are zero or the fill's amounts.
@@ -56,6 +58,7 @@ class PositionDelta:
     at: datetime
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxEntry:
     """A neighbour's event was taken: its id never has an effect again."""
@@ -119,6 +122,7 @@ class Add:
 Row = Insert | Update | Add
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One line of the hash-chained log: audit entry, step record and, with `event`, outbox row.
@@ -135,6 +139,7 @@ class Entry:
     event: Event | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """Rows and log entries (at least one), written together or not at all.
