@@ -320,9 +320,9 @@ async def _order(control: AgentControl, name: str, duration: timedelta | None) -
     elif name == "stop":
         await control.stop(reason="simulated", cancel_open_orders=True, actor="operator")
     elif name == "pause":
-        await control.pause(duration=duration, actor="operator")
+        await control.pause(duration=duration, reason="simulated", actor="operator")
     else:
-        await control.resume(actor="operator")
+        await control.resume(reason="simulated", actor="operator")
 
 
 async def storms(town: Town) -> None:

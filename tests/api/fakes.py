@@ -15,6 +15,7 @@ from tests.api.fake_retention import FakeRetention
 from tests.api.fake_risk import FakeRisk
 from tests.api.fake_sagas import FakeSagas
 from tests.api.fake_strategies import FakeStrategies
+from tests.domain.trades import begun
 from tradesaga.api.app import create_app
 from tradesaga.api.scopes import TokenScopes
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
@@ -224,10 +225,10 @@ class FakeOperations:
     async def stop(self, *, reason: str, cancel_open_orders: bool, actor: str) -> Stopped:
         self._asked("stop", reason=reason, cancel_open_orders=cancel_open_orders, actor=actor)
         self.agent = replace(self.agent, status=AgentStatus.STOPPED, stopped_at=LATER)
-        return Stopped(agent=self.agent, open_positions=2, pending_orders=1)
+        return Stopped(agent=self.agent, open_positions=2, pending_orders=1, in_flight=[begun()])
 
-    async def pause(self, *, duration: timedelta | None, actor: str) -> Agent:
-        self._asked("pause", duration=duration, actor=actor)
+    async def pause(self, *, duration: timedelta | None, actor: str, reason: str = "") -> Agent:
+        self._asked("pause", duration=duration, reason=reason, actor=actor)
         if self.agent.status is AgentStatus.STOPPED:
             raise IllegalTransition("agent default is stopped, only a running one pauses")
         self.agent = replace(
@@ -238,8 +239,8 @@ class FakeOperations:
         )
         return self.agent
 
-    async def resume(self, *, actor: str) -> Agent:
-        self._asked("resume", actor=actor)
+    async def resume(self, *, actor: str, reason: str = "") -> Agent:
+        self._asked("resume", reason=reason, actor=actor)
         if self.agent.status is AgentStatus.STOPPED:
             raise IllegalTransition("agent default is stopped, start it instead")
         self.agent = replace(self.agent, status=AgentStatus.RUNNING, pause_reasons=frozenset())

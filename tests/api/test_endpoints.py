@@ -24,6 +24,7 @@ from tests.api.fakes import (
     STRATEGY_ID,
     Api,
 )
+from tests.domain.trades import begun
 from tradesaga.api.answers import stamp
 from tradesaga.domain.agent import AgentStatus, Mode
 from tradesaga.domain.cycle import CycleStatus
@@ -126,6 +127,10 @@ async def test_stop_answers_with_what_is_left(api: Api) -> None:
     has_fields(response.json(), STOP)
     assert response.json() == {
         "status": "stopped", "stoppedAt": LATER_TEXT, "openPositions": 2, "pendingOrders": 1,
+        "inFlight": [
+            {"sagaId": str(begun().saga.id), "symbol": "ACME", "side": "buy",
+             "sagaStatus": "running", "orderStatus": "intent"},
+        ],
     }  # fmt: skip
     [(_, arguments)] = api.operations.calls
     assert (arguments["reason"], arguments["cancel_open_orders"]) == ("lunch", True)

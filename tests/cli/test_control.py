@@ -15,6 +15,7 @@ from litestar import Litestar, get
 from tests.api.fakes import AGENT, CYCLE_ID, LATER, RUNNING_CYCLE_ID, Api
 from tests.api.serving import served
 from tests.cli.conftest import Terminal
+from tests.domain.trades import begun
 from tradesaga.cli import run
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.domain.agent import AgentStatus, Mode
@@ -75,8 +76,8 @@ async def test_the_commands_send_what_they_were_given(api: Api, terminal: Termin
     async with served(api.app) as url:
         said = [
             await terminal.types("start", "--strategies", "a, b", "--mode", "aggressive", url=url),
-            await terminal.types("pause", "--duration", "90", url=url),
-            await terminal.types("resume", url=url),
+            await terminal.types("pause", "--duration", "90", "--reason", "noon", url=url),
+            await terminal.types("resume", "--reason", "fed", url=url),
             await terminal.types("stop", "--reason", "why", "--cancel-open-orders", url=url),
             await terminal.types("start", url=url),
             await terminal.types("stop", url=url),
@@ -85,8 +86,8 @@ async def test_the_commands_send_what_they_were_given(api: Api, terminal: Termin
     assert [one.err for one in said] == [""] * 6
     assert api.operations.calls == [
         ("start", {"strategies": ["a", "b"], "mode": Mode.AGGRESSIVE, "actor": actor}),
-        ("pause", {"duration": timedelta(minutes=90), "actor": actor}),
-        ("resume", {"actor": actor}),
+        ("pause", {"duration": timedelta(minutes=90), "reason": "noon", "actor": actor}),
+        ("resume", {"reason": "fed", "actor": actor}),
         ("stop", {"reason": "why", "cancel_open_orders": True, "actor": actor}),
         ("start", {"strategies": None, "mode": None, "actor": actor}),
         ("stop", {"reason": "", "cancel_open_orders": False, "actor": actor}),
@@ -94,7 +95,11 @@ async def test_the_commands_send_what_they_were_given(api: Api, terminal: Termin
     assert said[0].out.startswith("started 2020-12-15 17:00:00Z, 1 strategies, agent ")
     assert said[1].out.startswith("paused until 2020-12-15 18:30:00Z")
     assert said[2].out == "running since 2020-12-15 17:00:01Z\n"
-    assert said[3].out == "stopped 2020-12-15 17:00:01Z, 2 open positions, 1 pending orders\n"
+    assert said[3].out.splitlines() == [
+        "stopped 2020-12-15 17:00:01Z, 2 open positions, 1 pending orders",
+        "in flight: buy ACME, order intent, saga running, "
+        f"`tradesaga sagas show {begun().saga.id}`",
+    ]
 
 
 async def test_cycles_as_a_table(api: Api, terminal: Terminal) -> None:

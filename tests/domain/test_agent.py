@@ -16,6 +16,7 @@ from tradesaga.domain.agent import (
     Agent,
     AgentStatus,
     Command,
+    Elapse,
     Fail,
     Mode,
     Pause,
@@ -43,19 +44,26 @@ AGENTS = {
     S.PAUSED: ordered(RUNNING, Pause()),
     S.ERROR: ordered(RUNNING, Fail(error="broken")),
 }
-COMMANDS: tuple[Command, ...] = (Start(), Stop(), Pause(), Resume(), Fail(error="broken"))
+COMMANDS: tuple[Command, ...] = (
+    Start(),
+    Stop(),
+    Pause(),
+    Resume(),
+    Elapse(),
+    Fail(error="broken"),
+)
 REFUSED = None
 TABLE: dict[AgentStatus, tuple[AgentStatus | None, ...]] = {
-    # Start, Stop, Pause, Resume, Fail
-    S.STOPPED: (S.RUNNING, S.STOPPED, REFUSED, REFUSED, S.ERROR),
-    S.RUNNING: (S.RUNNING, S.STOPPED, S.PAUSED, S.RUNNING, S.ERROR),
-    S.PAUSED: (S.PAUSED, S.STOPPED, S.PAUSED, S.RUNNING, S.ERROR),
-    S.ERROR: (S.RUNNING, S.STOPPED, REFUSED, REFUSED, S.ERROR),
+    # Start, Stop, Pause, Resume, Elapse (of a pause without an end), Fail
+    S.STOPPED: (S.RUNNING, S.STOPPED, REFUSED, REFUSED, S.STOPPED, S.ERROR),
+    S.RUNNING: (S.RUNNING, S.STOPPED, S.PAUSED, S.RUNNING, S.RUNNING, S.ERROR),
+    S.PAUSED: (S.PAUSED, S.STOPPED, S.PAUSED, S.RUNNING, S.PAUSED, S.ERROR),
+    S.ERROR: (S.RUNNING, S.STOPPED, REFUSED, REFUSED, S.ERROR, S.ERROR),
 }
 
 
 @pytest.mark.parametrize("status", S)
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(len(COMMANDS)))
 def test_the_table(status: AgentStatus, number: int) -> None:
     agent, order, expected = AGENTS[status], COMMANDS[number], TABLE[status][number]
     if expected is REFUSED:
@@ -123,7 +131,29 @@ def test_a_pause_for_another_reason_keeps_the_operators_time() -> None:
 @pytest.mark.parametrize(("seconds", "due"), [(59, False), (60, True), (61, True)])
 def test_a_timed_pause_runs_out(seconds: int, due: bool) -> None:
     timed = ordered(RUNNING, Pause(resume_at=START + 60 * SECOND))
-    assert machine.is_due_to_resume(timed, START + seconds * SECOND) is due
+    now = START + seconds * SECOND
+    assert machine.is_due_to_resume(timed, now) is due
+    assert (machine.command(timed, Elapse(), now).status is S.RUNNING) is due
+
+
+def test_the_end_of_a_pause_spares_one_that_was_prolonged_meanwhile() -> None:
+    timed = ordered(RUNNING, Pause(resume_at=START + 60 * SECOND))
+    longer = ordered(timed, Pause(resume_at=START + 90 * SECOND))
+    assert machine.command(longer, Elapse(), START + 60 * SECOND) is longer
+
+
+def test_the_end_of_a_pause_clears_the_operators_reason_alone() -> None:
+    timed = ordered(RUNNING, Pause(resume_at=START + 60 * SECOND), Pause(reason="loss"))
+    after = machine.command(timed, Elapse(), START + 60 * SECOND)
+    assert (after.status, after.pause_reasons) == (S.PAUSED, frozenset({"loss"}))
+    assert after.resume_at is None
+
+
+def test_the_same_failure_told_again_is_no_news_and_another_one_is() -> None:
+    failed = AGENTS[S.ERROR]
+    later = START + 60 * SECOND
+    assert machine.command(failed, Fail(error="broken"), later) is failed
+    assert machine.command(failed, Fail(error="worse"), later).last_error == "worse"
 
 
 def test_only_a_timed_pause_runs_out() -> None:

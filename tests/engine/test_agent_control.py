@@ -17,7 +17,7 @@ from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Action
 from tradesaga.domain.errors import Fenced, IllegalTransition, Invalid, NotFound, Unavailable
 from tradesaga.domain.ids import DEFAULT_AGENT, CycleId, StrategyId, derived
-from tradesaga.domain.orders import Order, OrderStatus
+from tradesaga.domain.orders import ENDED, Order, OrderStatus
 from tradesaga.domain.saga import Saga, SagaStatus
 from tradesaga.domain.strategies import StrategyStatus
 from tradesaga.engine.assembly import Parts
@@ -56,10 +56,10 @@ async def test_every_command_is_durable_and_audited_when_it_answers_and_may_be_r
         control = parts.control
 
         async def pause() -> Agent:
-            return await control.pause(duration=None, actor="operator")
+            return await control.pause(duration=None, reason="", actor="operator")
 
         async def resume() -> Agent:
-            return await control.resume(actor="operator")
+            return await control.resume(reason="", actor="operator")
 
         commands: list[tuple[Callable[[], Awaitable[Agent]], AgentStatus, str]] = [
             (lambda: start(parts), S.RUNNING, "agent.started"),
@@ -82,9 +82,9 @@ async def test_what_the_agent_cannot_do_is_refused() -> None:
     place = Place()
     async with place.node() as parts:
         with pytest.raises(IllegalTransition, match="only a running one pauses"):
-            await parts.control.pause(duration=None, actor="operator")
+            await parts.control.pause(duration=None, reason="", actor="operator")
         with pytest.raises(IllegalTransition, match="start it instead"):
-            await parts.control.resume(actor="operator")
+            await parts.control.resume(reason="", actor="operator")
 
 
 async def test_start_makes_exactly_the_named_strategies_active() -> None:
@@ -115,21 +115,6 @@ async def test_a_restart_finds_the_agent_as_it_was_left() -> None:
         await stop(parts)
     async with place.node() as parts:
         assert (await parts.control.status()).agent.status is S.STOPPED
-
-
-async def test_a_timed_pause_ends_by_itself_also_after_a_restart() -> None:
-    place = Place()
-    async with place.running() as parts:
-        await parts.control.pause(duration=timedelta(minutes=5), actor="operator")
-    place.clock.advance(timedelta(minutes=6))
-    async with place.node() as parts:
-        task = asyncio.ensure_future(parts.scheduler.run_heartbeats())
-        while stored(place).status is S.PAUSED:
-            await place.clock.sleep_until(place.clock.now() + timedelta(seconds=1))
-        task.cancel()
-        await asyncio.wait([task])
-    assert stored(place).status is S.RUNNING
-    assert place.store.log_of(DEFAULT_AGENT)[-1].entry.kind in ("agent.resumed", "cycle.completed")
 
 
 async def test_stop_raises_the_epoch_so_that_no_earlier_intent_can_follow() -> None:
@@ -169,6 +154,7 @@ async def test_stop_with_cancel_waits_for_the_verdict() -> None:
         await working(trade)
         done = await parts.control.stop(reason="", cancel_open_orders=True, actor="operator")
         assert (done.open_positions, done.pending_orders) == (0, 0)
+        assert done.in_flight == ()
         assert trade.state.order.status is Is.CANCELED
     assert len(place.venue.cancels) == 1
     assert await place.broken() == []
@@ -240,6 +226,11 @@ async def test_a_stop_that_takes_too_long_reports_what_is_pending_and_drives_it_
         await working(trade)
         done = await parts.control.stop(reason="", cancel_open_orders=True, actor="operator")
         assert done.pending_orders == 1
+        assert [one.saga.id for one in done.in_flight] == [trade.state.saga.id]
+        assert done.in_flight[0].order.status not in ENDED
+        assert (await parts.control.status()).detail == "starting", "no word of stopping before"
+        parts.control.ready.set()
+        assert (await parts.control.status()).detail == "stopping"
         assert done.agent.status is S.STOPPED
         assert trade.state.reservation.closed_at is None
 
@@ -265,8 +256,8 @@ async def test_before_the_lease_is_held_commands_are_unavailable_but_health_answ
         for asked in (
             control.start(strategies=None, mode=None, actor="operator"),
             control.stop(reason="", cancel_open_orders=False, actor="operator"),
-            control.pause(duration=None, actor="operator"),
-            control.resume(actor="operator"),
+            control.pause(duration=None, reason="", actor="operator"),
+            control.resume(reason="", actor="operator"),
             control.status(),
         ):
             with pytest.raises(Unavailable):
@@ -281,7 +272,7 @@ async def test_a_command_on_a_node_that_lost_the_lease_is_unavailable() -> None:
     async with place.running() as parts:
         await place.lease.take(DEFAULT_AGENT)
         with pytest.raises(Unavailable, match="another node"):
-            await parts.control.pause(duration=None, actor="operator")
+            await parts.control.pause(duration=None, reason="", actor="operator")
     assert stored(place).status is S.RUNNING
 
 

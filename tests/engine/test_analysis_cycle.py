@@ -139,7 +139,7 @@ async def test_a_paused_agent_leaves_positions_and_enters_none() -> None:
     place, bus = new_place()
     async with trading(place) as parts:
         await analysed(place, parts)  # buys 2
-        await parts.control.pause(duration=None, actor="operator")
+        await parts.control.pause(duration=None, reason="", actor="operator")
         bus.decide = lambda number, symbol: bus.proposal(number, symbol, "buy")
         await analysed(place, parts)
         bus.decide = lambda number, symbol: bus.proposal(number, symbol, "sell")

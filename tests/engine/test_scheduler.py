@@ -106,7 +106,7 @@ async def test_without_market_hours_every_tick_counts() -> None:
 async def test_only_an_agent_that_runs_or_is_paused_analyses() -> None:
     place = at(START)
     async with place.running() as parts:
-        await parts.control.pause(duration=None, actor="operator")
+        await parts.control.pause(duration=None, reason="", actor="operator")
         assert parts.scheduler.tick_analysis(START), "exits go on"
         await parts.control.stop(reason="", cancel_open_orders=False, actor="operator")
         assert not parts.scheduler.tick_analysis(START)

@@ -116,7 +116,9 @@ async def pause(
     """Enter no positions, for `duration` minutes or until resume; exits go on."""
     duration = None if data.duration is None else timedelta(minutes=data.duration)
     try:
-        return paused_answer(await operations.pause(duration=duration, actor=actor))
+        return paused_answer(
+            await operations.pause(duration=duration, reason=data.reason or "", actor=actor)
+        )
     except IllegalTransition as error:
         raise await _wrong_state(operations, error) from error
 
@@ -137,7 +139,7 @@ async def resume(
 ) -> ResumedAnswer:
     """End the operator's pause; the agent stays paused while other reasons remain."""
     try:
-        return resumed_answer(await operations.resume(actor=actor))
+        return resumed_answer(await operations.resume(reason=data.reason or "", actor=actor))
     except IllegalTransition as error:
         raise await _wrong_state(operations, error) from error
 

@@ -40,6 +40,16 @@ class StartedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     mode: str
 
 
+class InFlight(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A trade that has not ended; `sagaStatus` manual_required waits for a person."""
+
+    saga_id: str
+    symbol: str
+    side: str
+    saga_status: str
+    order_status: str
+
+
 class StoppedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """The agent is stopped; the counts are what it leaves standing."""
 
@@ -47,6 +57,7 @@ class StoppedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     stopped_at: Timestamp
     open_positions: int
     pending_orders: int
+    in_flight: list[InFlight]
 
 
 class PausedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -205,6 +216,16 @@ def stopped_answer(stopped: Stopped) -> StoppedAnswer:
         stopped_at=stamp(agent.stopped_at or agent.updated_at),
         open_positions=stopped.open_positions,
         pending_orders=stopped.pending_orders,
+        in_flight=[
+            InFlight(
+                saga_id=str(trade.saga.id),
+                symbol=trade.order.symbol,
+                side=trade.order.side,
+                saga_status=trade.saga.status,
+                order_status=trade.order.status,
+            )
+            for trade in stopped.in_flight
+        ],
     )
 
 

@@ -31,6 +31,15 @@ StrategyName = Annotated[str, Meta(min_length=1, max_length=200)]
 ModeName = Literal["normal", "conservative", "aggressive"]
 
 
+WhyInLog = Annotated[
+    str,
+    Meta(
+        max_length=TEXT_CHARACTERS_MAX,
+        description="why, for the audit log: text of at most 1000 characters",
+    ),
+]
+
+
 class StartRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Body of start; every field is optional."""
 
@@ -60,16 +69,7 @@ class StartRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class StopRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
     """Body of stop; every field is optional."""
 
-    reason: (
-        Annotated[
-            str,
-            Meta(
-                max_length=TEXT_CHARACTERS_MAX,
-                description="why, for the audit log: text of at most 1000 characters",
-            ),
-        ]
-        | None
-    ) = None
+    reason: WhyInLog | None = None
     cancel_open_orders: Annotated[
         bool, Meta(description="true to cancel open entry orders; by default they are let be")
     ] = False
@@ -90,10 +90,13 @@ class PauseRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         ]
         | None
     ) = None
+    reason: WhyInLog | None = None
 
 
 class ResumeRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of resume: there are no fields."""
+    """Body of resume; it ends the operator's pause alone."""
+
+    reason: WhyInLog | None = None
 
 
 @dataclass

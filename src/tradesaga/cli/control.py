@@ -86,6 +86,7 @@ async def stop(
 async def pause(
     *,
     duration: Annotated[float | None, Parameter(validator=Positive)] = None,
+    reason: str | None = None,
     server: Server = HERE,
 ) -> int:
     """Enter no positions; exits, running trades and heartbeats go on.
@@ -94,14 +95,23 @@ async def pause(
     ----------
     duration
         Minutes until the agent goes on by itself; until resume when not given.
+    reason
+        Why, for the audit log.
     """
-    fields = {"duration": duration}
+    fields = {"duration": duration, "reason": reason}
     return await tell(server, call(server, "POST", "/agent/pause", fields=fields), paused_text)
 
 
-async def resume(*, server: Server = HERE) -> int:
-    """End the pause."""
-    return await tell(server, call(server, "POST", "/agent/resume"), resumed_text)
+async def resume(*, reason: str | None = None, server: Server = HERE) -> int:
+    """End the operator's pause; other reasons that remain are named.
+
+    Parameters
+    ----------
+    reason
+        Why, for the audit log.
+    """
+    fields = {"reason": reason}
+    return await tell(server, call(server, "POST", "/agent/resume", fields=fields), resumed_text)
 
 
 @cycles.command(name="ls")

@@ -72,7 +72,12 @@ def stopped_text(answer: Mapping[str, Any]) -> list[str]:
     """The answer to stop."""
     return [
         f"stopped {moment(answer['stoppedAt'])}, {answer['openPositions']} open positions, "
-        f"{answer['pendingOrders']} pending orders"
+        f"{answer['pendingOrders']} pending orders",
+        *(
+            f"in flight: {one['side']} {one['symbol']}, order {one['orderStatus']}, "
+            f"saga {one['sagaStatus']}, `tradesaga sagas show {one['sagaId']}`"
+            for one in answer["inFlight"]
+        ),
     ]
 
 

@@ -4,17 +4,18 @@
        ^                  |                  |
        +------stop--------+------stop--------+        any --fail--> ERROR --start, stop--> ...
 
-    status \\ command   start      stop      pause     resume    fail
-    STOPPED            RUNNING    same      refused   refused   ERROR
-    RUNNING            same       STOPPED   PAUSED    same      ERROR
-    PAUSED             same       STOPPED   PAUSED    RUNNING*  ERROR
-    ERROR              RUNNING    STOPPED   refused   refused   same
+    status \\ command   start      stop      pause     resume    elapse     fail
+    STOPPED            RUNNING    same      refused   refused   same       ERROR
+    RUNNING            same       STOPPED   PAUSED    same      same       ERROR
+    PAUSED             same       STOPPED   PAUSED    RUNNING*  RUNNING*+  ERROR
+    ERROR              RUNNING    STOPPED   refused   refused   same       same
 
     * resume clears the operator's reason; the agent runs again when no reason is left.
+    + only when `resume_at` is reached; a pause that was prolonged meanwhile stands.
 
 "same" answers as if it had been done: every command may be repeated. Start on a paused agent
-answers with what stands; a pause ends by resume only. A crash changes nothing here: an agent that
-was running runs on. A pause forbids entries; exits, running sagas and heartbeats go on.
+answers with what stands; a pause ends by resume or by its time. A crash changes nothing here: an
+agent that was running runs on. A pause forbids entries; exits, sagas and heartbeats go on.
 """
 
 from __future__ import annotations
@@ -108,13 +109,18 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Elapse:
+    """End the operator's pause if its time is over, which only the latest state can tell."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fail:
     """The agent must not go on by itself."""
 
     error: str
 
 
-Command = Start | Stop | Pause | Resume | Fail
+Command = Start | Stop | Pause | Resume | Elapse | Fail
 
 
 def command(agent: Agent, order: Command, now: datetime) -> Agent:
@@ -132,10 +138,10 @@ def command(agent: Agent, order: Command, now: datetime) -> Agent:
             after = _paused(agent, order, now)
         case Resume():
             after = _resumed(agent, order)
-        case Fail(error=error):
-            after = replace(
-                agent, status=AgentStatus.ERROR, last_error=error, last_error_at=now, resume_at=None
-            )
+        case Elapse():
+            after = _resumed(agent, Resume()) if is_due_to_resume(agent, now) else agent
+        case Fail():
+            after = _failed(agent, order, now)
         case _:
             assert_never(order)
     return agent if after == agent else replace(after, version=agent.version + 1, updated_at=now)
@@ -207,4 +213,12 @@ def _resumed(agent: Agent, order: Resume) -> Agent:
         return replace(agent, pause_reasons=left, resume_at=resume_at)
     return replace(
         agent, status=AgentStatus.RUNNING, pause_reasons=left, paused_at=None, resume_at=None
+    )
+
+
+def _failed(agent: Agent, order: Fail, now: datetime) -> Agent:
+    if agent.status is AgentStatus.ERROR and agent.last_error == order.error:
+        return agent
+    return replace(
+        agent, status=AgentStatus.ERROR, last_error=order.error, last_error_at=now, resume_at=None
     )

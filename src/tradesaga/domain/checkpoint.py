@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -101,6 +102,19 @@ def following(
         strategies=identity.strategies,
         changed=changed,
         report=report,
+    )
+
+
+def deaths(latest_first: Sequence[Checkpoint], since: datetime) -> int:
+    """How many processes have ended later than `since` without handing over.
+
+    Each was found by the one that took over after it; the very first had nobody before it.
+    """
+    pairs = pairwise(latest_first)
+    return sum(
+        1
+        for taken, before in pairs
+        if taken.occasion is Occasion.RECOVERED is before.occasion and taken.taken_at > since
     )
 
 

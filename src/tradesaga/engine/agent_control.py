@@ -82,6 +82,8 @@ class AgentControl:
         self._board = board
         self._watch = watch
         self._turn = asyncio.Lock()
+        self._fence_owed = False
+        self._stopping = False
         self.ready = asyncio.Event()
 
     async def start(
@@ -100,26 +102,31 @@ class AgentControl:
         """See `ports.operations`."""
         self._must_lead()
         async with self._turn:
-            before = self._state.agent
+            if self._state.agent.status is not AgentStatus.STOPPED:
+                self._fence_owed = True  # until it is done: a stop that failed half way repeats it
             agent = await self._ordered(Stop(reason=reason), actor, "agent.stopped", reason)
-            if agent is not before:
+            if self._fence_owed:
                 await self._fence()
+                self._fence_owed = False
                 await self._scheduler.cancel_all()
             await self._bring_in(cancel_open_orders)
-        positions = sum(1 for q in self._desk.holdings.positions.values() if q != ZERO)
-        pending = self._desk.trades.active_orders()
-        return Stopped(agent=agent, open_positions=positions, pending_orders=pending)
+        return Stopped(
+            agent=agent,
+            open_positions=sum(1 for q in self._desk.holdings.positions.values() if q != ZERO),
+            pending_orders=self._desk.trades.active_orders(),
+            in_flight=tuple(trade.state for trade in self._desk.trades),
+        )
 
-    async def pause(self, *, duration: timedelta | None, actor: str) -> Agent:
+    async def pause(self, *, duration: timedelta | None, actor: str, reason: str = "") -> Agent:
         """See `ports.operations`."""
         self._must_lead()
         until = None if duration is None else self._clock.now() + duration
-        return await self._ordered(Pause(resume_at=until), actor, "agent.paused")
+        return await self._ordered(Pause(resume_at=until), actor, "agent.paused", reason)
 
-    async def resume(self, *, actor: str) -> Agent:
+    async def resume(self, *, actor: str, reason: str = "") -> Agent:
         """See `ports.operations`."""
         self._must_lead()
-        return await self._ordered(Resume(), actor, "agent.resumed")
+        return await self._ordered(Resume(), actor, "agent.resumed", reason)
 
     async def status(self) -> Status:
         """See `ports.operations`."""
@@ -133,7 +140,7 @@ class AgentControl:
         current = self._current()
         return Status(
             agent=agent,
-            detail="" if self.ready.is_set() else "starting",
+            detail=self._detail(),
             uptime=self._uptime(),
             counts=await self._records.counts(agent_id),
             current_cycle=current,
@@ -210,6 +217,7 @@ class AgentControl:
         What was not sent yet is not sent any more: the runner finds the agent stopped.
         """
         trades = tuple(self._desk.trades)
+        self._stopping = True
         if cancel_open_orders:
             for trade in trades:
                 if trade.state.order.opening:
@@ -220,6 +228,15 @@ class AgentControl:
                     await trade.ended.wait()
         except TimeoutError:
             return  # the answer counts them as pending; they are driven on
+        finally:
+            self._stopping = False
+
+    def _detail(self) -> str:
+        if not self.ready.is_set():
+            return "starting"
+        stopped = self._state.agent.status is AgentStatus.STOPPED
+        driven = any(not trade.ended.is_set() for trade in self._desk.trades)
+        return "stopping" if stopped and (self._stopping or driven) else ""
 
     def _must_lead(self) -> None:
         if not self._state.is_loaded:

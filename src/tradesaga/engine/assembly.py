@@ -9,6 +9,7 @@ from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.analysis_cycle import AnalysisCycle
+from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.decision_requests import DecisionRequests
@@ -21,6 +22,7 @@ from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
+from tradesaga.engine.pause_end import PauseEnd
 from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.recovery import Recovery
 from tradesaga.engine.retention import Retention
@@ -61,6 +63,8 @@ class Parts:
     absent: WatchList
     market: MarketGate
     exits: StrategyExits
+    pause_end: PauseEnd
+    breaker: Breaker
 
 
 def assemble(
@@ -117,6 +121,8 @@ def assemble(
         ),
         absent=core.absent,
         market=core.market,
+        pause_end=PauseEnd(state=core.state, clock=world.clock),
+        breaker=core.breaker,
     )
 
 
@@ -186,6 +192,7 @@ class _Core:
     watch: InvariantWatch
     absent: WatchList
     market: MarketGate
+    breaker: Breaker
 
 
 def _core(
@@ -211,15 +218,13 @@ def _core(
         agent_id=agent_id,
     )
     actions = TradeActions(
-        venue=world.venue,
-        clock=clock,
-        leadership=leadership,
-        refusal_to_send=state.refusal_to_send,
+        venue=world.venue, clock=clock, leadership=leadership, refusal_to_send=state.refusal_to_send
     )
     book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
     saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock)
     crew = SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group)
     desk.on_revived = crew.take
+    breaker = _breaker(world, settings, state, scribe)
     return _Core(
         leadership=leadership,
         scribe=scribe,
@@ -227,8 +232,14 @@ def _core(
         desk=desk,
         crew=crew,
         runner=CycleRunner(
-            scribe=scribe, clock=clock, ids=world.ids, metrics=world.metrics, agent_id=agent_id
+            scribe=scribe,
+            clock=clock,
+            ids=world.ids,
+            metrics=world.metrics,
+            agent_id=agent_id,
+            on_ended=breaker.ended,
         ),
+        breaker=breaker,
         board=HealthBoard(
             venue=world.venue, decisions=world.decisions, market_data=world.market_data
         ),
@@ -262,6 +273,17 @@ def _market(world: World, settings: EngineSettings) -> MarketGate:
         hours_only=settings.market_hours_only,
         second_source=world.market_data if settings.second_source else None,
         market=settings.market,
+    )
+
+
+def _breaker(world: World, settings: EngineSettings, state: AgentState, scribe: Scribe) -> Breaker:
+    return Breaker(
+        settings=settings,
+        records=world.records,
+        state=state,
+        scribe=scribe,
+        clock=world.clock,
+        metrics=world.metrics,
     )
 
 
@@ -366,7 +388,6 @@ def _scheduler(
             runner=core.runner,
             board=core.board,
             positions=positions,
-            state=core.state,
             metrics=world.metrics,
             watch=core.watch,
             absent=core.absent,

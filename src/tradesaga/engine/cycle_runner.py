@@ -102,12 +102,14 @@ class CycleRunner:
         ids: IdSource,
         metrics: Metrics,
         agent_id: AgentId,
+        on_ended: Callable[[Cycle], Awaitable[None]],
     ) -> None:
         self._scribe = scribe
         self._clock = clock
         self._ids = ids
         self._metrics = metrics
         self._agent_id = agent_id
+        self._on_ended = on_ended
         self.current: dict[CycleId, Cycle] = {}
 
     def new(self, kind: CycleType, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
@@ -157,6 +159,7 @@ class CycleRunner:
             "cycle ended", status=cycle.outcome, decisions=cycle.decisions_generated,
             orders=cycle.orders_submitted, errors=len(cycle.errors),
         )  # fmt: skip
+        await self._on_ended(cycle)
         return cycle
 
     async def interrupt(self, cycle: Cycle) -> None:

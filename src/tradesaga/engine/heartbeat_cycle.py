@@ -1,9 +1,9 @@
-"""The heartbeat cycle: are the neighbours well, do the books agree, is a pause over.
+"""The heartbeat cycle: are the neighbours well, do the books agree, do the invariants hold.
 
 check_service_health   poll the three services; does the second source agree on the session
 sync_positions         our positions against the venue's; drift is reported, never copied;
                        orders that were proven absent are looked for
-update_status          a timed pause ends here; now and then the invariants are due
+update_status          now and then the invariants are due
 """
 
 from __future__ import annotations
@@ -11,11 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tradesaga.domain import agent as agent_machine
-from tradesaga.domain.agent import Resume
 from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.errors import Transient
-from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
@@ -37,7 +34,6 @@ class HeartbeatCycle:
     runner: CycleRunner
     board: HealthBoard
     positions: PositionCheck
-    state: AgentState
     metrics: Metrics
     watch: InvariantWatch
     absent: WatchList
@@ -82,11 +78,6 @@ class HeartbeatCycle:
             )  # fmt: skip
 
     async def update_status(self, work: CycleWork) -> None:
-        """End a timed pause that has run out; count for the watch, which works by itself."""
+        """Count for the watch, which works by itself."""
         if why := self.watch.beat():
             work.note("warning", why, self.clock.now())
-        if agent_machine.is_due_to_resume(self.state.agent, self.clock.now()):
-            await self.state.order(
-                Resume(), actor="engine", kind="agent.resumed", reason="the pause has run out"
-            )
-            work.note("info", "the pause has run out", self.clock.now())

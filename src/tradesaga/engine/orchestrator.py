@@ -3,6 +3,7 @@
     lease                    nobody acts before it is held
     bus, relay, coordinator  events out and in: a fill may be waiting there
     recovery                 what was open is settled before anything new begins
+    pause                    one that ran out meanwhile is over before the first cycle
     scheduler                cycles, last
 
 A loop that ends or fails ends all: the supervisor of the process starts it again, and recovery is
@@ -78,8 +79,11 @@ class Orchestrator:
             await parts.book.load(self._configured)  # a decision that waits is judged by it
             loops.create_task(parts.coordinator.run(), name="coordinator")
             await parts.recovery.settle()
+            await parts.breaker.started()
             await parts.board.poll()
             await parts.market.ask(self._world.clock.now())
+            await parts.pause_end.run_once()
+            loops.create_task(parts.pause_end.run(), name="pause")
             loops.create_task(parts.watch.run(), name="invariants")
             loops.create_task(parts.retention.run(), name="retention")
             loops.create_task(parts.exits.run(), name="strategy exits")

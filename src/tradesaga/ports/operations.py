@@ -11,6 +11,7 @@ from tradesaga.domain.agent import Agent, AgentCounts, Mode
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.ids import CycleId
+from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.records import CycleRecord, Invariant, StrategyRecord
 from tradesaga.ports.services import Health
 
@@ -25,11 +26,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """The answer to stop; the counts are those of the stored state after it."""
+    """The answer to stop; the counts are those of the stored state after it.
+
+    `in_flight` are the trades that have not ended: driven on, or waiting for a person.
+    """
 
     agent: Agent
     open_positions: int
     pending_orders: int
+    in_flight: Sequence[TradeState] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +98,8 @@ class Operations(Protocol):
         """Stop: after the answer nothing new is sent but cancels. Raises Unavailable."""
         ...
 
-    async def pause(self, *, duration: timedelta | None, actor: str) -> Agent:
-        """No entries, for `duration` or until resume.
+    async def pause(self, *, duration: timedelta | None, actor: str, reason: str = "") -> Agent:
+        """No entries, for `duration` or until resume; `reason` is for the audit log.
 
         Raises:
             IllegalTransition: the agent does not run.
@@ -102,7 +107,7 @@ class Operations(Protocol):
         """
         ...
 
-    async def resume(self, *, actor: str) -> Agent:
+    async def resume(self, *, actor: str, reason: str = "") -> Agent:
         """Clear the operator's pause; reasons that remain are in the agent. Raises as pause."""
         ...
 

@@ -171,18 +171,18 @@ class _Rerun:
 
     async def _order(self, control: AgentControl, line: Line) -> None:
         body: dict[str, Any] = msgspec.json.decode(line.body)
+        reason = str(body.get("reason") or "")
         match line.name:
             case "agent.started":
                 await control.start(strategies=None, mode=Mode(body["mode"]), actor=line.key)
             case "agent.stopped":
-                reason = str(body.get("reason") or "")
                 await control.stop(reason=reason, cancel_open_orders=False, actor=line.key)
             case "agent.paused":
                 until = body.get("resumeAt")
                 duration = datetime.fromisoformat(until) - line.at if until else None
-                await control.pause(duration=duration, actor=line.key)
+                await control.pause(duration=duration, actor=line.key, reason=reason)
             case "agent.resumed":
-                await control.resume(actor=line.key)
+                await control.resume(actor=line.key, reason=reason)
             case _:
                 self._refused.append(
                     Divergence(

@@ -1,0 +1,92 @@
+"""Puts the agent into its error state when going on does no good; a person starts it again.
+
+    crash loop       as many deaths in a day as `restartsPerDay`, counted from the checkpoints, so
+                     that no restart forgets them; a start after an orderly hand-over is none
+    failed cycles    `FAILED_MAX` of a type in a row; a cancelled one counts neither way
+
+What happened before a person started the agent does not count again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+
+from structlog import get_logger
+
+from tradesaga.domain.agent import Fail
+from tradesaga.domain.checkpoint import deaths
+from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
+from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.scribe import Scribe
+from tradesaga.engine.settings import EngineSettings
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.journal import Entry
+from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.records import Records
+
+log = get_logger()
+DAY = timedelta(days=1)
+FAILED_MAX = 10
+LOOKED_AT = 1000
+"""Checkpoints: two a start at most, so more than any limit on restarts needs."""
+
+
+class Breaker:
+    """Watches starts and cycles of one agent."""
+
+    def __init__(
+        self,
+        *,
+        settings: EngineSettings,
+        records: Records,
+        state: AgentState,
+        scribe: Scribe,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._records = records
+        self._state = state
+        self._scribe = scribe
+        self._clock = clock
+        self._metrics = metrics
+        self._failed: Counter[CycleType] = Counter()
+
+    async def started(self) -> None:
+        """Look at the deaths so far, once this process has taken its own checkpoint.
+
+        Raises:
+            Fenced, Unavailable: as the journal.
+        """
+        if not self._state.runs():
+            return
+        agent = self._state.agent
+        taken = await self._records.checkpoints(self._settings.agent_id, limit=LOOKED_AT)
+        since = self._clock.now() - DAY
+        number = deaths(taken, since if agent.started_at is None else max(since, agent.started_at))
+        limit = self._settings.limits[agent.mode].restarts_per_day
+        if number >= limit:
+            await self._break("crash_loop", f"crash loop: {number} deaths in a day, limit {limit}")
+
+    async def ended(self, cycle: Cycle) -> None:
+        """Count the end of a cycle. Raises as `started`."""
+        if cycle.status is CycleStatus.COMPLETED:
+            self._failed[cycle.type] = 0
+        if cycle.status is not CycleStatus.FAILED:
+            return
+        self._failed[cycle.type] += 1
+        if self._failed[cycle.type] >= FAILED_MAX and self._state.runs():
+            self._failed[cycle.type] = 0
+            why = f"{FAILED_MAX} {cycle.type} cycles failed in a row"
+            await self._break("cycles_failed", why)
+
+    async def _break(self, kind: str, why: str) -> None:
+        self._metrics.error_occurred(kind)
+        log.error("the agent goes on no more by itself", reason=why)
+        body = {"alert": "the agent is in its error state", "reason": why}
+        subject = str(self._settings.agent_id)
+        await self._scribe.fact(
+            (), [Entry(kind="alert", subject=subject, actor="engine", body=body)]
+        )
+        await self._state.order(Fail(error=why), actor="engine", kind="agent.failed", reason=why)
