@@ -59,6 +59,8 @@ class OnCancel:
     lost: bool = False
 
 
+ARRIVAL_TIME_MAX = timedelta(minutes=5)
+"""Nothing is sent after an order's `expires_at`; what came later still is somebody else's."""
 CANCEL = OnCancel()
 CANCEL_LATER = OnCancel(pending=True)
 CANCEL_UNANSWERED = OnCancel(lost=True)
@@ -118,4 +120,4 @@ def same_traits(placed: VenueOrder, order: Order) -> bool:
     return (
         (theirs.symbol, theirs.side, theirs.quantity, theirs.type, theirs.limit_price)
         == (order.symbol, order.side, order.quantity, order.type, order.limit_price)
-    ) and placed.created_at >= order.created_at
+    ) and order.created_at <= placed.created_at <= order.expires_at + ARRIVAL_TIME_MAX

@@ -295,6 +295,8 @@ FITS = LISTED | {"orderType": "market"}
         ([FITS | {"decisionId": "dec_1"}], None),  # the engine's own trade
         ([FITS | {"createdAt": "2025-03-03T14:59:58Z"}], None),  # before the intent
         ([FITS | {"createdAt": "2025-03-03T14:59:59.500Z"}], "ord_1"),  # clocks differ a little
+        ([FITS | {"createdAt": "2025-03-03T15:05:59Z"}], "ord_1"),  # it was long on its way
+        ([FITS | {"createdAt": "2025-03-03T15:06:01Z"}], None),  # nothing of ours is sent so late
         ([FITS | {"orderId": "ours"}], None),  # claimed by another order of ours
         ([FITS, FITS | {"orderId": "ours"}], "ord_1"),
         ([], None),

@@ -36,6 +36,10 @@ EVIDENCE_CHARS_MAX = 500
 AMOUNT_MAX = Decimal("1e15")
 CLOCK_TOLERANCE = timedelta(seconds=1)
 """How far the venue's clock may be behind ours when an order is found by its time."""
+ARRIVAL_TIME_MAX = timedelta(minutes=5)
+"""Nothing is sent after an order's `expires_at`, and nothing is under way for longer than this,
+also where market time is sped up: what the venue created later is somebody else's.
+"""
 _LOGIN = (401, 403)
 _NOTHING_TO_CANCEL = (404, 409, 422)
 _DUPLICATE_CODES = ("40010001", "DUPLICATE_CLIENT_ORDER_ID")
@@ -185,12 +189,13 @@ class HttpTradingEngine:
     async def _by_traits(self, order: Order) -> ListedOrder | None:
         """By symbol, side, quantity, type, limit and time, among the orders that nobody owns."""
         earliest = order.created_at - CLOCK_TOLERANCE
+        latest = order.expires_at + ARRIVAL_TIME_MAX
         candidates = [
             listed
             for listed in await self._all_orders()
             if not listed.belies(order)
             and listed.decision_id is None  # the venue made that one by itself
-            and (listed.created_at is None or listed.created_at >= earliest)
+            and (listed.created_at is None or earliest <= listed.created_at <= latest)
             and not await self._claimed(listed.order_id)
         ]
         return _the_only(order, candidates)
