@@ -43,7 +43,7 @@ class NoMetrics:
     def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None:
         """Nothing."""
 
-    def cycle_skipped(self, cycle_type: str, reason: str) -> None:
+    def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None:
         """Nothing."""
 
     def decision_made(self, action: str, verdict: str) -> None:

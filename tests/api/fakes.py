@@ -14,6 +14,7 @@ import httpx2
 from tests.api.fake_retention import FakeRetention
 from tests.api.fake_risk import FakeRisk
 from tests.api.fake_sagas import FakeSagas
+from tests.api.fake_schedules import FakeSchedules
 from tests.api.fake_strategies import FakeStrategies
 from tests.domain.trades import begun
 from tradesaga.api.app import create_app
@@ -301,7 +302,7 @@ class CountedErrors:
         self.errors: list[str] = []
 
     def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None: ...
-    def cycle_skipped(self, cycle_type: str, reason: str) -> None: ...
+    def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None: ...
     def decision_made(self, action: str, verdict: str) -> None: ...
     def order_ended(self, status: str) -> None: ...
     def agent_up(self, uptime: timedelta) -> None: ...
@@ -329,6 +330,7 @@ class Api:
         self.retention = FakeRetention()
         self.risk = FakeRisk()
         self.strategies = FakeStrategies()
+        self.schedules = FakeSchedules()
         self.metrics = CountedErrors()
         self.app = create_app(
             self.operations,
@@ -337,6 +339,7 @@ class Api:
             self.risk,
             TokenScopes("s3cret"),
             self.strategies,
+            self.schedules,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
             metrics_port=self.metrics,
             ids=OneId(),
@@ -350,6 +353,7 @@ class Api:
         self.risk.__init__()  # type: ignore[misc]  # as above
         self.retention.__init__()  # type: ignore[misc]  # as above
         self.strategies.__init__()  # type: ignore[misc]  # as above
+        self.schedules.__init__()  # type: ignore[misc]  # as above
         self.metrics.errors.clear()
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(cast("Any", self.app), client=("127.0.0.1", 4000)),

@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.fake_risk import DENIED_ID
 from tests.api.fake_sagas import PARKED_ID
+from tests.api.fake_schedules import DAILY_ID
 from tests.api.fakes import CYCLE_ID, Api
 
 OPERATIONS = {
@@ -26,6 +27,16 @@ OPERATIONS = {
     ("POST", "/api/v1/sagas/{sagaId}/resolve"): "resolveSaga",
     ("POST", "/api/v1/positions/{symbol}/close"): "closePosition",
     ("GET", "/api/v1/locks"): "listLocks",
+    ("GET", "/api/v1/schedules"): "listSchedules",
+    ("POST", "/api/v1/schedules"): "addSchedule",
+    ("GET", "/api/v1/schedules/{scheduleId}"): "getSchedule",
+    ("PATCH", "/api/v1/schedules/{scheduleId}"): "changeSchedule",
+    ("DELETE", "/api/v1/schedules/{scheduleId}"): "removeSchedule",
+    ("POST", "/api/v1/schedules/{scheduleId}/enable"): "enableSchedule",
+    ("POST", "/api/v1/schedules/{scheduleId}/disable"): "disableSchedule",
+    ("POST", "/api/v1/schedules/{scheduleId}/trigger"): "triggerSchedule",
+    ("GET", "/api/v1/schedules/{scheduleId}/next"): "nextFires",
+    ("POST", "/api/v1/strategies/{strategyId}/analyze"): "analyzeStrategy",
     ("GET", "/api/v1/orders"): "listOrders",
     ("GET", "/api/v1/reservations"): "listReservations",
     ("GET", "/api/v1/positions"): "listPositions",
@@ -55,6 +66,8 @@ BODIES = {
     "close": {"reason": "x"},
     "compensate": {"reason": "x"},
     "resolve": {"reason": "x", "outcome": "canceled"},
+    "schedules": {"strategyId": "x", "type": "cron", "value": "@daily"},
+    "{scheduleId}": {"priority": 1},
 }
 RIGHT = {"Authorization": "Bearer s3cret"}
 TYPES = {
@@ -122,10 +135,12 @@ def test_limits_and_numbers_are_told(document: dict[str, Any]) -> None:
 async def test_answers_have_exactly_the_described_fields(
     api: Api, document: dict[str, Any], method: str, path: str
 ) -> None:
-    body = None if method == "GET" else BODIES.get(path.rpartition("/")[2])
+    body = None if method in {"GET", "DELETE"} else BODIES.get(path.rpartition("/")[2])
     where = path.replace("{cycleId}", str(CYCLE_ID)).replace("{sagaId}", str(PARKED_ID))
     where = where.replace("{symbol}", "ACME").replace("{decisionId}", str(DENIED_ID))
-    where = where.replace("{strategyId}", "sample")
+    where = where.replace("{scheduleId}", str(DAILY_ID)).replace(
+        "{strategyId}", "sma-spy" if path.endswith("/analyze") else "sample"
+    )
     where = "/api/v1/why?symbol=ACME" if where == "/api/v1/why" else where
     response = await api.client.request(method, where, json=body, headers=RIGHT)
     described = document["paths"][path][method.lower()]["responses"]

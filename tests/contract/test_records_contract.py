@@ -176,3 +176,15 @@ async def test_changes_of_limits_come_back_in_order(backend: Backend) -> None:
     again = replace(changes[1], id=derived("other"))
     with pytest.raises(Conflict):
         await backend.journal.commit(change(Insert(again)))
+
+
+async def test_schedules_are_kept_until_they_are_removed(backend: Backend) -> None:
+    first, second = values.schedule(1), values.schedule(2)
+    await backend.journal.commit(change(Insert(second), Insert(first)))
+    assert await backend.records.schedules(AGENT) == [first, second]
+    fired = replace(first, last_run_at=NOW, next_run_at=None, enabled=False, version=2)
+    removed = replace(second, removed_at=NOW, version=2)
+    await backend.journal.commit(change(Update(fired), Update(removed)))
+    assert await backend.records.schedules(AGENT) == [fired]
+    with pytest.raises(Conflict):
+        await backend.journal.commit(change(Update(fired)))

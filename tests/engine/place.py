@@ -132,8 +132,8 @@ class CountingMetrics:
     def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None:
         self.seen.append(("cycle_ended", cycle_type, status))
 
-    def cycle_skipped(self, cycle_type: str, reason: str) -> None:
-        self.seen.append(("cycle_skipped", cycle_type, reason))
+    def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None:
+        self.seen.append(("cycle_skipped", cycle_type, reason, number))
 
     def decision_made(self, action: str, verdict: str) -> None:
         self.seen.append(("decision_made", action, verdict))
@@ -184,6 +184,7 @@ class Place:
             self.clock, dedupes=self.policy.dedupes, visibility_lag=self.policy.visibility_lag
         )
         self.market_data = ScriptedMarketData(self.clock)
+        self.calendar = Calendar(sessions=(SESSION,), first=date.min, last=date.max)
         self.lease = MemoryLease(self.store)
         self.records = MemoryRecords(self.store)
         self.outbox = MemoryOutbox(self.store)
@@ -203,7 +204,7 @@ class Place:
             venue=self.venue,
             market_data=self.market_data,
             decisions=ScriptedDecisions(),
-            calendar=Calendar(sessions=(SESSION,), first=date.min, last=date.max),
+            calendar=self.calendar,
         )
 
     @asynccontextmanager

@@ -82,9 +82,9 @@ class PrometheusMetrics:
         self._durations_seconds.labels(cycle_type).observe(seconds)
         self._last_cycle.labels(cycle_type).set(self._now().timestamp())
 
-    def cycle_skipped(self, cycle_type: str, reason: str) -> None:
-        """Count a tick that did not become a cycle."""
-        self._count(self._skipped, cycle_type, reason)
+    def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None:
+        """Count ticks that did not become cycles."""
+        self._count(self._skipped, cycle_type, reason, number=number)
 
     def decision_made(self, action: str, verdict: str) -> None:
         """Count a decision."""

@@ -38,6 +38,18 @@ from tradesaga.api.records import get_cycle, list_cycles, list_strategies
 from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown_parameters
 from tradesaga.api.retention import get_retention, run_retention
 from tradesaga.api.sagas import compensate, get_saga, list_sagas, resolve, retry
+from tradesaga.api.schedules import (
+    add_schedule,
+    analyse_strategy,
+    change_schedule,
+    disable_schedule,
+    enable_schedule,
+    get_schedule,
+    list_schedules,
+    next_fires,
+    remove_schedule,
+    trigger_schedule,
+)
 from tradesaga.api.scopes import Scopes
 from tradesaga.api.strategies import (
     activate_strategy,
@@ -55,10 +67,13 @@ from tradesaga.ports.operations import Operations
 from tradesaga.ports.retention_operations import RetentionOperations
 from tradesaga.ports.risk_operations import RiskOperations
 from tradesaga.ports.saga_operations import SagaOperations
+from tradesaga.ports.schedule_operations import ScheduleOperations
 from tradesaga.ports.strategy_operations import StrategyOperations
 
 PREFIX: Final = "/api/v1"
 OPERATIONS: Final = (
+    list_schedules, add_schedule, get_schedule, change_schedule, remove_schedule, enable_schedule,
+    disable_schedule, trigger_schedule, next_fires, analyse_strategy,
     start, stop, pause, resume, agent_status, list_strategies, list_cycles, get_cycle,
     list_sagas, get_saga, retry, compensate, resolve,
     list_orders, list_positions, list_reservations, close_position, list_locks, get_invariants,
@@ -71,6 +86,7 @@ OPERATIONS: Final = (
 DEPENDENCIES: Final = (
     "operations",
     "sagas",
+    "schedules",
     "retention",
     "risk",
     "scopes",
@@ -88,6 +104,7 @@ def create_app(
     risk: RiskOperations,
     scopes: Scopes,
     strategies: StrategyOperations,
+    schedules: ScheduleOperations,
     metrics_text: MetricsText,
     *,
     metrics_port: Metrics,
@@ -107,6 +124,7 @@ def create_app(
             "risk": Provide(lambda: risk, sync_to_thread=False),
             "retention": Provide(lambda: retention, sync_to_thread=False),
             "strategies": Provide(lambda: strategies, sync_to_thread=False),
+            "schedules": Provide(lambda: schedules, sync_to_thread=False),
             "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },

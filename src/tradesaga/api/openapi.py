@@ -36,6 +36,13 @@ from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, St
 from tradesaga.api.retention import RetentionAnswer, RetentionRunAnswer
 from tradesaga.api.saga_answers import SagaRecordAnswer, SagasAnswer
 from tradesaga.api.saga_requests import InterventionRequest, ResolveRequest
+from tradesaga.api.schedule_answers import (
+    FiresAnswer,
+    ScheduleAnswer,
+    SchedulesAnswer,
+    TriggeredAnswer,
+)
+from tradesaga.api.schedule_requests import AnalyseRequest, ChangeScheduleRequest, ScheduleRequest
 from tradesaga.api.strategies import ActivatedAnswer, DeactivatedAnswer, DeletedAnswer
 from tradesaga.api.strategy_requests import (
     ActivateRequest,
@@ -50,7 +57,8 @@ BODIES = (
     StartRequest, StopRequest, PauseRequest, ResumeRequest,
     StartedAnswer, StoppedAnswer, PausedAnswer, ResumedAnswer, StatusAnswer,
     StrategiesAnswer, CyclesAnswer, CycleRecordAnswer, HealthAnswer, Problem,
-    InterventionRequest, ResolveRequest,
+    InterventionRequest, ResolveRequest, ScheduleRequest, ChangeScheduleRequest, AnalyseRequest,
+    ScheduleAnswer, SchedulesAnswer, FiresAnswer, TriggeredAnswer,
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
     CheckpointsAnswer, LocksAnswer,
     InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer,

@@ -241,6 +241,7 @@ async def _api(
         control.risk,
         TokenScopes(settings.risk.admin_token.reveal()),
         control.strategy_control,
+        control.schedules,
         metrics.text,
         metrics_port=metrics,
         ids=SystemIds(),

@@ -69,6 +69,8 @@ def engine_settings(settings: Settings) -> EngineSettings:
         heartbeat_interval=settings.cycles.heartbeat.interval,
         market_hours_only=settings.trading.market_hours_only,
         second_source=settings.trading.second_source is SecondSource.MARKET_DATA,
+        zone=settings.trading.timezone.key,
+        rebalance_schedule=settings.cycles.rebalance.schedule,
         market=CRYPTO if settings.trading.exchange == ALWAYS_OPEN else US_EQUITY,
         limits={
             Mode.CONSERVATIVE: _limits(settings, profiles.conservative),

@@ -41,6 +41,8 @@ COMMANDS: Final = {
     "pause": ("control:pause", "Enter no positions; exits and running trades go on."),
     "resume": ("control:resume", "End the pause."),
     "cycles": ("control:cycles", "List, show and watch cycles."),
+    "schedules": ("schedules:schedules", "List, add, switch and trigger schedules."),
+    "analyze": ("schedules:analyze", "Analyse a strategy now."),
     "sagas": ("sagas:sagas", "List, show and watch sagas; settle one that needs a person."),
     "retention": ("retention:retention", "Show what is kept where, or archive what is old."),
     "why": ("why:why", "Say which rule blocked an order, by how much, and what would pass."),

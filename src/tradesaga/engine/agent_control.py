@@ -25,6 +25,7 @@ from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.retention import Retention
 from tradesaga.engine.risk_control import RiskControl
 from tradesaga.engine.saga_control import SagaControl
+from tradesaga.engine.schedule_control import ScheduleControl
 from tradesaga.engine.scheduler import Scheduler
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.strategy_book import StrategyBook
@@ -64,11 +65,13 @@ class AgentControl:
         risk: RiskControl,
         sagas: SagaControl,
         strategies: StrategyControl,
+        schedules: ScheduleControl,
     ) -> None:
         self.sagas = sagas
         self.retention = retention
         self.risk = risk
         self.strategy_control = strategies
+        self.schedules = schedules
         self._settings = settings
         self._clock = clock
         self._records = records

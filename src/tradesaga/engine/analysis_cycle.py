@@ -26,7 +26,7 @@ from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Decision, Verdict
 from tradesaga.domain.errors import Conflict, Fenced
 from tradesaga.domain.events import ANALYSIS_REQUESTED, Event
-from tradesaga.domain.ids import derived
+from tradesaga.domain.ids import CycleId, derived
 from tradesaga.domain.money import ZERO, to_cents
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.strategies import Strategy
@@ -87,13 +87,14 @@ class AnalysisCycle:
         triggered_by: TriggeredBy,
         scheduled_at: datetime,
         unsolicited: Sequence[Question] = (),
+        cycle_id: CycleId | None = None,
     ) -> Cycle:
         """One cycle over `strategies`; with `unsolicited` answers nobody is asked.
 
         Raises:
             Fenced, Unavailable: as the runner.
         """
-        cycle = self.runner.new(CycleType.ANALYSIS, triggered_by, scheduled_at)
+        cycle = self.runner.new(CycleType.ANALYSIS, triggered_by, scheduled_at, cycle_id)
         work = AnalysisWork(
             cycle=cycle,
             watching=tuple(strategies),

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
-from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.analysis_cycle import AnalysisCycle
 from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.checkpoints import Checkpoints
-from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.core import Core, core_of
 from tradesaga.engine.decision_requests import DecisionRequests
 from tradesaga.engine.event_coordinator import EventCoordinator
 from tradesaga.engine.health import HealthBoard
@@ -30,15 +29,14 @@ from tradesaga.engine.risk_control import RiskControl
 from tradesaga.engine.risk_gate import RiskGate
 from tradesaga.engine.saga_control import SagaControl
 from tradesaga.engine.saga_crew import SagaCrew
-from tradesaga.engine.saga_runner import SagaRunner
+from tradesaga.engine.schedule_book import ScheduleBook
+from tradesaga.engine.schedule_control import ScheduleControl
 from tradesaga.engine.scheduler import Scheduler
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.strategy_book import StrategyBook
 from tradesaga.engine.strategy_control import StrategyControl
 from tradesaga.engine.strategy_exits import StrategyExits
-from tradesaga.engine.trade_actions import TradeActions
-from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.watch_list import WatchList
 from tradesaga.engine.world import World
 
@@ -65,13 +63,14 @@ class Parts:
     exits: StrategyExits
     pause_end: PauseEnd
     breaker: Breaker
+    schedules: ScheduleBook
 
 
 def assemble(
     world: World, settings: EngineSettings, policy: Policy, group: asyncio.TaskGroup
 ) -> Parts:
     """All parts of one agent; their tasks will belong to `group`."""
-    core = _core(world, settings, policy, group)
+    core = core_of(world, settings, policy, group)
     requests = DecisionRequests()
     gate = _gate(world, settings, core, core.market)
     core.watch.limits = gate.limits
@@ -101,6 +100,7 @@ def assemble(
             metrics=world.metrics,
             agent_id=settings.agent_id,
             unsolicited=scheduler.analyse_unsolicited,
+            told=scheduler.heard,
         ),
         recovery=_recovery(world, settings, core, gate.limits),
         checkpoints=core.checkpoints,
@@ -123,13 +123,14 @@ def assemble(
         market=core.market,
         pause_end=PauseEnd(state=core.state, clock=world.clock),
         breaker=core.breaker,
+        schedules=core.schedules,
     )
 
 
 def _control(
     world: World,
     settings: EngineSettings,
-    core: _Core,
+    core: Core,
     scheduler: Scheduler,
     instructed: InstructedTrades,
     retention: Retention,
@@ -158,6 +159,7 @@ def _control(
             state=core.state,
             book=gate.limits,
         ),
+        schedules=_schedule_control(world, settings, core, scheduler),
         sagas=SagaControl(
             agent_id=settings.agent_id,
             records=world.records,
@@ -176,119 +178,23 @@ def _control(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Core:
-    """What almost every other part is given."""
-
-    leadership: Leadership
-    scribe: Scribe
-    state: AgentState
-    desk: TradeDesk
-    crew: SagaCrew
-    runner: CycleRunner
-    board: HealthBoard
-    book: StrategyBook
-    checkpoints: Checkpoints
-    watch: InvariantWatch
-    absent: WatchList
-    market: MarketGate
-    breaker: Breaker
-
-
-def _core(
-    world: World, settings: EngineSettings, policy: Policy, group: asyncio.TaskGroup
-) -> _Core:
-    clock, agent_id = world.clock, settings.agent_id
-    leadership = Leadership(
-        lease=world.lease,
-        clock=clock,
-        agent_id=agent_id,
-        renew_every=settings.lease_renew_every,
-        on_epoch=world.journal.open,
-    )
-    scribe = Scribe(journal=world.journal, clock=clock, leadership=leadership, agent_id=agent_id)
-    records, name = world.records, settings.agent_name
-    state = AgentState(scribe=scribe, records=records, clock=clock, agent_id=agent_id, name=name)
-    desk = TradeDesk(
-        scribe=scribe,
-        records=world.records,
-        clock=clock,
-        metrics=world.metrics,
-        policy=policy,
-        agent_id=agent_id,
-    )
-    actions = TradeActions(
-        venue=world.venue, clock=clock, leadership=leadership, refusal_to_send=state.refusal_to_send
-    )
-    book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
-    saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock)
-    crew = SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group)
-    desk.on_revived = crew.take
-    breaker = _breaker(world, settings, state, scribe)
-    return _Core(
-        leadership=leadership,
-        scribe=scribe,
-        state=state,
-        desk=desk,
-        crew=crew,
-        runner=CycleRunner(
-            scribe=scribe,
-            clock=clock,
-            ids=world.ids,
-            metrics=world.metrics,
-            agent_id=agent_id,
-            on_ended=breaker.ended,
-        ),
-        breaker=breaker,
-        board=HealthBoard(
-            venue=world.venue, decisions=world.decisions, market_data=world.market_data
-        ),
-        book=book,
-        checkpoints=Checkpoints(
-            scribe=scribe,
-            records=world.records,
-            clock=clock,
-            book=book,
-            agent_id=agent_id,
-            identity=settings.identity,
-        ),
-        absent=_absent(world, settings, desk),
-        watch=InvariantWatch(
-            records=world.records,
-            scribe=scribe,
-            state=state,
-            clock=clock,
-            metrics=world.metrics,
-            settings=settings,
-            calendar=world.calendar,
-            patience=policy.cancel_time_max,
-        ),
-        market=_market(world, settings),
-    )
-
-
-def _market(world: World, settings: EngineSettings) -> MarketGate:
-    return MarketGate(
-        world.calendar,
-        hours_only=settings.market_hours_only,
-        second_source=world.market_data if settings.second_source else None,
-        market=settings.market,
-    )
-
-
-def _breaker(world: World, settings: EngineSettings, state: AgentState, scribe: Scribe) -> Breaker:
-    return Breaker(
+def _schedule_control(
+    world: World, settings: EngineSettings, core: Core, scheduler: Scheduler
+) -> ScheduleControl:
+    return ScheduleControl(
         settings=settings,
-        records=world.records,
-        state=state,
-        scribe=scribe,
         clock=world.clock,
-        metrics=world.metrics,
+        ids=world.ids,
+        state=core.state,
+        scribe=core.scribe,
+        strategies=core.book,
+        book=core.schedules,
+        scheduler=scheduler,
     )
 
 
 def _instructed(
-    world: World, settings: EngineSettings, core: _Core, gate: RiskGate
+    world: World, settings: EngineSettings, core: Core, gate: RiskGate
 ) -> InstructedTrades:
     return InstructedTrades(
         agent_id=settings.agent_id,
@@ -303,18 +209,7 @@ def _instructed(
     )
 
 
-def _absent(world: World, settings: EngineSettings, desk: TradeDesk) -> WatchList:
-    return WatchList(
-        agent_id=settings.agent_id,
-        desk=desk,
-        venue=world.venue,
-        records=world.records,
-        calendar=world.calendar,
-        clock=world.clock,
-    )
-
-
-def _recovery(world: World, settings: EngineSettings, core: _Core, limits: LimitBook) -> Recovery:
+def _recovery(world: World, settings: EngineSettings, core: Core, limits: LimitBook) -> Recovery:
     return Recovery(
         records=world.records,
         clock=world.clock,
@@ -340,7 +235,7 @@ def _retention(world: World, settings: EngineSettings, scribe: Scribe) -> Retent
     )
 
 
-def _gate(world: World, settings: EngineSettings, core: _Core, market: MarketGate) -> RiskGate:
+def _gate(world: World, settings: EngineSettings, core: Core, market: MarketGate) -> RiskGate:
     return RiskGate(
         settings=settings,
         state=core.state,
@@ -359,7 +254,7 @@ def _gate(world: World, settings: EngineSettings, core: _Core, market: MarketGat
 def _scheduler(
     world: World,
     settings: EngineSettings,
-    core: _Core,
+    core: Core,
     gate: RiskGate,
     requests: DecisionRequests,
     group: asyncio.TaskGroup,
@@ -394,6 +289,8 @@ def _scheduler(
             market=gate.market,
         ),
         active=core.book.active,
+        book=core.schedules,
+        records=world.records,
         metrics=world.metrics,
         group=group,
     )

@@ -112,10 +112,20 @@ class CycleRunner:
         self._on_ended = on_ended
         self.current: dict[CycleId, Cycle] = {}
 
-    def new(self, kind: CycleType, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
-        """A cycle that begins now."""
+    def new_id(self) -> CycleId:
+        """The id of a cycle that will begin."""
+        return CycleId(self._ids.uuid7())
+
+    def new(
+        self,
+        kind: CycleType,
+        triggered_by: TriggeredBy,
+        scheduled_at: datetime,
+        cycle_id: CycleId | None = None,
+    ) -> Cycle:
+        """A cycle that begins now, under `cycle_id` if one was promised."""
         return Cycle(
-            id=CycleId(self._ids.uuid7()),
+            id=cycle_id or self.new_id(),
             agent_id=self._agent_id,
             type=kind,
             triggered_by=triggered_by,

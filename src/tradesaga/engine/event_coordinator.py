@@ -32,6 +32,7 @@ from tradesaga.domain.events import (
 )
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.orders import VenueReport
+from tradesaga.domain.schedule import ORDER_FILLED, SESSION_CHANGED
 from tradesaga.domain.trade_messages import Reported
 from tradesaga.engine.decision_requests import Answer, DecisionRequests, decision_key
 from tradesaga.engine.health import HealthBoard
@@ -72,6 +73,7 @@ class EventCoordinator:
         metrics: Metrics,
         agent_id: AgentId,
         unsolicited: Unsolicited,
+        told: Callable[..., None],
     ) -> None:
         self._bus = bus
         self._scribe = scribe
@@ -84,6 +86,7 @@ class EventCoordinator:
         self._metrics = metrics
         self._agent_id = agent_id
         self._unsolicited = unsolicited
+        self._told = told
         self._tries = _Tries()
         self._deciding: set[str] = set()
 
@@ -120,7 +123,8 @@ class EventCoordinator:
                 await self._order(delivery, incoming, report)
                 return
             case SessionChanged() as changed:
-                self._market.heard(changed)
+                if self._market.heard(changed):
+                    self._told(SESSION_CHANGED, f"{SESSION_CHANGED}={changed.session}")
             case HeartbeatSeen() as seen:
                 self._board.heard(seen)
             case ErrorOccurred(service=service, severity=severity, code=code, message=message):
@@ -183,6 +187,8 @@ class EventCoordinator:
             await self._desk.book(
                 trade, Reported(report=report), actor=actor, inbox=(self._inbox(incoming),)
             )
+            if incoming.type == ORDER_FILLED:
+                self._told(ORDER_FILLED)
         await delivery.acknowledge()
 
     async def _bury(self, delivery: Delivery, problem: str) -> None:

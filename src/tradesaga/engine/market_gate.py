@@ -46,6 +46,7 @@ class MarketGate:
         self._second_source = second_source
         self._market = market
         self._closed_since: datetime | None = None
+        self._last_change: tuple[datetime, SessionKind] | None = None
         self._status: MarketStatus | None = None
         self._alarms: frozenset[str] = frozenset()
 
@@ -53,6 +54,11 @@ class MarketGate:
         """The service tells a change of session; whether it is news of our market."""
         if self._market and (event.market == CRYPTO) is not (self._market == CRYPTO):
             return False
+        if self._last_change is not None and event.effective_at < self._last_change[0]:
+            is_news = False  # an older one that comes late
+        else:
+            is_news = self._last_change != (event.effective_at, event.session)
+            self._last_change = (event.effective_at, event.session)
         if event.session is SessionKind.REGULAR:
             self._closed_since = None
         elif self._closed_since is None or event.effective_at > self._closed_since:
@@ -61,7 +67,7 @@ class MarketGate:
             self._status = MarketStatus(
                 is_open=event.session is SessionKind.REGULAR, as_of=event.effective_at
             )
-        return True
+        return is_news
 
     async def ask(self, now: datetime) -> None:
         """Ask the second source; no answer leaves its last word to age."""

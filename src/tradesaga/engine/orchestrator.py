@@ -88,7 +88,7 @@ class Orchestrator:
             loops.create_task(parts.retention.run(), name="retention")
             loops.create_task(parts.exits.run(), name="strategy exits")
             loops.create_task(parts.scheduler.run_heartbeats(), name="heartbeats")
-            loops.create_task(parts.scheduler.run_analyses(), name="analyses")
+            loops.create_task(parts.scheduler.run(), name="schedules")
             parts.control.ready.set()
             log.info("ready", market_time=self._world.clock.now().isoformat())
 

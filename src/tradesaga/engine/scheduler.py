@@ -1,41 +1,71 @@
-"""When cycles begin: on the multiples of their interval, while the agent runs and may trade.
+"""When cycles begin: as the schedules say, while the agent runs and may trade.
 
-A tick that meets a running cycle of its type is skipped and counted (`concurrent_max`); ticks that
-were slept over are one. The heartbeat never waits for the analysis, and beats whenever the lease
-is held. The scheduler owns the tasks of its cycles: a stop cancels them between their commits.
+    timetable ──due──► fires of one instant ──marked──► waiting ──room──► one cycle over all of them
+
+What is due at one instant is one cycle over the strategies of all its schedules, those of higher
+priority first. A fire that meets its own cycle still running is dropped and counted, or kept if its
+schedule says so; one that finds no room waits, a person's before all others, as long as it could
+be made up after an absence. The heartbeat waits for nobody and beats whenever the lease is held.
+The scheduler owns the tasks of its cycles: a stop cancels them between their commits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from structlog import get_logger
 
 from tradesaga.domain.cycle import CycleType, TriggeredBy
-from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.errors import IllegalTransition, Unavailable
+from tradesaga.domain.ids import CycleId, ScheduleId
+from tradesaga.domain.schedule import (
+    PUNCTUAL,
+    REBALANCE_CATCH_UP,
+    Missed,
+    Overlap,
+    Schedule,
+    ScheduleType,
+    Wake,
+    next_fire,
+    next_multiple,
+    wake,
+)
 from tradesaga.domain.strategies import Strategy
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.analysis_cycle import AnalysisCycle
 from tradesaga.engine.decision_requests import Answer, Question
 from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
 from tradesaga.engine.market_gate import MarketGate
+from tradesaga.engine.schedule_book import ScheduleBook
 from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.waiting import news_or_moment
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.records import Records
 
 log = get_logger()
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+IDLE_MAX = timedelta(hours=1)
+CYCLES_LOOKED_AT = 1000
+"""Of the latest cycles, among which the last ones of the configuration are looked for."""
+
+CycleKind = Callable[[TriggeredBy, datetime], Awaitable[object]]
+"""Runs one cycle that was due at that time; raises Fenced, Unavailable."""
 
 
-def next_tick(after: datetime, interval: timedelta) -> datetime:
-    """The first multiple of `interval` since the Unix epoch that is later than `after`."""
-    return EPOCH + ((after - EPOCH) // interval + 1) * interval
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Manual:
+    """An analysis that a person asked for and that waits for room."""
+
+    cycle_id: CycleId
+    strategies: Sequence[Strategy]
 
 
 class Scheduler:
-    """Begins analysis and heartbeat cycles of one agent."""
+    """Begins the cycles of one agent."""
 
     def __init__(
         self,
@@ -47,6 +77,8 @@ class Scheduler:
         analysis: AnalysisCycle,
         heartbeat: HeartbeatCycle,
         active: Callable[[], Sequence[Strategy]],
+        book: ScheduleBook,
+        records: Records,
         metrics: Metrics,
         group: asyncio.TaskGroup,
     ) -> None:
@@ -57,55 +89,124 @@ class Scheduler:
         self._analysis = analysis
         self._heartbeat = heartbeat
         self._active = active
+        self._book = book
+        self._records = records
         self._metrics = metrics
         self._group = group
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], frozenset[ScheduleId]] = {}
         self._room = asyncio.Semaphore(settings.analysis_concurrent_max)
+        self._waiting: dict[ScheduleId, tuple[datetime, TriggeredBy]] = {}
+        self._manual: _Manual | None = None
+        self._kinds: dict[CycleType, CycleKind] = {}
+        interval = str(settings.analysis_interval // timedelta(milliseconds=1))
+        self._configured = book.configure(
+            CycleType.ANALYSIS, ScheduleType.INTERVAL, interval, zone=settings.zone
+        )
+
+    def register_rebalance(self, run: CycleKind) -> None:
+        """Run rebalance cycles by their schedule of the configuration, on days with a session.
+
+        Until this is called there is no such schedule. It is due before the open: what must wait
+        for that asks `MarketGate.release_at`.
+        """
+        self._kinds[CycleType.REBALANCE] = run
+        self._book.configure(
+            CycleType.REBALANCE,
+            ScheduleType.CRON,
+            self._settings.rebalance_schedule,
+            zone=self._settings.zone,
+            catch_up=REBALANCE_CATCH_UP,
+        )
 
     def next_analysis_at(self) -> datetime | None:
         """When the next analysis is due; None while the agent does not run."""
         if not self._state.runs():
             return None
-        tick = next_tick(self._clock.now(), self._settings.analysis_interval)
+        tick = next_multiple(self._clock.now(), self._settings.analysis_interval)
         opens = self._market.next_open(tick)
         if opens is None or (opens <= tick and not self._market.opens_at(tick)):
             return None if opens is None else tick
-        return next_tick(max(tick, opens), self._settings.analysis_interval)
+        return next_multiple(max(tick, opens), self._settings.analysis_interval)
 
-    async def run_analyses(self) -> None:
-        """Tick for ever."""
+    async def run(self) -> None:
+        """Make up what was missed, then run what is due, for ever."""
+        await self._arrive()
         while True:
-            tick = next_tick(self._clock.now(), self._settings.analysis_interval)
-            await self._clock.sleep_until(tick)
-            self.tick_analysis(tick)
+            now = self._clock.now()
+            due = self._book.timetable.earliest() or now + IDLE_MAX
+            await news_or_moment(self._clock, self._book.changed, due)
+            self._book.changed.clear()
+            await self.run_once(self._clock.now())
+
+    async def run_once(self, now: datetime) -> int:
+        """Begin what is due by `now`; how many fires that were."""
+        due = [self._book.find(key) for key in self._book.timetable.take_due(now)]
+        found = [(s, wake(s, now, absent=False)) for s in due if s is not None]
+        fires = await self._marked(found, now)
+        self.offer(fires, TriggeredBy.SCHEDULE)
+        return len(fires)
+
+    def heard(self, *names: str) -> None:
+        """An event was told: what waits for it, under any of these names, is due now."""
+        now = self._clock.now()
+        fires = {
+            s.id: now
+            for s in self._book.all()
+            if s.schedule_type is ScheduleType.EVENT and s.enabled and s.schedule_value in names
+        }
+        self.offer(fires, TriggeredBy.EVENT)
+
+    def offer(self, fires: Mapping[ScheduleId, datetime], triggered_by: TriggeredBy) -> None:
+        """Begin a cycle over what may begin, let wait what finds no room."""
+        busy = Counter(key for keys in self._running.values() for key in keys)
+        for key, at in fires.items():
+            schedule = self._book.find(key)
+            if schedule is None or not self._may_begin(schedule, at):
+                continue
+            most = self._settings.analysis_concurrent_max if schedule.is_configured else 1
+            if busy[key] >= most and schedule.overlap is Overlap.SKIP:
+                self._miss(schedule, Missed.OVERLAP)
+                log.warning("fire skipped: its cycle before still runs", due=at.isoformat())
+            elif schedule.cycle_type is CycleType.REBALANCE:
+                self._begin_kind(schedule, triggered_by, at)
+            else:
+                if key in self._waiting:
+                    self._miss(schedule, Missed.COALESCED)
+                self._waiting[key] = (at, triggered_by)
+        self._let_in()
 
     def tick_analysis(self, tick: datetime) -> bool:
-        """Begin the analysis of `tick` if it is to be; whether it was."""
-        kind = CycleType.ANALYSIS
-        if not self._state.runs() or not self._market.is_open(tick):
-            return False
-        if self._market.opens_at(tick):
-            return False  # no minute of the session is over yet: there is nothing to analyse
-        strategies = self._active()
-        if not strategies:
-            self._metrics.cycle_skipped(kind, "no_strategy")
-            return False
-        if self._room.locked():
-            self._metrics.cycle_skipped(kind, "overlap")
-            log.warning("tick skipped: the cycle before still runs", tick=tick.isoformat())
-            return False
-        self._begin(strategies, TriggeredBy.SCHEDULE, tick)
-        return True
+        """Begin the configured analysis of `tick` if it is to be; whether it was."""
+        before = len(self._running)
+        self.offer({self._configured: tick}, TriggeredBy.SCHEDULE)
+        return len(self._running) > before
+
+    def analyse(self, strategies: Sequence[Strategy]) -> tuple[CycleId, bool]:
+        """Begin an analysis that a person asks for; its id, and False when it waits for room.
+
+        Raises:
+            IllegalTransition: the agent does not run, or another one waits already.
+        """
+        if not self._state.runs():
+            raise IllegalTransition(f"agent is {self._state.agent.status}: start it first")
+        if self._manual is not None:
+            if list(self._manual.strategies) == list(strategies):
+                return self._manual.cycle_id, False
+            raise IllegalTransition("an analysis waits already: ask again when it has begun")
+        cycle_id = self._analysis.runner.new_id()
+        self._manual = _Manual(cycle_id=cycle_id, strategies=strategies)
+        self._let_in()
+        return cycle_id, self._manual is None
 
     async def run_heartbeats(self) -> None:
         """Beat for ever."""
         while True:
-            tick = next_tick(self._clock.now(), self._settings.heartbeat_interval)
+            tick = next_multiple(self._clock.now(), self._settings.heartbeat_interval)
             await self._clock.sleep_until(tick)
             try:
                 await self._heartbeat.run(TriggeredBy.SCHEDULE, tick)
             except Unavailable as error:
-                self._metrics.cycle_skipped(CycleType.HEARTBEAT, "journal")
+                self._metrics.cycle_skipped(CycleType.HEARTBEAT, Missed.JOURNAL)
                 log.warning("heartbeat skipped", error=str(error))
 
     async def analyse_unsolicited(self, answer: Answer) -> bool:
@@ -132,28 +233,168 @@ class Scheduler:
         return True
 
     async def cancel_all(self) -> None:
-        """End the running analyses between their commits, and wait for that."""
+        """End the running cycles between their commits, wait for that, forget what waits."""
+        self._waiting.clear()
+        self._manual = None
         tasks = tuple(self._running)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
-    def _begin(
-        self, strategies: Sequence[Strategy], triggered_by: TriggeredBy, tick: datetime
-    ) -> None:
-        task = self._group.create_task(
-            self._analyse(strategies, triggered_by, tick), name=f"analysis {tick.isoformat()}"
-        )
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    async def _arrive(self) -> None:
+        """Read what is stored, and make up what was missed while nobody watched."""
+        await self._book.load()
+        now = self._clock.now()
+        latest = await self._records.cycles(self._settings.agent_id, limit=CYCLES_LOOKED_AT)
+        last = {cycle.type: cycle.scheduled_at for cycle in reversed(latest)}
+        found: list[tuple[Schedule, Wake]] = []
+        for schedule in self._book.all():
+            known = schedule
+            if schedule.is_configured:
+                before = last.get(schedule.cycle_type, now)
+                known = replace(schedule, next_run_at=next_fire(schedule, before))
+                self._book.stand(known)
+            if not known.enabled or known.schedule_type is ScheduleType.EVENT:
+                continue
+            missed = wake(known, now, absent=True)
+            if schedule.is_configured:
+                missed = replace(missed, coalesced=0, late=0)
+            found.append((known, missed))
+        fires = await self._marked([(s, w) for s, w in found if _is_due(s, now)], now)
+        self.offer(fires, TriggeredBy.SCHEDULE)
 
-    async def _analyse(
-        self, strategies: Sequence[Strategy], triggered_by: TriggeredBy, tick: datetime
-    ) -> None:
+    async def _marked(
+        self, found: Sequence[tuple[Schedule, Wake]], now: datetime
+    ) -> dict[ScheduleId, datetime]:
+        """The fires to run, once they are marked as run; none of them without the journal."""
+        fires = {schedule.id: woken.at for schedule, woken in found if woken.at is not None}
+        nexts = [replace(s, next_run_at=next_fire(s, now)) for s, _ in found]
+        for schedule, woken in found:
+            self._miss(schedule, Missed.COALESCED, woken.coalesced)
+            self._miss(schedule, Missed.LATE, woken.late)
         try:
-            async with self._room:
-                await self._analysis.run(strategies, triggered_by, tick)
+            await self._book.mark(fires, nexts)
         except Unavailable as error:
-            self._metrics.cycle_skipped(CycleType.ANALYSIS, "journal")
-            log.warning("cycle given up", error=str(error))
+            for schedule in nexts:
+                self._miss(schedule, Missed.JOURNAL)
+                self._book.timetable.set(schedule.id, schedule.next_run_at)
+            log.warning("fires given up", error=str(error))
+            return {}
+        return fires
+
+    def _may_begin(self, schedule: Schedule, at: datetime) -> bool:
+        if not self._state.runs():
+            return False
+        if schedule.cycle_type is CycleType.REBALANCE:
+            if self._market.hours_only and self._market.session_of_today(at) is None:
+                self._miss(schedule, Missed.HOLIDAY)
+                return False
+            return True
+        if not self._market.is_open(at):
+            return False
+        # At the open no minute of the session is over yet: there is nothing to analyse.
+        if schedule.schedule_type is ScheduleType.INTERVAL and self._market.opens_at(at):
+            return False
+        if not self._strategies_of([schedule]):
+            self._miss(schedule, Missed.NO_STRATEGY)
+            return False
+        return True
+
+    def _strategies_of(self, schedules: Sequence[Schedule]) -> Sequence[Strategy]:
+        """Theirs that are active, by the schedule's priority and then their own."""
+        own = self._book.own_timetable()
+        found: list[tuple[int, int, Strategy]] = []
+        for place, strategy in enumerate(self._active()):
+            ranks = [
+                s.priority
+                for s in schedules
+                if s.strategy_id == strategy.id or (s.is_configured and strategy.id not in own)
+            ]
+            if ranks:
+                found.append((-max(ranks), place, strategy))
+        return [strategy for _, _, strategy in sorted(found, key=lambda one: one[:2])]
+
+    def _let_in(self) -> None:
+        """Begin what waits as far as there is room: a person's first, then all others as one."""
+        if self._manual is not None and not self._is_full():
+            asked, self._manual = self._manual, None
+            now = self._clock.now()
+            self._begin(asked.strategies, TriggeredBy.MANUAL, now, cycle_id=asked.cycle_id)
+        now = self._clock.now()
+        for key, (at, _) in list(self._waiting.items()):
+            schedule = self._book.find(key)
+            if schedule is None:
+                del self._waiting[key]
+            elif now - at > max(schedule.catch_up, PUNCTUAL) and self._is_full():
+                del self._waiting[key]
+                self._miss(schedule, Missed.NO_ROOM)
+        if not self._waiting or self._is_full():
+            return
+        fires, self._waiting = self._waiting, {}
+        schedules = [s for key in fires if (s := self._book.find(key)) is not None]
+        strategies = self._strategies_of(schedules)
+        if strategies and self._state.runs():
+            causes = {cause for _, cause in fires.values()}
+            cause = TriggeredBy.SCHEDULE if TriggeredBy.SCHEDULE in causes else TriggeredBy.EVENT
+            self._begin(strategies, cause, min(at for at, _ in fires.values()), keys=fires)
+
+    def _is_full(self) -> bool:
+        running = sum(1 for task in self._running if not task.get_name().startswith("rebalance"))
+        return self._room.locked() or running >= self._settings.analysis_concurrent_max
+
+    def _begin(
+        self,
+        strategies: Sequence[Strategy],
+        triggered_by: TriggeredBy,
+        due: datetime,
+        *,
+        keys: Mapping[ScheduleId, object] | None = None,
+        cycle_id: CycleId | None = None,
+    ) -> None:
+        async def analyse() -> None:
+            async with self._room:
+                await self._analysis.run(strategies, triggered_by, due, cycle_id=cycle_id)
+
+        self._spawn(CycleType.ANALYSIS, analyse, due, frozenset(keys or ()))
+
+    def _begin_kind(self, schedule: Schedule, triggered_by: TriggeredBy, due: datetime) -> None:
+        run = self._kinds.get(schedule.cycle_type)
+        if run is None:
+            self._miss(schedule, Missed.NO_RUNNER)
+            return
+
+        async def cycle() -> None:
+            await run(triggered_by, due)
+
+        self._spawn(schedule.cycle_type, cycle, due, frozenset({schedule.id}))
+
+    def _spawn(
+        self,
+        kind: CycleType,
+        cycle: Callable[[], Awaitable[None]],
+        due: datetime,
+        keys: frozenset[ScheduleId],
+    ) -> None:
+        async def guarded() -> None:
+            try:
+                await cycle()
+            except Unavailable as error:
+                self._metrics.cycle_skipped(kind, Missed.JOURNAL)
+                log.warning("cycle given up", error=str(error))
+
+        task = self._group.create_task(guarded(), name=f"{kind} {due.isoformat()}")
+        self._running[task] = keys
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self._book.changed.set()  # the loop lets in what waits
+
+    def _miss(self, schedule: Schedule, why: Missed, number: int = 1) -> None:
+        if number:
+            self._metrics.cycle_skipped(schedule.cycle_type, why, number)
+
+
+def _is_due(schedule: Schedule, now: datetime) -> bool:
+    return schedule.next_run_at is None or schedule.next_run_at <= now

@@ -27,6 +27,9 @@ class EngineSettings:
     market_hours_only: bool
     second_source: bool = False
     """Whether the market-data service must agree that the market is open."""
+    zone: str = "America/New_York"
+    """Of cron expressions that name no other."""
+    rebalance_schedule: str = "0 9 * * 1-5"
     market: str = ""
     """Our market's name in events, empty to take all as ours."""
     limits: Mapping[Mode, Limits]

@@ -47,10 +47,15 @@ class StrategyBook:
 
     def find(self, name: str) -> Strategy:
         """The strategy of that id or external id. Raises NotFound."""
-        for strategy in self.known():
-            if name in (str(strategy.id), strategy.external_id):
-                return strategy
+        strategy = self.known_as(name)
+        if strategy is not None:
+            return strategy
         raise NotFound(f"there is no strategy {name}; `GET /api/v1/strategies` lists them")
+
+    def known_as(self, name: str) -> Strategy | None:
+        """The strategy of that id or external id, if there is one."""
+        found = (s for s in self.known() if name in (str(s.id), s.external_id))
+        return next(found, None)
 
     async def load(self, configured: Sequence[Strategy]) -> None:
         """Read what is stored, and add what is configured and was never stored."""

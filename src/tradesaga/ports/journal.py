@@ -24,6 +24,7 @@ from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
 from tradesaga.domain.saga import Saga
+from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.values import quick
 
@@ -82,6 +83,7 @@ class DeadLetter:
 Stored = (
     Agent
     | Strategy
+    | Schedule
     | Cycle
     | Decision
     | Saga
@@ -109,7 +111,7 @@ class Insert:
 class Update:
     """A new version of a row; the stored version must be `value.version - 1`."""
 
-    value: Agent | Strategy | Cycle | Saga | Order | Reservation | Ladder | EquityMarks
+    value: Agent | Strategy | Schedule | Cycle | Saga | Order | Reservation | Ladder | EquityMarks
 
 
 @dataclass(frozen=True, slots=True)

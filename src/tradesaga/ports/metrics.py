@@ -13,8 +13,8 @@ class Metrics(Protocol):
         """`orchestrator_cycles_total`, `orchestrator_cycle_duration_ms`."""
         ...
 
-    def cycle_skipped(self, cycle_type: str, reason: str) -> None:
-        """A tick that did not become a cycle."""
+    def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None:
+        """Ticks that did not become cycles."""
         ...
 
     def decision_made(self, action: str, verdict: str) -> None:

@@ -16,6 +16,7 @@ from tradesaga.domain.ids import AgentId, CycleId, StrategyId
 from tradesaga.domain.ladder import Ladder
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Order, Side
+from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
@@ -163,6 +164,10 @@ class Records(TradeRecords, RiskRecords, Protocol):
 
     async def strategies_stored(self, agent_id: AgentId) -> Sequence[Strategy]:
         """All strategies, the deleted ones too, without their figures."""
+        ...
+
+    async def schedules(self, agent_id: AgentId) -> Sequence[Schedule]:
+        """Those that were not removed, in order of creation."""
         ...
 
     async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:

@@ -31,6 +31,7 @@ from tradesaga.domain.orders import (
     Trade,
 )
 from tradesaga.domain.saga import Saga
+from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog, Insert, Update
@@ -175,6 +176,7 @@ TRADE_COLUMNS = (
         ("orders_of_cycle", field_names(Order)),
         ("logs_of_cycle", field_names(CycleLog)),
         ("strategies", field_names(Strategy)),
+        ("schedules", field_names(Schedule)),
         ("ladder", field_names(Ladder)),
         ("equity_marks", field_names(EquityMarks)),
         ("trades_of_strategies", field_names(Trade)),

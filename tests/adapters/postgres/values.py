@@ -21,6 +21,7 @@ from tradesaga.domain.ids import (
     OrderId,
     ReservationId,
     SagaId,
+    ScheduleId,
     StrategyId,
     TradeId,
     client_order_id,
@@ -36,6 +37,7 @@ from tradesaga.domain.orders import (
     Trade,
 )
 from tradesaga.domain.saga import Saga, SagaStatus
+from tradesaga.domain.schedule import Overlap, Schedule, ScheduleType
 from tradesaga.domain.strategies import Strategy, StrategyStatus
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import Add, Change, Entry, Insert, PositionDelta, Row
@@ -59,6 +61,24 @@ def agent(agent_id: AgentId = AGENT) -> Agent:
         resume_at=NOW + 60 * SECOND,
         last_error="the broker said no",
         last_error_at=NOW - 2 * SECOND,
+    )
+
+
+def schedule(number: int = 1) -> Schedule:
+    return Schedule(
+        id=ScheduleId(derived(AGENT, "schedule", number)),
+        agent_id=AGENT,
+        strategy_id=strategy().id,
+        cycle_type=CycleType.ANALYSIS,
+        schedule_type=ScheduleType.CRON,
+        schedule_value="0 10 * * 1-5",
+        zone="Asia/Kathmandu",
+        created_at=NOW + timedelta(seconds=number),
+        updated_at=NOW,
+        priority=-3,
+        catch_up=timedelta(hours=2, milliseconds=1),
+        overlap=Overlap.BUFFER,
+        next_run_at=NOW + timedelta(hours=1),
     )
 
 

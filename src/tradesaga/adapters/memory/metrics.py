@@ -19,9 +19,9 @@ class CountingMetrics:
     def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None:
         """The cycle is in the journal."""
 
-    def cycle_skipped(self, cycle_type: str, reason: str) -> None:
+    def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None:
         """Count it."""
-        self.skipped[f"{cycle_type} {reason}"] += 1
+        self.skipped[f"{cycle_type} {reason}"] += number
 
     def decision_made(self, action: str, verdict: str) -> None:
         """The decision is in the journal."""

@@ -21,6 +21,7 @@ from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, OrderStatus, ReservationState, Side, Trade
 from tradesaga.domain.performance import performance
 from tradesaga.domain.saga import ENDS
+from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.records import (
@@ -107,6 +108,11 @@ class MemoryRecords(MemoryRiskRecords):
     async def strategies_stored(self, agent_id: AgentId) -> Sequence[Strategy]:
         """All strategies, the deleted ones too."""
         return self._store.of(Strategy, agent_id)
+
+    async def schedules(self, agent_id: AgentId) -> Sequence[Schedule]:
+        """Those that were not removed, in order of creation."""
+        found = [s for s in self._store.of(Schedule, agent_id) if s.removed_at is None]
+        return sorted(found, key=lambda s: (s.created_at, s.id))
 
     async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:
         """All symbols ever traded."""

@@ -31,6 +31,7 @@ from tradesaga.domain.orders import (
     Void,
 )
 from tradesaga.domain.saga import Saga, SagaStatus
+from tradesaga.domain.schedule import Overlap, Schedule, ScheduleType
 from tradesaga.domain.strategies import Strategy, StrategyStatus
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
@@ -90,6 +91,11 @@ def _or_empty(stored: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
 _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
     Agent: {"status": _member(AgentStatus), "mode": _member(Mode), "pause_reasons": frozenset},
+    Schedule: {
+        "cycle_type": _member(CycleType),
+        "schedule_type": _member(ScheduleType),
+        "overlap": _member(Overlap),
+    },
     Strategy: {"status": _member(StrategyStatus), "symbols": tuple},
     Cycle: {
         "type": _member(CycleType),

@@ -29,6 +29,7 @@ from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
 from tradesaga.domain.saga import Saga
+from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Strategy
 from tradesaga.ports.journal import (
     Add,
@@ -133,6 +134,12 @@ def _names(words: str) -> tuple[str, ...]:
 
 _KINDS: Mapping[type, _Kind] = {
     Agent: _Kind("agent_status", Operation.AGENT_NEW, Operation.AGENT_SET, _fields(Agent)),
+    Schedule: _Kind(
+        "strategy_schedules",
+        Operation.RARE_NEW,
+        Operation.RARE_SET,
+        _fields(Schedule, "strategy_id", "cycle_type", "created_at"),
+    ),
     Strategy: _Kind(
         "strategies",
         Operation.RARE_NEW,

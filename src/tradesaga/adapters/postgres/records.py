@@ -21,6 +21,7 @@ from tradesaga.domain.ladder import Ladder, unreadable
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Order, Trade
 from tradesaga.domain.performance import performance
+from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
@@ -41,6 +42,7 @@ _decision, _order, _log = reader(Decision), reader(Order), reader(CycleLog)
 _ladder, _marks = reader(Ladder), reader(EquityMarks)
 _strategy, _trade, _position = reader(Strategy), reader(Trade), reader(PositionSums)
 _checkpoint, _submission = reader(Checkpoint), reader(Submission)
+_schedule = reader(Schedule)
 
 
 class PostgresRecords(PostgresRiskRecords):
@@ -113,6 +115,10 @@ class PostgresRecords(PostgresRiskRecords):
         """All strategies, the deleted ones too, without their figures."""
         rows = await self._pool.fetch(QUERIES["strategies"], agent_id)
         return [_strategy(row) for row in rows]
+
+    async def schedules(self, agent_id: AgentId) -> Sequence[Schedule]:
+        """Those that were not removed, in order of creation."""
+        return [_schedule(row) for row in await self._pool.fetch(QUERIES["schedules"], agent_id)]
 
     async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:
         """All symbols ever traded."""

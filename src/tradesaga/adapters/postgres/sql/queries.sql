@@ -140,6 +140,13 @@ from cycle_logs
 where agent_id = $1 and cycle_id = $2
 order by id;
 
+-- schedules: those of one agent that were not removed, in order of creation
+select id, agent_id, strategy_id, cycle_type, schedule_type, schedule_value, zone, created_at,
+  updated_at, enabled, priority, catch_up, overlap, last_run_at, next_run_at, removed_at, version
+from strategy_schedules
+where agent_id = $1 and removed_at is null
+order by created_at, id;
+
 -- strategies: all of one agent by name
 select id, agent_id, external_id, name, type, symbols, created_at, updated_at, status, risk_mode,
   parameters, priority, last_run_at, version, deleted_at, closing_at, close_attempts, close_failure

@@ -1,0 +1,160 @@
+"""What almost every other part of one agent is given: lease, scribe, state, desk, crew, books."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from tradesaga.domain.trade_messages import Policy
+from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.breaker import Breaker
+from tradesaga.engine.checkpoints import Checkpoints
+from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.health import HealthBoard
+from tradesaga.engine.invariant_watch import InvariantWatch
+from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.market_gate import MarketGate
+from tradesaga.engine.saga_crew import SagaCrew
+from tradesaga.engine.saga_runner import SagaRunner
+from tradesaga.engine.schedule_book import ScheduleBook
+from tradesaga.engine.scribe import Scribe
+from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.strategy_book import StrategyBook
+from tradesaga.engine.trade_actions import TradeActions
+from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.engine.watch_list import WatchList
+from tradesaga.engine.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """Made once for each agent."""
+
+    leadership: Leadership
+    scribe: Scribe
+    state: AgentState
+    desk: TradeDesk
+    crew: SagaCrew
+    runner: CycleRunner
+    board: HealthBoard
+    book: StrategyBook
+    checkpoints: Checkpoints
+    watch: InvariantWatch
+    absent: WatchList
+    market: MarketGate
+    schedules: ScheduleBook
+    breaker: Breaker
+
+
+def core_of(
+    world: World, settings: EngineSettings, policy: Policy, group: asyncio.TaskGroup
+) -> Core:
+    """These parts, of one agent; their tasks will belong to `group`."""
+    clock, agent_id = world.clock, settings.agent_id
+    leadership = Leadership(
+        lease=world.lease,
+        clock=clock,
+        agent_id=agent_id,
+        renew_every=settings.lease_renew_every,
+        on_epoch=world.journal.open,
+    )
+    scribe = Scribe(journal=world.journal, clock=clock, leadership=leadership, agent_id=agent_id)
+    records, name = world.records, settings.agent_name
+    state = AgentState(scribe=scribe, records=records, clock=clock, agent_id=agent_id, name=name)
+    desk = TradeDesk(
+        scribe=scribe,
+        records=world.records,
+        clock=clock,
+        metrics=world.metrics,
+        policy=policy,
+        agent_id=agent_id,
+    )
+    actions = TradeActions(
+        venue=world.venue,
+        clock=clock,
+        leadership=leadership,
+        refusal_to_send=state.refusal_to_send,
+    )
+    book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
+    saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock)
+    crew = SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group)
+    desk.on_revived = crew.take
+    breaker = _breaker(world, settings, state, scribe)
+    return Core(
+        leadership=leadership,
+        scribe=scribe,
+        state=state,
+        desk=desk,
+        crew=crew,
+        runner=CycleRunner(
+            scribe=scribe,
+            clock=clock,
+            ids=world.ids,
+            metrics=world.metrics,
+            agent_id=agent_id,
+            on_ended=breaker.ended,
+        ),
+        breaker=breaker,
+        board=HealthBoard(
+            venue=world.venue, decisions=world.decisions, market_data=world.market_data
+        ),
+        book=book,
+        checkpoints=Checkpoints(
+            scribe=scribe,
+            records=world.records,
+            clock=clock,
+            book=book,
+            agent_id=agent_id,
+            identity=settings.identity,
+        ),
+        absent=_absent(world, settings, desk),
+        watch=_watch(world, settings, policy, scribe, state),
+        market=_market(world, settings),
+        schedules=ScheduleBook(scribe=scribe, records=records, clock=clock, agent_id=agent_id),
+    )
+
+
+def _market(world: World, settings: EngineSettings) -> MarketGate:
+    return MarketGate(
+        world.calendar,
+        hours_only=settings.market_hours_only,
+        second_source=world.market_data if settings.second_source else None,
+        market=settings.market,
+    )
+
+
+def _absent(world: World, settings: EngineSettings, desk: TradeDesk) -> WatchList:
+    return WatchList(
+        agent_id=settings.agent_id,
+        desk=desk,
+        venue=world.venue,
+        records=world.records,
+        calendar=world.calendar,
+        clock=world.clock,
+    )
+
+
+def _breaker(world: World, settings: EngineSettings, state: AgentState, scribe: Scribe) -> Breaker:
+    return Breaker(
+        settings=settings,
+        records=world.records,
+        state=state,
+        scribe=scribe,
+        clock=world.clock,
+        metrics=world.metrics,
+    )
+
+
+def _watch(
+    world: World, settings: EngineSettings, policy: Policy, scribe: Scribe, state: AgentState
+) -> InvariantWatch:
+    return InvariantWatch(
+        records=world.records,
+        scribe=scribe,
+        state=state,
+        clock=world.clock,
+        metrics=world.metrics,
+        settings=settings,
+        calendar=world.calendar,
+        patience=policy.cancel_time_max,
+    )

@@ -1,0 +1,198 @@
+"""The agent's schedules in memory, and the commits that change them.
+
+Those of strategies are stored; the configuration's cycles stand beside them under ids of their own
+and cannot be changed here. What is due is marked before its cycle begins, all of one instant in one
+commit: a crash between the two loses a fire and never repeats one. Cycles of the configuration
+are not marked: their own rows say when the last one was due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from tradesaga.domain.cycle import CycleType
+from tradesaga.domain.errors import IllegalTransition, NotFound
+from tradesaga.domain.ids import AgentId, ScheduleId, StrategyId, derived
+from tradesaga.domain.schedule import ANALYSIS_CATCH_UP, Schedule, ScheduleType, next_fire
+from tradesaga.engine.scribe import Scribe
+from tradesaga.engine.timetable import Timetable
+from tradesaga.ports.clock import Clock
+from tradesaga.ports.journal import Entry, Insert, Row, Update
+from tradesaga.ports.records import Records
+
+
+class ScheduleBook:
+    """Loaded once the lease is held; `changed` is set by every change that moves a fire."""
+
+    def __init__(
+        self, *, scribe: Scribe, records: Records, clock: Clock, agent_id: AgentId
+    ) -> None:
+        self._scribe = scribe
+        self._records = records
+        self._clock = clock
+        self._agent_id = agent_id
+        self._turn = asyncio.Lock()
+        self._schedules: dict[ScheduleId, Schedule] = {}
+        self.timetable = Timetable()
+        self.changed = asyncio.Event()
+
+    async def load(self) -> None:
+        """Read what is stored; what stands for the configuration stays."""
+        found = await self._records.schedules(self._agent_id)
+        kept = {i: s for i, s in self._schedules.items() if s.is_configured}
+        self._schedules = kept | {s.id: s for s in found}
+        for schedule in found:
+            self._arm(schedule)
+
+    def all(self) -> Sequence[Schedule]:
+        """The configuration's first, then by creation."""
+        return list(self._schedules.values())
+
+    def get(self, schedule_id: ScheduleId) -> Schedule:
+        """Raises NotFound."""
+        try:
+            return self._schedules[schedule_id]
+        except KeyError as error:
+            raise NotFound(f"no schedule {schedule_id}") from error
+
+    def find(self, schedule_id: ScheduleId) -> Schedule | None:
+        """The schedule, if there is one still."""
+        return self._schedules.get(schedule_id)
+
+    def own_timetable(self) -> frozenset[StrategyId]:
+        """The strategies that the configured analysis leaves to their own schedules."""
+        return frozenset(
+            s.strategy_id for s in self._schedules.values() if s.strategy_id and s.enabled
+        )
+
+    def configure(
+        self,
+        kind: CycleType,
+        schedule_type: ScheduleType,
+        value: str,
+        *,
+        zone: str,
+        catch_up: timedelta = ANALYSIS_CATCH_UP,
+    ) -> ScheduleId:
+        """Put a cycle of the configuration in; its id is always the same."""
+        now = self._clock.now()
+        schedule = Schedule(
+            id=ScheduleId(derived(self._agent_id, "schedule", kind)),
+            agent_id=self._agent_id,
+            strategy_id=None,
+            cycle_type=kind,
+            schedule_type=schedule_type,
+            schedule_value=value,
+            zone=zone,
+            created_at=now,
+            updated_at=now,
+            catch_up=catch_up,
+        )
+        self.stand(schedule)
+        return schedule.id
+
+    def stand(self, schedule: Schedule) -> None:
+        """Put one of the configuration's in, or its new state."""
+        assert schedule.is_configured, "others are stored"
+        self._schedules[schedule.id] = schedule
+        self._arm(schedule)
+
+    async def add(self, schedule: Schedule, *, actor: str) -> Schedule:
+        """Store a new one. Raises Fenced, Unavailable."""
+        async with self._turn:
+            await self._commit([Insert(schedule)], [schedule], "schedule.created", actor)
+        self.changed.set()
+        return schedule
+
+    async def change(
+        self, schedule_id: ScheduleId, kind: str, *, actor: str, **changes: object
+    ) -> Schedule:
+        """Store it with `changes`; its next fire is found anew.
+
+        Raises:
+            NotFound: there is none.
+            IllegalTransition: it is the configuration's.
+            Fenced, Unavailable: as the journal.
+        """
+        async with self._turn:
+            before = self.get(schedule_id)
+            if before.is_configured:
+                raise IllegalTransition(
+                    f"schedule {before.cycle_type} is the configuration's: change cycles."
+                    f"{before.cycle_type} there"
+                )
+            now = self._clock.now()
+            after = replace(before, **changes, updated_at=now, version=before.version + 1)  # type: ignore[arg-type]  # checked by replace
+            live = after.enabled and after.removed_at is None
+            after = replace(after, next_run_at=next_fire(after, now) if live else None)
+            await self._commit([Update(after)], [after], kind, actor)
+        self.changed.set()
+        return after
+
+    async def mark(self, fires: Mapping[ScheduleId, datetime], nexts: Iterable[Schedule]) -> None:
+        """Store what has fired and when each is due next; only of those that still stand.
+
+        Raises:
+            Fenced, Unavailable: as the journal.
+        """
+        async with self._turn:
+            rows: list[Schedule] = []
+            for given in nexts:
+                current = self._schedules.get(given.id)
+                if current is None:
+                    continue
+                last = fires.get(given.id, current.last_run_at)
+                if current.is_configured:
+                    self.stand(replace(current, last_run_at=last, next_run_at=given.next_run_at))
+                    continue
+                rows.append(
+                    replace(
+                        current,
+                        last_run_at=last,
+                        next_run_at=given.next_run_at if current.enabled else None,
+                        version=current.version + 1,
+                    )
+                )
+            if rows:
+                fired = Entry(
+                    kind="schedules.fired",
+                    subject=str(self._agent_id),
+                    actor="engine",
+                    body={"schedules": {str(i): at for i, at in fires.items()}},
+                )
+                await self._scribe.fact([Update(row) for row in rows], [fired])
+                self._take(rows)
+
+    async def _commit(
+        self, rows: Sequence[Row], after: Sequence[Schedule], kind: str, actor: str
+    ) -> None:
+        await self._scribe.fact(rows, [_entry(schedule, kind, actor) for schedule in after])
+        self._take(after)
+
+    def _take(self, after: Iterable[Schedule]) -> None:
+        for schedule in after:
+            if schedule.removed_at is None:
+                self._schedules[schedule.id] = schedule
+            else:
+                self._schedules.pop(schedule.id, None)
+            self._arm(schedule)
+
+    def _arm(self, schedule: Schedule) -> None:
+        live = schedule.enabled and schedule.removed_at is None
+        self.timetable.set(schedule.id, schedule.next_run_at if live else None)
+
+
+def _entry(schedule: Schedule, kind: str, actor: str) -> Entry:
+    body = {
+        "strategyId": schedule.strategy_id,
+        "type": schedule.schedule_type,
+        "value": schedule.schedule_value,
+        "zone": schedule.zone,
+        "enabled": schedule.enabled,
+        "lastRunAt": schedule.last_run_at,
+        "nextRunAt": schedule.next_run_at,
+    }
+    return Entry(kind=kind, subject=str(schedule.id), actor=actor, body=body)
