@@ -97,8 +97,11 @@ def hash_of(before: bytes, agent_id: AgentId, seq: int, epoch: int, row: LogRow)
     return sha256(place + row.content).digest()
 
 
-def event_id_of(agent_id: AgentId, seq: int) -> UUID:
-    """The id of the event in row `seq`: the same however often it is asked for."""
+def event_id_of(agent_id: AgentId | str, seq: int) -> UUID:
+    """The id of the event in row `seq`: the same however often it is asked for.
+
+    Whoever asks for many of one agent hands over the text of its id.
+    """
     return derived(agent_id, "event", seq)
 
 

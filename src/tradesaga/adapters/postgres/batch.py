@@ -8,7 +8,7 @@ database refuses can be told from what the batch itself wrote.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from tradesaga.adapters.postgres.encoding import (
     encode_rows,
 )
 from tradesaga.domain.ids import AgentId
+from tradesaga.domain.values import quick
 from tradesaga.ports.journal import Change
 
 _LOG_COLUMNS = 14
@@ -28,6 +29,7 @@ STATEMENT = "select apply({})".format(
 )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Head:
     """Where an agent's log ends: the epoch in force, the last sequence and its hash."""
@@ -44,7 +46,7 @@ class Pending:
     agent_id: AgentId
     epoch: int
     parts: Sequence[Part]
-    keys: Sequence[Key]
+    keys: Set[Key]
     log: Sequence[LogRow]
     _outcome: int | Exception | None = None
     _waiter: asyncio.Future[None] | None = None
@@ -89,6 +91,7 @@ class Batch:
     changes: list[Pending] = field(default_factory=list)
     begin: dict[AgentId, Head] = field(default_factory=dict)
     end: dict[AgentId, Head] = field(default_factory=dict)
+    _names: dict[AgentId, str] = field(default_factory=dict)
     _last: list[int] = field(default_factory=list)
     _keys: set[Key] = field(default_factory=set)
     _tables: list[list[bytes]] = field(default_factory=lambda: [[] for _ in Operation])
@@ -101,17 +104,23 @@ class Batch:
     def add(self, change: Pending, head: Head) -> None:
         """Number `change` after those of its agent; `head` is where the agent's log stands."""
         agent_id = change.agent_id
-        self.begin.setdefault(agent_id, head)
-        at = self.end.get(agent_id, head)
-        seq, digest = at.seq, at.hash
+        at = self.end.get(agent_id)
+        if at is None:
+            at = self.begin[agent_id] = head
+            self._names[agent_id] = str(agent_id)
+        epoch, seq, digest, name = at.epoch, at.seq, at.hash, self._names[agent_id]
         for row in change.log:
             seq += 1
-            digest = hash_of(digest, agent_id, seq, at.epoch, row)
-            event_id = None if row.event_type is None else event_id_of(agent_id, seq)
-            said = (row.at, at.epoch, row.kind, row.subject, row.actor, row.body, row.event_type)
-            links = (row.event_payload, row.correlation_id, row.causation_id)
-            self._log.append((agent_id, seq, *said, event_id, *links, digest))
-        self.end[agent_id] = Head(at.epoch, seq, digest)
+            digest = hash_of(digest, agent_id, seq, epoch, row)
+            told = row.event_type
+            self._log.append(
+                (
+                    agent_id, seq, row.at, epoch, row.kind, row.subject, row.actor, row.body,
+                    told, None if told is None else event_id_of(name, seq),
+                    row.event_payload, row.correlation_id, row.causation_id, digest,
+                )
+            )  # fmt: skip
+        self.end[agent_id] = Head(epoch, seq, digest)
         self.changes.append(change)
         self._last.append(seq)
         self._keys.update(change.keys)

@@ -7,7 +7,7 @@ is JSON they are JSON numbers. An update carries only what may change. Refused a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import IntEnum, auto
@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from tradesaga.adapters.chain import to_wire
+from tradesaga.adapters.postgres.fields import reading, time_check
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
@@ -202,30 +203,35 @@ _ADDITIONS: Mapping[type, Operation] = {
 }
 
 
-def encode_rows(agent_id: AgentId, rows: tuple[Row, ...]) -> tuple[list[Part], list[Key]]:
+def encode_rows(agent_id: AgentId, rows: tuple[Row, ...]) -> tuple[list[Part], set[Key]]:
     """The parts for `apply`, and the keys that the rows claim: each at most once in a batch.
 
     Raises:
         Invalid: a value that cannot be stored as it is.
     """
     parts: list[Part] = []
-    keys: list[Key] = []
+    keys: set[Key] = set()
     try:
         for row in rows:
-            kind = _KINDS.get(type(row.value))
-            if kind is None:
-                parts.append(_addition(agent_id, row))
-                if isinstance(row.value, InboxEntry):
-                    keys.append(("inbox", row.value.event_id))
-            else:
-                parts.extend(_stored(agent_id, row, kind))
-                assert not isinstance(row.value, CycleLog | InboxEntry | DeadLetter)
-                assert not isinstance(row.value, PositionDelta | AgentCounts)
-                keys.append((kind.table, row.value.id.int))
+            value: Any = row.value
+            writer = _WRITERS.get((type(row), type(value)))
+            if writer is None:
+                raise _refusal(row)
+            writer.check(value)
+            if writer.owner is not None:
+                owner = writer.owner(value)
+                if owner is not agent_id and owner != agent_id:
+                    raise Invalid([f"{writer.table} {value.id} belongs to {owner}, not {agent_id}"])
+            if writer.key is not None:
+                key = writer.table, writer.key(value)
+                if key in keys:
+                    raise Invalid([f"a change touches {key[0]} {key[1]} twice"])
+                keys.add(key)
+            parts.append((writer.operation, _encode(writer.content(value, agent_id))))
+            if type(value) is Order and value.venue_order_id is not None:
+                parts.append((Operation.VENUE_ID, _encode(_venue_id(value))))
     except (TypeError, UnicodeError, OverflowError) as error:
         raise Invalid([f"a row cannot be stored: {error}"]) from error
-    if len(set(keys)) < len(keys):
-        raise Invalid([f"a change touches a row twice: {', '.join(map(str, keys))}"])
     return parts, keys
 
 
@@ -234,68 +240,88 @@ def key_of(table: str, name: str) -> Key:
     return table, name if table == "inbox" else UUID(name).int
 
 
-def _stored(agent_id: AgentId, row: Row, kind: _Kind) -> Iterator[Part]:
-    value: Any = row.value
-    owner = value.id if isinstance(value, Agent) else value.agent_id
-    if owner != agent_id:
-        raise Invalid([f"{kind.table} {value.id} belongs to agent {owner}, not to {agent_id}"])
-    check_times(value)
-    is_update = isinstance(row, Update)
-    operation = kind.update if is_update else kind.insert
-    if operation is None or isinstance(row, Add):
-        raise Invalid([f"a row of {kind.table} is only inserted"])
-    if kind.special is None and not is_update and operation is not Operation.RARE_NEW:
-        yield operation, _encode(value)
-    else:
-        content = (_CHANGING if is_update else _ALL)[type(value)](value)
-        for name, convert in (kind.special or {}).items():
-            content[name] = convert(content[name])
-        if operation in _RARE:
-            content = {"table": kind.table, "row": content}
-        yield operation, _encode(content)
-    if isinstance(value, Order) and value.venue_order_id is not None:
-        known = {"agent_id": agent_id, "order_id": value.id, "venue_order_id": value.venue_order_id}
-        yield Operation.VENUE_ID, _encode(known)
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """How one kind of row of one type is encoded; no owner: a type that knows no agent."""
+
+    operation: Operation
+    table: str
+    check: Callable[[Any], None]
+    content: Callable[[Any, AgentId], object]
+    owner: Callable[[Any], AgentId] | None
+    key: Callable[[Any], str | int] | None
 
 
-def _addition(agent_id: AgentId, row: Row) -> Part:
-    """Rows of types that know no agent."""
-    value: Any = row.value
-    operation = _ADDITIONS[type(value)]
-    is_sum = operation in (Operation.POSITION_ADD, Operation.COUNTS_ADD)
-    if not isinstance(row, Add if is_sum else Insert):
-        raise Invalid([f"{type(value).__name__} cannot be written by {type(row).__name__}"])
-    check_times(value)
-    content = _ALL[type(value)](value)
-    content["agent_id"] = agent_id
-    if operation is Operation.CYCLE_LOG:
-        content["context"] = msgspec.Raw(to_wire(value.context))
-    return operation, _encode(content)
+def _venue_id(order: Order) -> dict[str, object]:
+    return {
+        "agent_id": order.agent_id,
+        "order_id": order.id,
+        "venue_order_id": order.venue_order_id,
+    }
 
 
-class _Reader:
-    """Reads some fields of a value in one go."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._names = names
-        # Of two names or more it answers a tuple; what is read beyond ours is left out by zip.
-        self._read = attrgetter(*names, "__class__", "__class__")
-
-    def __call__(self, value: object) -> dict[str, Any]:
-        return dict(zip(self._names, self._read(value), strict=False))
+def _refusal(row: Row) -> Invalid:
+    cls = type(row.value)
+    if (kind := _KINDS.get(cls)) is not None:
+        return Invalid([f"a row of {kind.table} is only inserted"])
+    return Invalid([f"{cls.__name__} cannot be written by {type(row).__name__}"])
 
 
-def check_times(value: object) -> None:
-    """Refuse a naive time: Postgres would take it for local time without a word."""
-    for name, at in _TIMES[type(value)](value).items():
-        if at is not None and at.tzinfo is None:
-            raise Invalid([f"{type(value).__name__}.{name} is {at}, a time without a zone"])
+def _itself(value: object, _agent_id: AgentId) -> object:
+    return value
 
 
-_ALL: Mapping[type, _Reader] = {cls: _Reader(_fields(cls)) for cls in (*_KINDS, *_ADDITIONS)}
-_CHANGING: Mapping[type, _Reader] = {cls: _Reader(kind.changing) for cls, kind in _KINDS.items()}
-# Annotations are text here; "datetime" and "datetime | None" are all there is.
-_TIMES: Mapping[type, _Reader] = {
-    cls: _Reader(tuple(f.name for f in fields(cls) if str(f.type).startswith("datetime")))
-    for cls in (*_KINDS, *_ADDITIONS)
+def _writer(cls: type, kind: _Kind, operation: Operation, names: tuple[str, ...]) -> _Writer:
+    """What writes `names` of a type that has a table of its own."""
+    read, special = reading(names), kind.special or {}
+
+    def content(value: object, _agent_id: AgentId) -> object:
+        found = read(value, None)
+        for name, convert in special.items():
+            found[name] = convert(found[name])
+        return {"table": kind.table, "row": found} if operation in _RARE else found
+
+    plain = not special and operation not in _RARE
+    whole = plain and names == _fields(cls)
+    return _Writer(
+        operation=operation,
+        table=kind.table,
+        check=time_check(cls),
+        content=_itself if whole else read if plain else content,
+        owner=attrgetter("id" if cls is Agent else "agent_id"),
+        key=attrgetter("id.int"),
+    )
+
+
+def _adder(cls: type, operation: Operation) -> _Writer:
+    """What writes a type that knows no agent."""
+    read = reading(_fields(cls), owned=True)
+
+    def logged(value: CycleLog, agent_id: AgentId) -> object:
+        return read(value, agent_id) | {"context": msgspec.Raw(to_wire(value.context))}
+
+    return _Writer(
+        operation=operation,
+        table="inbox" if cls is InboxEntry else "",
+        check=time_check(cls),
+        content=logged if cls is CycleLog else read,
+        owner=None,
+        key=attrgetter("event_id") if cls is InboxEntry else None,
+    )
+
+
+_SUMS = (Operation.POSITION_ADD, Operation.COUNTS_ADD)
+_WRITERS: Mapping[tuple[type, type], _Writer] = {
+    **{
+        (Insert, cls): _writer(cls, kind, kind.insert, _fields(cls)) for cls, kind in _KINDS.items()
+    },
+    **{
+        (Update, cls): _writer(cls, kind, kind.update, kind.changing)
+        for cls, kind in _KINDS.items()
+        if kind.update is not None
+    },
+    **{
+        (Add if operation in _SUMS else Insert, cls): _adder(cls, operation)
+        for cls, operation in _ADDITIONS.items()
+    },
 }
