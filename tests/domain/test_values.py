@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, dataclass, replace
+from dataclasses import FrozenInstanceError, dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -249,3 +249,16 @@ def test_a_quick_value_is_made_as_any_other() -> None:
             quickened(**wrong)  # type: ignore[arg-type]  # what is tried
     with pytest.raises(FrozenInstanceError):
         quickened(name="a").number = 2  # type: ignore[misc]  # what is tried
+
+
+def test_what_is_made_anew_for_each_value_is_shared_by_none() -> None:
+    @quick
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Listing:
+        names: list[str] = field(default_factory=list)
+        size: int = 1
+
+    given = ["a"]
+    assert Listing(names=given).names is given
+    assert Listing().names == Listing(size=2).names == []
+    assert Listing().names is not Listing().names

@@ -11,6 +11,7 @@ from typing import Any
 
 from tradesaga.domain.ids import AgentId, CycleId, DecisionId, StrategyId
 from tradesaga.domain.money import ZERO, is_usable
+from tradesaga.domain.values import quick
 
 
 class Action(StrEnum):
@@ -54,6 +55,7 @@ class Denial:
     message: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """A validated proposal: `quantity` is what would be ordered, zero for a HOLD.

@@ -291,8 +291,9 @@ def new_fills(
     Executions from the first one that the report skips are booked as one fill, at the price that
     makes the total right. What was voided stays known: its report is never new again.
     """
-    known = order.filled_quantity + sum((void.quantity for void in voids), ZERO)
-    value = order.filled_value + sum((void.quantity * void.price for void in voids), ZERO)
+    known, value = order.filled_quantity, order.filled_value
+    for void in voids:
+        known, value = known + void.quantity, value + void.quantity * void.price
     filled = report.filled_of(order.quantity)
     unsaid = filled - report.filled_quantity  # by a venue whose filled quantity is one fill's own
     found: list[Fill] = []
@@ -303,7 +304,7 @@ def new_fills(
         if reached - heard.quantity > known and report.average_price is not None:
             break  # executions before this one are missing: only the total's price is known
         quantity = reached - known
-        heard_in_all = changed(heard, cumulative=reached)
+        heard_in_all = changed(heard, cumulative=reached) if unsaid else heard
         found.append(_fill(order, report, heard_in_all, quantity=quantity, now=now))
         known, value = reached, value + quantity * heard.price
     if filled > known:

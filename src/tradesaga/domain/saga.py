@@ -145,8 +145,10 @@ def advance(
         IllegalTransition: the machine has no such edge.
     """
     before, name = saga.status, name_of(saga, plan)
-    moved = _moved(saga, plan, happened)
-    changes = {"updated_at": now, "reason": reason or saga.reason, **moved}
+    changes = _moved(saga, plan, happened)
+    changes["updated_at"] = now
+    if reason:
+        changes["reason"] = reason
     after = written(saga, saga if original is None else original, **changes)
     transition = Transition(
         before=before, after=after.status, input=happened, name=name, reason=reason, at=now
@@ -155,7 +157,7 @@ def advance(
 
 
 _Fields = dict[str, object]
-"""What changes of a saga, by the names of its fields."""
+"""What changes of a saga, by the names of its fields; made for one move, so it may be added to."""
 
 
 def _moved(saga: Saga, plan: Plan, happened: Input) -> _Fields:
@@ -233,14 +235,16 @@ def _forward(saga: Saga, plan: Plan, *, partial: bool) -> _Fields:
         moved = _at(end, saga.cursor)
     else:
         moved = _at(SagaStatus.RUNNING, saga.cursor + 1)
-    return moved | {"partial": partial, "pivoted": saga.pivoted or saga.cursor == plan.pivot}
+    moved["partial"] = partial
+    moved["pivoted"] = saga.pivoted or saga.cursor == plan.pivot
+    return moved
 
 
 def _past_pivot(saga: Saga, plan: Plan, status: SagaStatus) -> _Fields:
     """Forward from the pivot: whatever stands before it has evidently been done."""
     if saga.pivoted:
         return {}
-    return _at(status, max(saga.cursor, plan.pivot)) | {"pivoted": True}
+    return {**_at(status, max(saga.cursor, plan.pivot)), "pivoted": True}
 
 
 def _at(status: SagaStatus, cursor: int) -> _Fields:

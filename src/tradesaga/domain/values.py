@@ -27,8 +27,8 @@ def quick(cls: type[T]) -> type[T]:
     twin, named = _twin(cls), fields(target)
     kw_only = ["*"] if named[0].kw_only else []
     assert all(bool(kw_only) == field.kw_only for field in named), cls
-    defaults = {f"default_{field.name}": field.default for field in named}
-    lines = [f" self.{field.name} = {field.name}" for field in named]
+    defaults = {f"default_{field.name}": _default(field) for field in named}
+    lines = [f" self.{field.name} = {_argument(field)}" for field in named]
     source = "\n".join(
         (
             f"def __init__({', '.join(['self', *kw_only, *map(_parameter, named)])}):",
@@ -37,7 +37,8 @@ def quick(cls: type[T]) -> type[T]:
             " self.__class__ = cls",
         )
     )
-    made: dict[str, Any] = {"become": _become, "twin": twin, "cls": cls, **defaults}
+    made: dict[str, Any] = {"become": _become, "twin": twin, "cls": cls, "none": MISSING}
+    made |= defaults
     exec(source, made)  # noqa: S102 -- of the class's own field names, no input
     init = made["__init__"]
     init.__qualname__, init.__module__ = f"{cls.__qualname__}.__init__", cls.__module__
@@ -95,5 +96,17 @@ def _twin(cls: type) -> type:
 
 
 def _parameter(field: Field[Any]) -> str:
-    assert field.default_factory is MISSING, f"{field.name} is made anew for each"
+    if field.default_factory is not MISSING:
+        return f"{field.name}=none"
     return field.name if field.default is MISSING else f"{field.name}=default_{field.name}"
+
+
+def _argument(field: Field[Any]) -> str:
+    """What the field is set to: what was handed in, or what is made anew for each value."""
+    if field.default_factory is MISSING:
+        return field.name
+    return f"default_{field.name}() if {field.name} is none else {field.name}"
+
+
+def _default(field: Field[Any]) -> object:
+    return field.default if field.default_factory is MISSING else field.default_factory

@@ -19,6 +19,7 @@ from tradesaga.domain.orders import Order, Side
 from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
+from tradesaga.domain.values import quick
 from tradesaga.ports.journal import CycleLog
 from tradesaga.ports.risk_records import RiskRecords
 from tradesaga.ports.trade_records import TradeRecords
@@ -37,6 +38,7 @@ class PositionSums:
     fees: Decimal
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """One order as it counts for the rules on pace.
