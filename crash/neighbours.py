@@ -147,6 +147,12 @@ class SteadyMarket:
         now = self.clock.now()
         return {s: Quote(symbol=s, bid=PRICE, ask=PRICE, last=PRICE, at=now) for s in symbols}
 
+    async def daily_closes(
+        self, symbols: Sequence[str], *, number: int
+    ) -> Mapping[str, Sequence[Decimal]]:
+        """A price that never moves."""
+        return dict.fromkeys(symbols, [PRICE] * number)
+
     async def market_status(self) -> MarketStatus:
         """Always open."""
         return MarketStatus(is_open=True, as_of=self.clock.now())

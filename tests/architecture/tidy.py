@@ -27,7 +27,8 @@ EMPTY_NAMES = frozenset(
     ("base", "common", "generic", "helper", "helpers", "manager", "misc", "shared", "util", "utils")
 )
 MONEY_MODULES = frozenset({
-    "decisions", "limits", "money", "orders", "pace_rules", "performance", "situation",
+    "decisions", "limits", "money", "orders", "pace_rules", "performance", "rebalance",
+    "situation",
     "size_rules", "state_rules", "trade_messages", "trade_saga", "verdicts",
 })  # fmt: skip
 """Modules of the domain in which a float would be somebody's money."""

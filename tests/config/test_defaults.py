@@ -22,6 +22,7 @@ from tradesaga.config import (
 )
 from tradesaga.config.keys import KEYS
 from tradesaga.config.secret import Secret
+from tradesaga.domain.rebalance import Method
 from tradesaga.domain.risk import Margin
 
 SERVERS = {"DB_HOST": "db.example", "DB_PORT": "6543", "NATS_URL": "nats://bus.example:4222"}
@@ -34,6 +35,7 @@ SPECIFIED = {
     "cycles.analysis.timeout": timedelta(minutes=2),
     "cycles.heartbeat.interval": timedelta(seconds=30),
     "cycles.rebalance.schedule": "0 9 * * 1-5",
+    "cycles.rebalance.timeout": timedelta(minutes=5),
     "trading.market_hours_only": True,
     "trading.pre_market_start": time(4),
     "trading.regular_start": time(9, 30),
@@ -106,6 +108,10 @@ ADDED = {
     "risk.allow_short": False,
     "risk.entry_cutoff": timedelta(minutes=10),
     "risk.buying_power_reserve_percent": Decimal(1),
+    "rebalance.method": Method.FIXED,
+    "rebalance.targets": (),
+    "rebalance.drift_threshold_percent": Decimal(1),
+    "rebalance.volatility_days": 60,
     "retention.interval": timedelta(hours=1),
     "retention.sagas": timedelta(days=30),
     "retention.cycles": timedelta(days=30),

@@ -27,6 +27,8 @@ from tradesaga.config import (
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.ids import AgentId, StrategyId, derived
 from tradesaga.domain.market import Calendar
+from tradesaga.domain.money import HUNDRED
+from tradesaga.domain.rebalance import RebalancePolicy
 from tradesaga.domain.retention import RetentionPolicy
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.risk import BOUNDS, Limits
@@ -81,6 +83,20 @@ def engine_settings(settings: Settings) -> EngineSettings:
         quote_cadence=BAR_CADENCE,
         lease_renew_every=settings.lease.renew,
         retention=_retention_policy(settings),
+        rebalance=_rebalance_policy(settings),
+        rebalance_time_max=settings.cycles.rebalance.timeout,
+    )
+
+
+def _rebalance_policy(settings: Settings) -> RebalancePolicy | None:
+    wanted = settings.rebalance
+    if not wanted.targets:
+        return None
+    return RebalancePolicy(
+        method=wanted.method,
+        targets={symbol: weight / HUNDRED for symbol, weight in wanted.weights().items()},
+        threshold=wanted.drift_threshold_percent / HUNDRED,
+        closes=wanted.volatility_days,
     )
 
 

@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from tradesaga.config import values
 from tradesaga.config.limits import Risk
+from tradesaga.config.rebalance import Rebalance
 from tradesaga.config.retention import Retention
 from tradesaga.config.secret import Secret
 from tradesaga.config.section import (
@@ -156,6 +157,7 @@ class RebalanceCycle(Section):
     """The cycle that brings positions back to their targets, in `trading.timezone`."""
 
     schedule: str = key(values.cron, "0 9 * * 1-5")
+    timeout: timedelta = key(DEADLINE, 300_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +338,7 @@ class Settings(Section):
     services: Services = section(Services)
     lease: Lease = section(Lease)
     risk: Risk = section(Risk)
+    rebalance: Rebalance = section(Rebalance)
     retention: Retention = section(Retention)
     agent: Agent = section(Agent)
     logging: Logging = section(Logging)

@@ -23,6 +23,7 @@ from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.pause_end import PauseEnd
 from tradesaga.engine.position_check import PositionCheck
+from tradesaga.engine.rebalance_cycle import RebalanceCycle
 from tradesaga.engine.recovery import Recovery
 from tradesaga.engine.retention import Retention
 from tradesaga.engine.risk_control import RiskControl
@@ -76,6 +77,11 @@ def assemble(
     core.watch.limits = gate.limits
     scheduler = _scheduler(world, settings, core, gate, requests, group)
     instructed = _instructed(world, settings, core, gate)
+    if settings.rebalance is not None:
+        rebalance = RebalanceCycle(
+            settings=settings, policy=settings.rebalance, runner=core.runner, instructed=instructed
+        )
+        scheduler.register_rebalance(rebalance.run)
     retention = _retention(world, settings, core.scribe)
     return Parts(
         leadership=core.leadership,

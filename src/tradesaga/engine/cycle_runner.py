@@ -34,6 +34,8 @@ log = get_logger()
 END_TRIES_MAX = 10
 """How often the end of a cycle is offered to a journal that takes no more."""
 END_RETRY_AFTER = timedelta(seconds=1)
+STOPPED = "stopped"
+INTERRUPTED = "interrupted by a restart"
 
 
 @dataclass(slots=True)
@@ -150,7 +152,7 @@ class CycleRunner:
         except asyncio.CancelledError:
             work.as_written()
             if work.committed is not None and work.cycle.status is CycleStatus.STARTED:
-                await finish(self._give_up(work, CycleStatus.CANCELLED, "stopped"))
+                await finish(self._give_up(work, CycleStatus.CANCELLED, STOPPED))
             raise
         except Fenced:
             raise
@@ -175,7 +177,7 @@ class CycleRunner:
     async def interrupt(self, cycle: Cycle) -> None:
         """End a cycle that a former process left unfinished."""
         work = CycleWork(cycle=cycle)
-        await self._end(work, CycleStatus.CANCELLED, "interrupted by a restart")
+        await self._end(work, CycleStatus.CANCELLED, INTERRUPTED)
 
     async def commit_now(self, work: CycleWork, kind: str) -> None:
         """Commit what waits in the middle of a step: questions must be durable to be sent."""

@@ -7,7 +7,7 @@ the books, so orders that are decided at the same time cannot break a limit toge
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -189,6 +189,35 @@ class RiskGate:
         return self._situation(
             candidate, decision, view, circumstances, now=now, batch=Batch(), limits=limits
         )
+
+    def of_basket(
+        self, legs: Sequence[Candidate], view: MarketView, now: datetime
+    ) -> tuple[Denial, ...]:
+        """Why the portfolio that all the legs together would make is not allowed."""
+        limits, book = self.limits_in_force(), self._book(view, Batch())
+        conditions = self._conditions(ORDINARY, now)
+        return risk.basket_denials(
+            [
+                Situation(
+                    candidate=leg,
+                    book=book,
+                    pace=Pace(),
+                    limits=limits,
+                    conditions=conditions,
+                    calendar=self.market.calendar,
+                    hours_only=self.settings.market_hours_only,
+                    closed_by_event=False,
+                    tradable=view.tradable,
+                    cadence=self.settings.quote_cadence,
+                    now=now,
+                )
+                for leg in legs
+            ]
+        )
+
+    def limits_in_force(self) -> Limits:
+        """Those of the agent's mode, for orders of no strategy."""
+        return self._limits(None)
 
     def _held(
         self,

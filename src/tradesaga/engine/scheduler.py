@@ -37,6 +37,7 @@ from tradesaga.domain.schedule import (
 from tradesaga.domain.strategies import Strategy
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.analysis_cycle import AnalysisCycle
+from tradesaga.engine.answered_fires import answered_until
 from tradesaga.engine.decision_requests import Answer, Question
 from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
 from tradesaga.engine.market_gate import MarketGate
@@ -49,8 +50,6 @@ from tradesaga.ports.records import Records
 
 log = get_logger()
 IDLE_MAX = timedelta(hours=1)
-CYCLES_LOOKED_AT = 1000
-"""Of the latest cycles, among which the last ones of the configuration are looked for."""
 
 CycleKind = Callable[[TriggeredBy, datetime], Awaitable[object]]
 """Runs one cycle that was due at that time; raises Fenced, Unavailable."""
@@ -246,8 +245,7 @@ class Scheduler:
         """Read what is stored, and make up what was missed while nobody watched."""
         await self._book.load()
         now = self._clock.now()
-        latest = await self._records.cycles(self._settings.agent_id, limit=CYCLES_LOOKED_AT)
-        last = {cycle.type: cycle.scheduled_at for cycle in reversed(latest)}
+        last = await answered_until(self._records, self._settings.agent_id, now)
         found: list[tuple[Schedule, Wake]] = []
         for schedule in self._book.all():
             known = schedule

@@ -9,6 +9,7 @@ from datetime import timedelta
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.checkpoint import Identity
 from tradesaga.domain.ids import AgentId
+from tradesaga.domain.rebalance import RebalancePolicy
 from tradesaga.domain.retention import KEEP_ALL, RetentionPolicy
 from tradesaga.domain.risk import Limits
 
@@ -38,6 +39,10 @@ class EngineSettings:
     identity: Identity = field(default_factory=Identity)
     """That of this process; its `strategies` are left to the engine."""
     retention: RetentionPolicy = KEEP_ALL
+    rebalance: RebalancePolicy | None = None
+    """What is rebalanced to; None: nothing is."""
+    rebalance_time_max: timedelta = timedelta(minutes=5)
+    """From the release of what was held for the open."""
     sectors: Mapping[str, str] = field(default_factory=dict)
     """Sector by symbol; empty switches the rule on sectors off."""
     stop_time_max: timedelta = timedelta(seconds=20)

@@ -118,6 +118,16 @@ class MarketData(Protocol):
         """The last known quote of each symbol, missing where there is none. Raises Transient."""
         ...
 
+    async def daily_closes(
+        self, symbols: Sequence[str], *, number: int
+    ) -> Mapping[str, Sequence[Decimal]]:
+        """The closes of the last whole days, at most `number`, the first day first.
+
+        A symbol without any is missing. Splits and dividends are as the service has them. Raises
+        Transient.
+        """
+        ...
+
     async def market_status(self) -> MarketStatus:
         """Whether the market is open, and when that changes. Raises Transient."""
         ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -114,6 +115,15 @@ class RecordedMarketData:
         """As the port."""
         found: dict[str, Quote] = await self.answers.answer(
             "quotes", ",".join(symbols), dict[str, Quote]
+        )
+        return found
+
+    async def daily_closes(
+        self, symbols: Sequence[str], *, number: int
+    ) -> Mapping[str, Sequence[Decimal]]:
+        """As the port."""
+        found: dict[str, list[Decimal]] = await self.answers.answer(
+            "daily_closes", ",".join(symbols), dict[str, list[Decimal]]
         )
         return found
 

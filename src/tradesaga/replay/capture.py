@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -174,6 +175,13 @@ class CapturedMarketData:
         """As the port."""
         asked = self.market_data.quotes(symbols)
         return await self.notes.call("quotes", ",".join(symbols), asked)
+
+    async def daily_closes(
+        self, symbols: Sequence[str], *, number: int
+    ) -> Mapping[str, Sequence[Decimal]]:
+        """As the port."""
+        asked = self.market_data.daily_closes(symbols, number=number)
+        return await self.notes.call("daily_closes", ",".join(symbols), asked)
 
     async def market_status(self) -> MarketStatus:
         """As the port."""

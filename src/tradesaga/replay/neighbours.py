@@ -118,6 +118,17 @@ class ReplayMarketData:
             if shown is not None
         }
 
+    async def daily_closes(
+        self, symbols: Sequence[str], *, number: int
+    ) -> Mapping[str, Sequence[Decimal]]:
+        """The closes of the days that are over."""
+        now, found = self._clock.now(), {}
+        for symbol in symbols:
+            bars = self._prices.bars(symbol, "1d", start=None, end=None, limit=number, now=now)
+            if bars:
+                found[symbol] = [bar.close for bar in bars]
+        return found
+
     async def market_status(self) -> MarketStatus:
         """What the simulated service says."""
         now = self._clock.now()

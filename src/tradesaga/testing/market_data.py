@@ -18,6 +18,7 @@ class ScriptedMarketData:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.known: dict[str, Quote] = {}
+        self.closes: dict[str, list[Decimal]] = {}
         self.status = MarketStatus(is_open=False, as_of=clock.now())
         self.asked: list[tuple[str, ...]] = []
         self.state = Health.HEALTHY
@@ -43,6 +44,15 @@ class ScriptedMarketData:
         self.asked.append(tuple(symbols))
         self._answer()
         return {symbol: self.known[symbol] for symbol in symbols if symbol in self.known}
+
+    async def daily_closes(
+        self, symbols: Sequence[str], *, number: int
+    ) -> Mapping[str, Sequence[Decimal]]:
+        """Those of `closes`."""
+        self._answer()
+        return {
+            symbol: self.closes[symbol][-number:] for symbol in symbols if symbol in self.closes
+        }
 
     async def market_status(self) -> MarketStatus:
         """`status` as of now."""

@@ -101,6 +101,12 @@ class MarketDataLine:
         trip = self._life.weather.trip(VENUE)
         return await self._life.ask("quotes", lambda: self._prices.quotes(symbols), trip)
 
+    async def daily_closes(
+        self, symbols: Sequence[str], *, number: int
+    ) -> Mapping[str, Sequence[Decimal]]:
+        """As the port; the simulated prices have no days."""
+        raise Unavailable("the simulated market data has no daily closes")
+
     async def market_status(self) -> MarketStatus:
         """As the port; the simulated agents trade by their own calendar alone."""
         raise Unavailable("the simulated market data gives no status")

@@ -149,3 +149,15 @@ async def test_a_status_that_cannot_be_read_is_none(said: dict[str, Any]) -> Non
     service.on(STATUS, said)
     with pytest.raises(Unavailable):
         await market_data(service).market_status()
+
+
+async def test_daily_closes_are_of_days_that_are_over_the_first_one_first() -> None:
+    service = Service()
+    bars = [
+        {"timestamp": f"2025-03-0{day}T05:00:00Z", "close": close}
+        for day, close in ((3, 999), (2, 102.5), (1, 101), (2, 0))
+    ]
+    service.on("GET /api/v1/bars/SPY", {"symbol": "SPY", "bars": bars})
+    found = await market_data(service).daily_closes(["SPY"], number=60)
+    assert found == {"SPY": [Decimal(101), Decimal("102.5")]}
+    assert dict(service.requests[0].url.params) == {"timeframe": "1d", "limit": "61"}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated
+from urllib.parse import quote
 
 import httpx2
 import msgspec
@@ -19,6 +20,7 @@ from tradesaga.ports.services import Health
 
 log = get_logger(__name__)
 
+BARS_MAX = 1000
 SYMBOLS_MAX = 100
 """Symbols of one request: the address stays short."""
 
@@ -36,6 +38,15 @@ class _Quote(msgspec.Struct):
     price: Decimal | None = None
     bid: Decimal | None = None
     ask: Decimal | None = None
+
+
+class _Bar(msgspec.Struct):
+    timestamp: _Moment
+    close: Decimal
+
+
+class _Bars(msgspec.Struct):
+    bars: list[_Bar]
 
 
 class _Status(msgspec.Struct, rename="camel"):
@@ -74,6 +85,21 @@ class HttpMarketData:
             said = await self._client.read("/quotes", _Quotes, {"symbols": ",".join(part)})
             quotes = [quote for quote in map(_read, said.quotes) if quote is not None]
             found |= {quote.symbol: quote for quote in quotes if quote.symbol in part}
+        return found
+
+    async def daily_closes(
+        self, symbols: Sequence[str], *, number: int
+    ) -> Mapping[str, Sequence[Decimal]]:
+        """One request a symbol; today's bar is not over, whatever the service shows of it."""
+        today, found = self._clock.now().date(), {}
+        for symbol in dict.fromkeys(symbols):
+            wish = {"timeframe": "1d", "limit": str(min(number + 1, BARS_MAX))}
+            said = await self._client.read(f"/bars/{quote(symbol, safe='')}", _Bars, wish)
+            over = [bar for bar in said.bars if bar.timestamp.astimezone(UTC).date() < today]
+            ordered = sorted(over, key=lambda bar: bar.timestamp)
+            closes = [bar.close for bar in ordered if is_usable(bar.close)]
+            if closes:
+                found[symbol] = closes[-number:]
         return found
 
     async def market_status(self) -> MarketStatus:

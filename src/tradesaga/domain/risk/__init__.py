@@ -8,6 +8,7 @@ model can override a rule. The rules are pure functions in `state_rules`, `size_
 `pace_rules`; `table` has them in their order.
 """
 
+from tradesaga.domain.risk.basket import basket_denials
 from tradesaga.domain.risk.limits import (
     BOUNDS,
     Changes,
@@ -47,6 +48,7 @@ __all__ = [
     "Rule",
     "RuleVerdict",
     "Situation",
+    "basket_denials",
     "codes",
     "contradictions",
     "cost_to_reserve",
