@@ -129,7 +129,9 @@ async def product(dsn: str) -> AsyncIterator[Product]:
     desk = TradeDesk(
         scribe=scribe, records=records, clock=clock, metrics=metrics, policy=POLICY, agent_id=AGENT
     )
-    actions = TradeActions(venue=venue, clock=clock, leadership=leadership, refusal_to_send=str)
+    actions = TradeActions(
+        venue=venue, clock=clock, leadership=leadership, refusal_to_send=lambda _: ""
+    )
     runner = SagaRunner(desk=desk, actions=actions, clock=clock)
     async with asyncio.TaskGroup() as group:
         writing = group.create_task(journal.run())

@@ -61,6 +61,12 @@ class NoMetrics:
     def strategies_active(self, number: int) -> None:
         """Nothing."""
 
+    def ladder_rung(self, severity: int) -> None:
+        """Not counted."""
+
+    def kill_unresolved(self, number: int) -> None:
+        """Not counted."""
+
     def invariants_broken(self, number: int) -> None:
         """Nothing."""
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx2
 
+from tests.api.fake_ladder import FakeLadder
 from tests.api.fake_retention import FakeRetention
 from tests.api.fake_risk import FakeRisk
 from tests.api.fake_sagas import FakeSagas
@@ -307,6 +308,10 @@ class CountedErrors:
     def order_ended(self, status: str) -> None: ...
     def agent_up(self, uptime: timedelta) -> None: ...
     def strategies_active(self, number: int) -> None: ...
+    def ladder_rung(self, severity: int) -> None: ...
+
+    def kill_unresolved(self, number: int) -> None: ...
+
     def invariants_broken(self, number: int) -> None: ...
     def rows_archived(self, table: str, number: int) -> None: ...
 
@@ -331,6 +336,7 @@ class Api:
         self.risk = FakeRisk()
         self.strategies = FakeStrategies()
         self.schedules = FakeSchedules()
+        self.ladder = FakeLadder()
         self.metrics = CountedErrors()
         self.app = create_app(
             self.operations,
@@ -340,6 +346,7 @@ class Api:
             TokenScopes("s3cret"),
             self.strategies,
             self.schedules,
+            self.ladder,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
             metrics_port=self.metrics,
             ids=OneId(),
@@ -354,6 +361,7 @@ class Api:
         self.retention.__init__()  # type: ignore[misc]  # as above
         self.strategies.__init__()  # type: ignore[misc]  # as above
         self.schedules.__init__()  # type: ignore[misc]  # as above
+        self.ladder.__init__()  # type: ignore[misc]  # as above
         self.metrics.errors.clear()
         self.client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(cast("Any", self.app), client=("127.0.0.1", 4000)),

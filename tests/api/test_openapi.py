@@ -12,6 +12,10 @@ from tests.api.fake_schedules import DAILY_ID
 from tests.api.fakes import CYCLE_ID, Api
 
 OPERATIONS = {
+    ("GET", "/api/v1/ladder"): "getLadder",
+    ("POST", "/api/v1/kill"): "kill",
+    ("POST", "/api/v1/rearm"): "rearm",
+    ("POST", "/api/v1/ladder/acknowledge"): "acknowledge",
     ("POST", "/api/v1/agent/start"): "startAgent",
     ("POST", "/api/v1/agent/stop"): "stopAgent",
     ("POST", "/api/v1/agent/pause"): "pauseAgent",
@@ -62,6 +66,8 @@ BODIES = {
     "limits": {"mode": "normal", "limits": {}, "reason": "x"},
     "strategies": {"name": "new", "type": "sma", "symbols": ["SPY"]},
     "{strategyId}": {"priority": 2},
+    "rearm": {"operator": "ann", "reason": "x"},
+    "acknowledge": {"cause": "DRIFT", "operator": "ann", "scope": "symbol", "subject": "SPY"},
     "retry": {"reason": "x"},
     "close": {"reason": "x"},
     "compensate": {"reason": "x"},

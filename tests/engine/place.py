@@ -34,6 +34,7 @@ from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.world import World
+from tradesaga.ports.halt_marks import HaltMarks
 from tradesaga.ports.journal import Change
 from tradesaga.ports.lease import Held
 from tradesaga.testing.bus import MemoryBus
@@ -150,6 +151,12 @@ class CountingMetrics:
     def strategies_active(self, number: int) -> None:
         self.seen.append(("strategies_active", number))
 
+    def ladder_rung(self, severity: int) -> None:
+        self.seen.append(("ladder_rung", severity))
+
+    def kill_unresolved(self, number: int) -> None:
+        self.seen.append(("kill_unresolved", number))
+
     def invariants_broken(self, number: int) -> None:
         self.seen.append(("invariants_broken", number))
 
@@ -178,6 +185,7 @@ class Place:
     bus: MemoryBus = field(default_factory=MemoryBus)
     ids: CountingIds = field(default_factory=CountingIds)
     metrics: CountingMetrics = field(default_factory=CountingMetrics)
+    marks: HaltMarks | None = None
 
     def __post_init__(self) -> None:
         self.venue = ScriptedVenue(
@@ -205,6 +213,7 @@ class Place:
             market_data=self.market_data,
             decisions=ScriptedDecisions(),
             calendar=self.calendar,
+            marks=self.marks,
         )
 
     @asynccontextmanager

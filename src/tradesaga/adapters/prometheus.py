@@ -1,4 +1,4 @@
-"""The metrics in Prometheus' text format: the specification's seven, and six more.
+"""The metrics in Prometheus' text format: the specification's seven, and eight more.
 
 Names, types and the unit of `orchestrator_cycle_duration_ms` are the specification's; the same
 durations stand under `..._seconds` as well, the unit that Prometheus asks for. Every known label
@@ -64,6 +64,12 @@ class PrometheusMetrics:
         self._invariants = self._gauge(
             "invariants_broken", "Invariants that the last check found broken."
         )
+        self._rung = self._gauge(
+            "ladder_rung", "Rung in force: 0 NORMAL, 1 NO_ENTRIES, 2 REDUCE_ONLY, 3 HALTED."
+        )
+        self._unresolved = self._gauge(
+            "kill_unresolved", "Orders without a verdict when the last kill's time was up."
+        )
         self._last_cycle = Gauge(
             "orchestrator_last_cycle_timestamp_seconds",
             "When the last cycle ended, Unix time of the service's clock.",
@@ -105,6 +111,14 @@ class PrometheusMetrics:
     def strategies_active(self, number: int) -> None:
         """Set the number of active strategies; `read_at_scrape` replaces this."""
         self._strategies.set(number)
+
+    def ladder_rung(self, severity: int) -> None:
+        """Set the rung in force for everything."""
+        self._rung.set(severity)
+
+    def kill_unresolved(self, number: int) -> None:
+        """Set how many orders the last kill left without a verdict."""
+        self._unresolved.set(number)
 
     def invariants_broken(self, number: int) -> None:
         """Set how many invariants do not hold."""

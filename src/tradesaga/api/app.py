@@ -22,6 +22,7 @@ from tradesaga.api.checkpoints import list_checkpoints
 from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
 from tradesaga.api.json_response import JsonResponse
+from tradesaga.api.ladder import acknowledge, get_ladder, kill, rearm
 from tradesaga.api.limits import get_limits, put_limits
 from tradesaga.api.locks import list_locks
 from tradesaga.api.monitoring import (
@@ -62,6 +63,7 @@ from tradesaga.api.strategies import (
 from tradesaga.api.trading import close_position, list_orders, list_positions, list_reservations
 from tradesaga.api.why import why, why_decision
 from tradesaga.ports.identity import IdSource
+from tradesaga.ports.ladder_operations import LadderOperations
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.operations import Operations
 from tradesaga.ports.retention_operations import RetentionOperations
@@ -82,6 +84,7 @@ OPERATIONS: Final = (
     get_retention, run_retention,
     get_strategy, create_strategy, update_strategy, activate_strategy, deactivate_strategy,
     delete_strategy,
+    get_retention, run_retention, get_ladder, kill, rearm, acknowledge,
 )  # fmt: skip
 DEPENDENCIES: Final = (
     "operations",
@@ -89,6 +92,7 @@ DEPENDENCIES: Final = (
     "schedules",
     "retention",
     "risk",
+    "ladder",
     "scopes",
     "strategies",
     "metrics_text",
@@ -105,6 +109,7 @@ def create_app(
     scopes: Scopes,
     strategies: StrategyOperations,
     schedules: ScheduleOperations,
+    ladder: LadderOperations,
     metrics_text: MetricsText,
     *,
     metrics_port: Metrics,
@@ -125,6 +130,7 @@ def create_app(
             "retention": Provide(lambda: retention, sync_to_thread=False),
             "strategies": Provide(lambda: strategies, sync_to_thread=False),
             "schedules": Provide(lambda: schedules, sync_to_thread=False),
+            "ladder": Provide(lambda: ladder, sync_to_thread=False),
             "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },

@@ -29,6 +29,14 @@ from tradesaga.api.answers import (
 from tradesaga.api.checkpoints import CheckpointsAnswer
 from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
 from tradesaga.api.invariants import InvariantsAnswer
+from tradesaga.api.ladder import (
+    AcknowledgeRequest,
+    KilledAnswer,
+    KillRequest,
+    LadderAnswer,
+    RearmedAnswer,
+    RearmRequest,
+)
 from tradesaga.api.limits import LimitsAnswer, LimitsRequest
 from tradesaga.api.locks import LocksAnswer
 from tradesaga.api.problems import Problem
@@ -65,6 +73,7 @@ BODIES = (
     LimitsRequest, LimitsAnswer,
     CreateStrategyRequest, UpdateStrategyRequest, ActivateRequest, DeactivateRequest,
     StrategyAnswer, ActivatedAnswer, DeactivatedAnswer, DeletedAnswer,
+    KillRequest, RearmRequest, AcknowledgeRequest, LadderAnswer, KilledAnswer, RearmedAnswer,
 )  # fmt: skip
 """Every type that is a whole body; the types within them are found."""
 

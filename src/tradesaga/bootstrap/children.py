@@ -149,7 +149,7 @@ def serve_program(
     record: Path | None = None,
 ) -> Program:
     """`tradesaga serve` under supervision."""
-    arguments = ["--host", api.host, "--port", str(api.port)]
+    arguments = ["--host", api.host, "--port", str(api.port), "--state-dir", str(state_dir)]
     if config is not None:
         arguments += ["--config", str(config)]
     if record is not None:

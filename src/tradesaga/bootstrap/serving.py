@@ -11,6 +11,7 @@ supervises it starts it again.
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ from structlog import get_logger
 
 from tradesaga import __version__
 from tradesaga.adapters import logging as log_output
+from tradesaga.adapters.halt_files import HaltFiles
 from tradesaga.adapters.http.decision_service import HttpDecisionService
 from tradesaga.adapters.http.market_data import HttpMarketData
 from tradesaga.adapters.http.trading_engine import HttpTradingEngine
@@ -46,6 +48,7 @@ from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import World
 from tradesaga.paper.strategies import default_strategies, load_strategies
@@ -64,7 +67,8 @@ class ServeOptions:
 
     `market_clock` is the file of a replay's player; without it time is real. `strategies` is a
     file of definitions, else one of each rule over `default_strategies_for`. `record` is the
-    directory in which everything is noted.
+    directory in which everything is noted. `state_dir` is where the kill switch leaves its marks
+    and looks for them; without it there are none.
     """
 
     market_clock: Path | None = None
@@ -72,6 +76,7 @@ class ServeOptions:
     default_strategies_for: tuple[str, ...] = ()
     allow_remote: bool = False
     record: Path | None = None
+    state_dir: Path | None = None
 
 
 async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> None:
@@ -84,13 +89,16 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
     """
     settings = loaded.settings
     log_output.configure(level=settings.logging.level.value, form=settings.logging.format.value)
+    gate = SendGate()
+    marks = _halt_marks(options, gate)
     dsn = translation.dsn_of(settings)
     await _database_ready(dsn)
     clock = SystemClock() if options.market_clock is None else ScaledClock(options.market_clock)
     metrics = PrometheusMetrics(version=__version__, now=SystemClock().now)
     journal, bus = PostgresJournal(dsn), _bus(settings, clock)
     async with AsyncExitStack() as stack:
-        world = await _world(settings, dsn, stack, clock, metrics, journal, bus)
+        world = await _world(settings, dsn, stack, clock, metrics, journal, bus, gate)
+        world = replace(world, marks=marks)
         strategies = _strategies(settings, options, clock.now())
         if options.record is not None:
             world = await _captured(world, settings, strategies, options.record, stack)
@@ -159,6 +167,15 @@ class _Deferred:
         await self._orchestrator.run(stop)
 
 
+def _halt_marks(options: ServeOptions, gate: SendGate) -> HaltFiles | None:
+    """Marks of the kill switch are heeded before anything else is done; SIGUSR1 halts."""
+    if options.state_dir is None:
+        return None
+    marks = HaltFiles(options.state_dir, gate.mark)
+    signal.signal(signal.SIGUSR1, marks.signalled)
+    return marks
+
+
 def _bus(settings: Settings, clock: Clock) -> NatsBus:
     return NatsBus(
         url=settings.event_bus.url,
@@ -177,6 +194,7 @@ async def _world(
     metrics: PrometheusMetrics,
     journal: PostgresJournal,
     bus: NatsBus,
+    gate: SendGate,
 ) -> World:
     """Every adapter; `stack` closes what must be closed."""
     pool, services = ReaderPool(dsn), settings.services
@@ -200,6 +218,7 @@ async def _world(
         capabilities=translation.venue_capabilities(settings),
         clock=clock,
         claimed=is_ours,
+        refusal_to_send=gate.refusal,
     )
     market_data = HttpMarketData(
         url=services.market_data.url, time_max=services.market_data.timeout, clock=clock
@@ -224,6 +243,7 @@ async def _world(
         market_data=market_data,
         decisions=decisions,
         calendar=translation.calendar_around(settings, clock.now(), clock.now()),
+        gate=gate,
     )
 
 
@@ -242,6 +262,7 @@ async def _api(
         TokenScopes(settings.risk.admin_token.reveal()),
         control.strategy_control,
         control.schedules,
+        control.kill,
         metrics.text,
         metrics_port=metrics,
         ids=SystemIds(),

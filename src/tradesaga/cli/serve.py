@@ -12,6 +12,7 @@ from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.cli.flags import ConfigFile, Port
 from tradesaga.cli.signals import run_until_signalled
 from tradesaga.config import load, process_environment
+from tradesaga.embedded.state import default_state_dir
 
 
 def serve(
@@ -24,6 +25,7 @@ def serve(
     default_strategies_for: str | None = None,
     allow_remote: bool = False,
     record: Path | None = None,
+    state_dir: Path | None = None,
 ) -> int:
     """Run the orchestrator and its API until SIGTERM or Ctrl-C.
 
@@ -45,6 +47,8 @@ def serve(
         Listen on an address that other machines reach. The API knows no authentication.
     record
         Note in this directory what is asked, told and done, for `tradesaga replay --recorded`.
+    state_dir
+        Where the kill switch leaves its marks; a file HALT there halts. As that of `up`.
     """
     flags = {"server.host": host, "server.port": None if port is None else str(port)}
     overrides = {path: value for path, value in flags.items() if value is not None}
@@ -56,6 +60,7 @@ def serve(
         default_strategies_for=tuple(filter(None, map(str.strip, symbols))),
         allow_remote=allow_remote,
         record=record,
+        state_dir=(state_dir or default_state_dir()).resolve(),
     )
     run_until_signalled(
         lambda stop: serve_until(loaded, options, stop), loop_factory=uvloop.new_event_loop

@@ -9,6 +9,7 @@ TradesagaError
 │   ├── Unavailable
 │   └── DeadlineExceeded
 ├── Refused             a neighbour refused in so many words: it has not taken effect, never will
+├── NotSent             our own gate was closed before the first byte left: nobody heard of it
 └── Conflict            another hand was first: load again, decide again
     └── Fenced          the lease has passed on: stop acting at once
 """
@@ -60,6 +61,10 @@ class Refused(TradesagaError):
     def __init__(self, message: str, *, code: str = "") -> None:
         super().__init__(message)
         self.code = code
+
+
+class NotSent(TradesagaError):
+    """The gate was closed at the instant of the sending; nothing was sent."""
 
 
 class Conflict(TradesagaError):

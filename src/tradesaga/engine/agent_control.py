@@ -21,6 +21,8 @@ from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
+from tradesaga.engine.kill_switch import KillSwitch
+from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.retention import Retention
 from tradesaga.engine.risk_control import RiskControl
@@ -43,7 +45,8 @@ LAST_LOOKED_AT = 20
 class AgentControl:
     """Commands and views of one agent on the node that holds its lease.
 
-    `sagas` are its trades, `retention` looks after its old rows, `risk` says why.
+    `sagas` are its trades, `retention` looks after its old rows, `risk` says why, `kill` is its
+    ladder with the kill switch.
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class AgentControl:
         watch: InvariantWatch,
         retention: Retention,
         risk: RiskControl,
+        ladder: LadderState,
+        kill: KillSwitch,
         sagas: SagaControl,
         strategies: StrategyControl,
         schedules: ScheduleControl,
@@ -72,6 +77,8 @@ class AgentControl:
         self.risk = risk
         self.strategy_control = strategies
         self.schedules = schedules
+        self.kill = kill
+        self._ladder = ladder
         self._settings = settings
         self._clock = clock
         self._records = records
@@ -235,11 +242,15 @@ class AgentControl:
             self._stopping = False
 
     def _detail(self) -> str:
-        if not self.ready.is_set():
-            return "starting"
+        """What the four statuses do not tell: beginning, stopping, what stands on the ladder."""
+        said = [] if self.ready.is_set() else ["starting"]
         stopped = self._state.agent.status is AgentStatus.STOPPED
         driven = any(not trade.ended.is_set() for trade in self._desk.trades)
-        return "stopping" if stopped and (self._stopping or driven) else ""
+        if not said and stopped and (self._stopping or driven):
+            said.append("stopping")
+        reasons = self._ladder.ladder.reasons
+        said += [f"{r.rung} for {r.scope.name} by {r.cause}" for r in reasons]
+        return "; ".join(said)
 
     def _must_lead(self) -> None:
         if not self._state.is_loaded:

@@ -17,6 +17,8 @@ from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
 from tradesaga.engine.instructed_trades import InstructedTrades
 from tradesaga.engine.invariant_watch import InvariantWatch
+from tradesaga.engine.kill_switch import KillSwitch, kill_switch
+from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
@@ -65,6 +67,8 @@ class Parts:
     pause_end: PauseEnd
     breaker: Breaker
     schedules: ScheduleBook
+    ladder: LadderState
+    kill: KillSwitch
 
 
 def assemble(
@@ -72,6 +76,7 @@ def assemble(
 ) -> Parts:
     """All parts of one agent; their tasks will belong to `group`."""
     core = core_of(world, settings, policy, group)
+    kill = kill_switch(world, settings.agent_id, core.desk, core.book, core.ladder)
     requests = DecisionRequests()
     gate = _gate(world, settings, core, core.market)
     core.watch.limits = gate.limits
@@ -85,7 +90,7 @@ def assemble(
     retention = _retention(world, settings, core.scribe)
     return Parts(
         leadership=core.leadership,
-        control=_control(world, settings, core, scheduler, instructed, retention, gate),
+        control=_control(world, settings, core, scheduler, instructed, retention, gate, kill),
         scheduler=scheduler,
         relay=OutboxRelay(
             outbox=world.outbox,
@@ -130,6 +135,8 @@ def assemble(
         pause_end=PauseEnd(state=core.state, clock=world.clock),
         breaker=core.breaker,
         schedules=core.schedules,
+        ladder=core.ladder,
+        kill=kill,
     )
 
 
@@ -141,6 +148,7 @@ def _control(
     instructed: InstructedTrades,
     retention: Retention,
     gate: RiskGate,
+    kill: KillSwitch,
 ) -> AgentControl:
     return AgentControl(
         settings=settings,
@@ -166,6 +174,8 @@ def _control(
             book=gate.limits,
         ),
         schedules=_schedule_control(world, settings, core, scheduler),
+        ladder=core.ladder,
+        kill=kill,
         sagas=SagaControl(
             agent_id=settings.agent_id,
             records=world.records,
@@ -227,6 +237,7 @@ def _recovery(world: World, settings: EngineSettings, core: Core, limits: LimitB
         limits=limits,
         agent_id=settings.agent_id,
         absent=core.absent,
+        ladder=core.ladder,
     )
 
 
@@ -254,6 +265,7 @@ def _gate(world: World, settings: EngineSettings, core: Core, market: MarketGate
             clock=world.clock,
             agent_id=settings.agent_id,
         ),
+        ladder=core.ladder,
     )
 
 

@@ -12,6 +12,7 @@ from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
+from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.saga_crew import SagaCrew
@@ -44,6 +45,7 @@ class Core:
     market: MarketGate
     schedules: ScheduleBook
     breaker: Breaker
+    ladder: LadderState
 
 
 def core_of(
@@ -69,11 +71,12 @@ def core_of(
         policy=policy,
         agent_id=agent_id,
     )
+    world.gate.ask(lambda _: state.refusal_to_send())
     actions = TradeActions(
         venue=world.venue,
         clock=clock,
         leadership=leadership,
-        refusal_to_send=state.refusal_to_send,
+        refusal_to_send=world.gate.refusal,
     )
     book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
     saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock)
@@ -107,6 +110,7 @@ def core_of(
             agent_id=agent_id,
             identity=settings.identity,
         ),
+        ladder=_ladder(world, settings, scribe),
         absent=_absent(world, settings, desk),
         watch=_watch(world, settings, policy, scribe, state),
         market=_market(world, settings),
@@ -120,6 +124,16 @@ def _market(world: World, settings: EngineSettings) -> MarketGate:
         hours_only=settings.market_hours_only,
         second_source=world.market_data if settings.second_source else None,
         market=settings.market,
+    )
+
+
+def _ladder(world: World, settings: EngineSettings, scribe: Scribe) -> LadderState:
+    return LadderState(
+        scribe=scribe,
+        records=world.records,
+        clock=world.clock,
+        metrics=world.metrics,
+        agent_id=settings.agent_id,
     )
 
 

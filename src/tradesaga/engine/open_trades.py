@@ -25,8 +25,8 @@ class OpenTrade:
     """One saga, its order and its reservation; `news` is set by every commit of the state.
 
     `cancel_wish` is why an operator wants the order gone. Only the saga's runner acts on it: it
-    alone knows whether a submission is on its way at this moment. `unbooked` is an answer of the
-    venue that the journal has not taken yet.
+    alone knows whether a submission is on its way at this moment, and says so in `is_sending`.
+    `unbooked` is an answer of the venue that the journal has not taken yet.
     """
 
     def __init__(self, state: TradeState) -> None:
@@ -38,6 +38,7 @@ class OpenTrade:
             self.ended.set()
         self.cancel_wish: str | None = None
         self.unbooked: Happening | None = None
+        self.is_sending = False
 
     def wish_cancel(self, reason: str) -> None:
         """Have the order cancelled as soon as it is known to be live."""

@@ -76,6 +76,8 @@ class Orchestrator:
             loops.create_task(self._world.bus.run(), name="bus")
             loops.create_task(parts.relay.run(), name="relay")
             await parts.recovery.run()
+            loops.create_task(parts.kill.run(), name="kill switch")
+            loops.create_task(parts.ladder.run(), name="ladder")
             await parts.book.load(self._configured)  # a decision that waits is judged by it
             loops.create_task(parts.coordinator.run(), name="coordinator")
             await parts.recovery.settle()

@@ -20,6 +20,7 @@ from tradesaga.domain.trade_messages import Recovered, TradeState
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.saga_crew import SagaCrew
@@ -104,11 +105,13 @@ class Recovery:
     limits: LimitBook
     agent_id: AgentId
     absent: WatchList
+    ladder: LadderState
     _found: list[Found] = field(default_factory=list)
 
     async def run(self) -> Found:
         """Load, end what cannot go on, run what can."""
         await self.state.load()
+        await self.ladder.load()  # what is halted stays halted: before any saga runs on
         await self.limits.load()
         await self.desk.holdings.load(self.records, self.agent_id, self.clock.now())
         cycles = await self.records.unfinished_cycles(self.agent_id)

@@ -18,6 +18,7 @@ from tradesaga.domain.agent import Mode
 from tradesaga.domain.decisions import Action, Decision, Denial, Proposal, Verdict, read_action
 from tradesaga.domain.errors import Fenced
 from tradesaga.domain.ids import CycleId, DecisionId, SagaId, StrategyId, derived
+from tradesaga.domain.ladder import Purpose, Rung, worst
 from tradesaga.domain.market import Quote
 from tradesaga.domain.money import ZERO, floor_to, is_usable
 from tradesaga.domain.orders import Side
@@ -25,6 +26,7 @@ from tradesaga.domain.risk import Book, Candidate, Conditions, Limits, Pace, Sit
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_plan import PLAN
 from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.settings import EngineSettings
@@ -116,6 +118,7 @@ class RiskGate:
     desk: TradeDesk
     market: MarketGate
     limits: LimitBook
+    ladder: LadderState
 
     def judge(
         self,
@@ -195,7 +198,6 @@ class RiskGate:
     ) -> tuple[Denial, ...]:
         """Why the portfolio that all the legs together would make is not allowed."""
         limits, book = self.limits_in_force(), self._book(view, Batch())
-        conditions = self._conditions(ORDINARY, now)
         return risk.basket_denials(
             [
                 Situation(
@@ -203,7 +205,7 @@ class RiskGate:
                     book=book,
                     pace=Pace(),
                     limits=limits,
-                    conditions=conditions,
+                    conditions=self._conditions(ORDINARY, now, None, leg.symbol),
                     calendar=self.market.calendar,
                     hours_only=self.settings.market_hours_only,
                     closed_by_event=False,
@@ -267,7 +269,7 @@ class RiskGate:
             book=self._book(view, batch),
             pace=self._pace(candidate, decision, batch, now),
             limits=limits,
-            conditions=self._conditions(circumstances, now),
+            conditions=self._conditions(circumstances, now, decision.strategy_id, candidate.symbol),
             calendar=self.market.calendar,
             hours_only=self.settings.market_hours_only,
             closed_by_event=self.market.closed_by_event(now),
@@ -280,16 +282,23 @@ class RiskGate:
         mode = Mode(self.state.agent.mode)
         return self.limits.in_force(mode, None if strategy is None else strategy.risk_mode)
 
-    def _conditions(self, given: Circumstances, now: datetime) -> Conditions:
+    def _conditions(
+        self, given: Circumstances, now: datetime, strategy_id: StrategyId | None, symbol: str
+    ) -> Conditions:
         refusal = self.state.refusal_of_entries() or self.market.refusal_of_entries(now)
+        strategy = None if strategy_id is None else str(strategy_id)
+        rung = self.ladder.rung(strategy, symbol)
+        if refusal:
+            rung = worst(rung, Rung.NO_ENTRIES)
+        reasons = self.ladder.refusal(Purpose.ENTRY, strategy, symbol)
         try:
             held = self.desk.epoch
         except Fenced:
             held = None
         off = NOT_FED if self.settings.sectors else NOT_FED | {"SECTOR_LIMIT"}
         return Conditions(
-            rung="NO_ENTRIES" if refusal else "NORMAL",
-            entries_refused=refusal,
+            rung=rung,
+            entries_refused="; ".join(filter(None, (refusal, reasons))),
             epoch_decided=held if given.epoch is None else given.epoch,
             epoch_held=held,
             off=off,

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
-from tradesaga.domain.errors import Refused, Transient
+from tradesaga.domain.errors import NotSent, Refused, Transient
 from tradesaga.domain.orders import Order, OrderStatus
 from tradesaga.domain.trade_messages import (
     Ambiguous,
@@ -37,7 +37,6 @@ from tradesaga.domain.trade_messages import (
     SubmitRefused,
     TimeUp,
 )
-from tradesaga.domain.trade_start import OPERATOR_EXIT
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.waiting import news_or_moment
@@ -55,8 +54,8 @@ class TradeActions:
     venue: TradingEngine
     clock: Clock
     leadership: Leadership
-    refusal_to_send: Callable[[], str]
-    """Why nothing but a person's exit may be sent (the agent was stopped); empty when all may."""
+    refusal_to_send: Callable[[Order], str]
+    """Why the order may not be sent (stopped, halted); empty when it may. See `SendGate`."""
 
     async def perform(self, command: Command, trade: OpenTrade) -> Happening | None:
         """What came of it; None when the trade changed meanwhile and must be looked at again."""
@@ -85,18 +84,22 @@ class TradeActions:
 
     async def _submit(self, trade: OpenTrade) -> Happening | None:
         order = trade.state.order
-        reason = self.refusal_to_send()
-        if reason and order.purpose != OPERATOR_EXIT:
+        if reason := self.refusal_to_send(order):
             return CancelWanted(reason=reason)
         if not self.leadership.may_send(opening=order.opening):
             await news_or_moment(self.clock, trade.news, self.clock.now() + NOT_LEADING_WAIT)
             return None
+        trade.is_sending = True
         try:
             return Reported(report=await self.venue.submit(order))
+        except NotSent:
+            return None  # the gate was closed while it waited for a connection: ask it again
         except Refused as refusal:
             return SubmitRefused(evidence=f"{refusal.code} {refusal}".strip())
         except Transient as error:
             return NoAnswer(reason=str(error))
+        finally:
+            trade.is_sending = False
 
     async def _look_up(self, order: Order) -> Happening:
         try:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market import Calendar
+from tradesaga.engine.send_gate import SendGate
 from tradesaga.ports.archive import Archive
 from tradesaga.ports.bus import Bus
 from tradesaga.ports.clock import Clock
+from tradesaga.ports.halt_marks import HaltMarks
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.journal import Journal
 from tradesaga.ports.lease import Lease
@@ -43,3 +45,6 @@ class World:
     market_data: MarketData
     decisions: DecisionService
     calendar: Calendar
+    gate: SendGate = field(default_factory=SendGate)
+    marks: HaltMarks | None = None
+    """Without a state directory the kill switch leaves no mark."""

@@ -37,6 +37,14 @@ class Metrics(Protocol):
         """`orchestrator_strategies_active`."""
         ...
 
+    def ladder_rung(self, severity: int) -> None:
+        """`orchestrator_ladder_rung`: 0 NORMAL to 3 HALTED."""
+        ...
+
+    def kill_unresolved(self, number: int) -> None:
+        """`orchestrator_kill_unresolved`."""
+        ...
+
     def invariants_broken(self, number: int) -> None:
         """`orchestrator_invariants_broken`."""
         ...

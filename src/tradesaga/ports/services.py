@@ -76,6 +76,7 @@ class TradingEngine(Protocol):
         """Send the order under its client order id.
 
         Raises:
+            NotSent: it may not be sent at the instant it would be; nobody heard of it.
             Refused: refused in so many words; it was not placed.
             Transient: nobody knows (a duplicate client order id too: look it up).
         """

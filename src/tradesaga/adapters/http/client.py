@@ -11,7 +11,7 @@ the environment are not followed, nor are redirects.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import httpx2
 import msgspec
 
-from tradesaga.domain.errors import DeadlineExceeded, Unavailable
+from tradesaga.domain.errors import DeadlineExceeded, NotSent, Unavailable
 from tradesaga.ports.services import Health
 
 T = TypeVar("T")
@@ -32,6 +32,11 @@ IDLE_SECONDS_MAX = 2.0
 _OWN_TROUBLE = frozenset({408, 425, 429})
 """4xx that say nothing about the request."""
 _NO_BUS = "in-memory mode"
+
+
+Leave = Callable[[], str]
+"""Why the request may not be sent now; empty when it may."""
+_FIRST_BYTE = "http11.send_request_headers.started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +92,15 @@ class ServiceClient:
         *,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        leave: Leave | None = None,
     ) -> Reply:
-        """One request, one answer.
+        """One request, one answer; `leave` is asked when its first byte is about to go.
 
         Raises:
+            NotSent: `leave` said why not.
             Unavailable, DeadlineExceeded: as the module says; it may have had its effect.
         """
-        reply = await self._send(method, API + path, params=params, body=body)
+        reply = await self._send(method, API + path, params=params, body=body, leave=leave)
         if not (reply.is_success or 400 <= reply.status < 500) or reply.status in _OWN_TROUBLE:
             raise Unavailable(f"{self.name} answers {reply.status} to {method} {path}")
         return reply
@@ -140,13 +147,20 @@ class ServiceClient:
         *,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        leave: Leave | None = None,
     ) -> Reply:
+        extensions = {} if leave is None else {"trace": _asking(leave)}
         headers = {} if body is None else {"Content-Type": "application/json"}
         try:
             # The client's own limit is per read: an answer in drops would outlast it.
             async with asyncio.timeout(self._seconds_max):
                 async with self._http.stream(
-                    method, path, params=params, content=body, headers=headers
+                    method,
+                    path,
+                    params=params,
+                    content=body,
+                    headers=headers,
+                    extensions=extensions,
                 ) as response:
                     return Reply(status=response.status_code, body=await self._body(response))
         except (TimeoutError, httpx2.TimeoutException) as error:
@@ -166,6 +180,16 @@ class ServiceClient:
             if len(body) > ANSWER_BYTES_MAX:
                 raise Unavailable(f"{self.name} answers with more than {ANSWER_BYTES_MAX} bytes")
         return bytes(body)
+
+
+def _asking(leave: Leave) -> Callable[[str, object], Awaitable[None]]:
+    """A hook of the transport: a request may have waited long for its connection."""
+
+    async def traced(event: str, _: object) -> None:
+        if event == _FIRST_BYTE and (reason := leave()):
+            raise NotSent(reason)
+
+    return traced
 
 
 def _works_without_bus(checks: Mapping[str, Any]) -> bool:

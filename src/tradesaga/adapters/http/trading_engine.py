@@ -76,6 +76,14 @@ class _Positions(msgspec.Struct):
     positions: list[_Position]
 
 
+RefusalToSend = Callable[[Order], str]
+"""Why an order may not be sent at this instant; empty when it may."""
+
+
+def _always_sent(_order: Order) -> str:
+    return ""
+
+
 async def _none_claimed(_venue_order_id: str) -> bool:
     return False
 
@@ -91,11 +99,17 @@ class HttpTradingEngine:
         capabilities: Capabilities,
         clock: Clock,
         claimed: Claimed = _none_claimed,
+        refusal_to_send: RefusalToSend = _always_sent,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._client = ServiceClient(
             name="trading-engine", url=url, time_max=time_max, transport=transport
         )
+        # A cancel never waits for a connection that a submit has.
+        self._cancels = ServiceClient(
+            name="trading-engine", url=url, time_max=time_max, transport=transport
+        )
+        self._refusal_to_send = refusal_to_send
         self._capabilities = capabilities
         self._clock = clock
         self._claimed = claimed
@@ -108,10 +122,13 @@ class HttpTradingEngine:
     async def close(self) -> None:
         """Close all connections."""
         await self._client.close()
+        await self._cancels.close()
 
     async def submit(self, order: Order) -> VenueReport:
-        """Send the order, once."""
-        reply = await self._client.call("POST", "/orders", body=encode(order))
+        """Send the order, once; raises NotSent when it may not be sent at the instant it would."""
+        reply = await self._client.call(
+            "POST", "/orders", body=encode(order), leave=lambda: self._refusal_to_send(order)
+        )
         if not reply.is_success:
             raise refusal_of(reply, order)
         listed = self._client.decode(reply, ListedOrder)
@@ -129,7 +146,7 @@ class HttpTradingEngine:
     async def cancel(self, venue_order_id: str) -> None:
         """Ask for it; the verdict is for a look-up."""
         path = _path_of(venue_order_id)
-        reply = await self._client.call("DELETE", path)
+        reply = await self._cancels.call("DELETE", path)
         if not (reply.is_success or reply.status in _NOTHING_TO_CANCEL):
             raise Unavailable(f"trading-engine answers {reply.status} to DELETE {path}")
 

@@ -39,6 +39,12 @@ class CountingMetrics:
     def strategies_active(self, number: int) -> None:
         """Nobody asks."""
 
+    def ladder_rung(self, severity: int) -> None:
+        """What stands is in the journal."""
+
+    def kill_unresolved(self, number: int) -> None:
+        """The alerts are in the journal."""
+
     def invariants_broken(self, number: int) -> None:
         """The alerts are in the journal."""
 
