@@ -4,6 +4,8 @@
     lean       the journal alone
     decisions  from a decision in hand to its durable intent and to its order, at a steady rate
     recovery   in-flight sagas, read back and brought to their end
+    tables     the cost of a saga over the number of old ones; not by default, it takes long
+    memory     resident memory over many sagas; not by default
 
 Starts a Postgres of its own with fsync on in a temporary directory on disk, and stops it.
 """
@@ -32,6 +34,7 @@ from tradesaga.embedded.postgres import EmbeddedPostgres
 
 LEVELS = (1, 4, 16, 64, 256, 1024)
 SECTIONS = ("curve", "lean", "decisions", "recovery")
+LONG_SECTIONS = ("tables", "memory")
 RATES = (1, 200)
 
 
@@ -81,6 +84,10 @@ async def _sections(dsn: str, pid: int, options: argparse.Namespace, raw: float)
             _table([row], raw, commits=3)
         if "decisions" in wanted:
             await _decisions(made, options.seconds)
+        if "tables" in wanted:
+            await _tables(made, dsn, pid, options, raw)
+        if "memory" in wanted:
+            await _memory(made, options.memory_sagas)
     if "recovery" in wanted:
         found = await recovery.recover(dsn, options.open_sagas)
         print(f"\n{found.sagas:,} sagas in flight: read back in {found.read:.2f} s,", end=" ")
@@ -98,6 +105,26 @@ async def _curve(made: Product, dsn: str, pid: int, seconds: float, raw: float) 
     best = max(row.per_second for row in figures)
     print(f"plain batched inserts of the same rows: {yardstick:,.0f} rows a second;", end=" ")
     print(f"best of ours {best * ROW_WRITES:,.0f} row writes, {best * ROW_WRITES / yardstick:.0%}")
+
+
+async def _tables(
+    made: Product, dsn: str, pid: int, options: argparse.Namespace, raw: float
+) -> None:
+    there = options.old_sagas
+    for number in (there, *(n for n in sorted(options.table_sagas) if n > there)):
+        await old_sagas.load(dsn, number, there)
+        there = number
+        await sagas.level(made.saga, 256, 1.0, (dsn, pid))  # plans and caches know the new size
+        print(f"\nfull sagas over {number:,} old ones")
+        _table([await sagas.level(made.saga, 256, options.seconds, (dsn, pid))], raw)
+
+
+async def _memory(made: Product, number: int) -> None:
+    print(f"\nmemory over {number:,} sagas, MiB:", end="", flush=True)
+    for _ in range(10):
+        print(f" {memory_mib():.0f}", end="", flush=True)
+        await sagas.times(made.saga, 256, number // 10)
+    print(f" {memory_mib():.0f}")
 
 
 async def _decisions(made: Product, seconds: float) -> None:
@@ -132,8 +159,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seconds", type=float, default=5.0, help="time for each level")
-    parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=SECTIONS)
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS + LONG_SECTIONS, default=SECTIONS)
     parser.add_argument("--old-sagas", type=int, default=0, help="ended sagas to begin with")
+    parser.add_argument(
+        "--table-sagas", type=int, nargs="+", default=(1_000_000,), help="old sagas for `tables`"
+    )
+    parser.add_argument("--memory-sagas", type=int, default=1_000_000, help="sagas for `memory`")
     parser.add_argument("--open-sagas", type=int, default=10_000, help="in flight for `recovery`")
     options = parser.parse_args()
     log_output.configure(level="warning")

@@ -80,6 +80,21 @@ async def level(
     )
 
 
+async def times(work: Callable[[], Awaitable[None]], concurrency: int, number: int) -> None:
+    """Do `work` so many times in so many tasks, and keep nothing of it."""
+    left = number
+
+    async def worker() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await work()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(concurrency):
+            group.create_task(worker())
+
+
 async def lean(product: Product) -> None:
     """A saga's row, inserted and twice replaced, each with one entry of the log."""
     now = product.clock.now()
