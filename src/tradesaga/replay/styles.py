@@ -35,7 +35,7 @@ svg polygon.second { fill: var(--second); }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .87rem; }
 th, td { text-align: left; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line);
-  vertical-align: top; overflow-wrap: anywhere; }
+  vertical-align: top; overflow-wrap: break-word; }
 th { color: var(--dim); font-weight: 600; }
 td { font-variant-numeric: tabular-nums; }
 .number { text-align: right; padding-right: 1.2rem; }
