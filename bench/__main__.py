@@ -6,6 +6,7 @@
     recovery   in-flight sagas, read back and brought to their end
     tables     the cost of a saga over the number of old ones; not by default, it takes long
     memory     resident memory over many sagas; not by default
+    retention  table sizes under a steady stream, archiving and not; only when asked for
 
 Starts a Postgres of its own with fsync on in a temporary directory on disk, and stops it.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from bench import decisions, old_sagas, plain, recovery, sagas
+from bench import decisions, old_sagas, plain, recovery, retention, sagas
 from bench.product import Product, product
 from bench.raw import commits_per_second
 from bench.sagas import COMMITS, ROW_WRITES, Figures
@@ -34,7 +35,7 @@ from tradesaga.embedded.postgres import EmbeddedPostgres
 
 LEVELS = (1, 4, 16, 64, 256, 1024)
 SECTIONS = ("curve", "lean", "decisions", "recovery")
-LONG_SECTIONS = ("tables", "memory")
+LONG_SECTIONS = ("tables", "memory", "retention")
 RATES = (1, 200)
 
 
@@ -88,6 +89,8 @@ async def _sections(dsn: str, pid: int, options: argparse.Namespace, raw: float)
             await _tables(made, dsn, pid, options, raw)
         if "memory" in wanted:
             await _memory(made, options.memory_sagas)
+        if "retention" in wanted:
+            await _retention(made, dsn, options.retention_seconds)
     if "recovery" in wanted:
         found = await recovery.recover(dsn, options.open_sagas)
         print(f"\n{found.sagas:,} sagas in flight: read back in {found.read:.2f} s,", end=" ")
@@ -138,6 +141,23 @@ async def _decisions(made: Product, seconds: float) -> None:
         )
 
 
+async def _retention(made: Product, dsn: str, seconds: float) -> None:
+    each, age = retention.PER_SECOND, retention.AGE.total_seconds()
+    for archiving in (True, False):
+        how = f"archived {age:.0f} s after their end" if archiving else "kept where they are"
+        print(f"\n{each} sagas a second, {how}")
+        print("second   working rows      MiB   archived rows      MiB   log MiB")
+        grown = await retention.growth(made, dsn, seconds, archiving=archiving)
+        for row in grown.samples:
+            print(
+                f"{row.second:6.0f} {row.rows:14,} {row.mib:8.1f} {row.archived_rows:15,}"
+                f" {row.archived_mib:8.1f} {row.log_mib:9.1f}"
+            )
+        durable, sent = grown.reaction.durable, grown.reaction.sent
+        print(f"durable intent p50 {durable[0]:.1f}, p99 {durable[1]:.1f} ms;", end=" ")
+        print(f"order sent p50 {sent[0]:.1f}, p99 {sent[1]:.1f} ms")
+
+
 def _table(figures: Sequence[Figures], raw: float, commits: int = COMMITS) -> None:
     print("                                                       each saga: CPU us     WAL")
     print(
@@ -166,6 +186,7 @@ def main() -> None:
     )
     parser.add_argument("--memory-sagas", type=int, default=1_000_000, help="sagas for `memory`")
     parser.add_argument("--open-sagas", type=int, default=10_000, help="in flight for `recovery`")
+    parser.add_argument("--retention-seconds", type=float, default=40.0, help="for `retention`")
     options = parser.parse_args()
     log_output.configure(level="warning")
     place = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None  # on disk, not in memory
