@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx2
 
+from tests.api.fake_approvals import FakeApprovals
 from tests.api.fake_ladder import FakeLadder
 from tests.api.fake_retention import FakeRetention
 from tests.api.fake_risk import FakeRisk
@@ -334,6 +335,7 @@ class Api:
         self.sagas = FakeSagas()
         self.retention = FakeRetention()
         self.risk = FakeRisk()
+        self.approvals = FakeApprovals()
         self.strategies = FakeStrategies()
         self.schedules = FakeSchedules()
         self.ladder = FakeLadder()
@@ -343,6 +345,7 @@ class Api:
             self.sagas,
             self.retention,
             self.risk,
+            self.approvals,
             TokenScopes("s3cret"),
             self.strategies,
             self.schedules,
@@ -358,6 +361,7 @@ class Api:
         self.operations.__init__()  # type: ignore[misc]  # all its state is made there
         self.sagas.__init__()  # type: ignore[misc]  # as above
         self.risk.__init__()  # type: ignore[misc]  # as above
+        self.approvals.__init__()  # type: ignore[misc]  # as above
         self.retention.__init__()  # type: ignore[misc]  # as above
         self.strategies.__init__()  # type: ignore[misc]  # as above
         self.schedules.__init__()  # type: ignore[misc]  # as above

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.fake_approvals import WAITING
 from tests.api.fake_risk import DENIED_ID
 from tests.api.fake_sagas import PARKED_ID
 from tests.api.fake_schedules import DAILY_ID
@@ -44,6 +45,9 @@ OPERATIONS = {
     ("GET", "/api/v1/orders"): "listOrders",
     ("GET", "/api/v1/reservations"): "listReservations",
     ("GET", "/api/v1/positions"): "listPositions",
+    ("GET", "/api/v1/approvals"): "listApprovals",
+    ("POST", "/api/v1/approvals/{approvalId}/approve"): "approveOrder",
+    ("POST", "/api/v1/approvals/{approvalId}/deny"): "denyOrder",
     ("GET", "/api/v1/invariants"): "getInvariants",
     ("GET", "/api/v1/decisions/{decisionId}/why"): "whyDecision",
     ("GET", "/api/v1/why"): "why",
@@ -69,6 +73,8 @@ BODIES = {
     "rearm": {"operator": "ann", "reason": "x"},
     "acknowledge": {"cause": "DRIFT", "operator": "ann", "scope": "symbol", "subject": "SPY"},
     "retry": {"reason": "x"},
+    "approve": {"by": "ann", "reason": "x"},
+    "deny": {"by": "ann", "reason": "x"},
     "close": {"reason": "x"},
     "compensate": {"reason": "x"},
     "resolve": {"reason": "x", "outcome": "canceled"},
@@ -147,6 +153,7 @@ async def test_answers_have_exactly_the_described_fields(
     where = where.replace("{scheduleId}", str(DAILY_ID)).replace(
         "{strategyId}", "sma-spy" if path.endswith("/analyze") else "sample"
     )
+    where = where.replace("{approvalId}", str(WAITING.id))
     where = "/api/v1/why?symbol=ACME" if where == "/api/v1/why" else where
     response = await api.client.request(method, where, json=body, headers=RIGHT)
     described = document["paths"][path][method.lower()]["responses"]

@@ -22,6 +22,7 @@ from tradesaga.config import (
 )
 from tradesaga.config.keys import KEYS
 from tradesaga.config.secret import Secret
+from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.rebalance import Method
 from tradesaga.domain.risk import Margin
 
@@ -67,6 +68,7 @@ ADDED = {
     "trading.half_day_after_hours_end": time(17),
     "trading.overrides": (),
     "trading.second_source": SecondSource.MARKET_DATA,
+    "trading.execution_mode": ExecutionMode.AUTONOMOUS,
     "sagas.trade_execution.fill_timeout": timedelta(seconds=30),
     "sagas.trade_execution.send_timeout": timedelta(seconds=10),
     "database.user": "tradesaga",

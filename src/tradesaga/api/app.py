@@ -18,6 +18,7 @@ from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
 from tradesaga.api.agent_control import actor_of, agent_status, pause, resume, start, stop
+from tradesaga.api.approvals import approve, deny, list_approvals
 from tradesaga.api.checkpoints import list_checkpoints
 from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
@@ -62,6 +63,7 @@ from tradesaga.api.strategies import (
 )
 from tradesaga.api.trading import close_position, list_orders, list_positions, list_reservations
 from tradesaga.api.why import why, why_decision
+from tradesaga.ports.approval_operations import ApprovalOperations
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.ladder_operations import LadderOperations
 from tradesaga.ports.metrics import Metrics
@@ -80,6 +82,7 @@ OPERATIONS: Final = (
     list_sagas, get_saga, retry, compensate, resolve,
     list_orders, list_positions, list_reservations, close_position, list_locks, get_invariants,
     why_decision, why, get_limits, put_limits,
+    list_approvals, approve, deny,
     list_checkpoints,
     get_retention, run_retention,
     get_strategy, create_strategy, update_strategy, activate_strategy, deactivate_strategy,
@@ -93,6 +96,7 @@ DEPENDENCIES: Final = (
     "retention",
     "risk",
     "ladder",
+    "approvals",
     "scopes",
     "strategies",
     "metrics_text",
@@ -106,6 +110,7 @@ def create_app(
     sagas: SagaOperations,
     retention: RetentionOperations,
     risk: RiskOperations,
+    approvals: ApprovalOperations,
     scopes: Scopes,
     strategies: StrategyOperations,
     schedules: ScheduleOperations,
@@ -126,6 +131,7 @@ def create_app(
             "operations": Provide(lambda: operations, sync_to_thread=False),
             "sagas": Provide(lambda: sagas, sync_to_thread=False),
             "scopes": Provide(lambda: scopes, sync_to_thread=False),
+            "approvals": Provide(lambda: approvals, sync_to_thread=False),
             "risk": Provide(lambda: risk, sync_to_thread=False),
             "retention": Provide(lambda: retention, sync_to_thread=False),
             "strategies": Provide(lambda: strategies, sync_to_thread=False),

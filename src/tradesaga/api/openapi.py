@@ -26,6 +26,7 @@ from tradesaga.api.answers import (
     StrategiesAnswer,
     StrategyAnswer,
 )
+from tradesaga.api.approvals import ApprovalAnswer, ApprovalRequest, ApprovalsAnswer
 from tradesaga.api.checkpoints import CheckpointsAnswer
 from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
 from tradesaga.api.invariants import InvariantsAnswer
@@ -68,7 +69,7 @@ BODIES = (
     InterventionRequest, ResolveRequest, ScheduleRequest, ChangeScheduleRequest, AnalyseRequest,
     ScheduleAnswer, SchedulesAnswer, FiresAnswer, TriggeredAnswer,
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
-    CheckpointsAnswer, LocksAnswer,
+    CheckpointsAnswer, LocksAnswer, ApprovalRequest, ApprovalAnswer, ApprovalsAnswer,
     InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer,
     LimitsRequest, LimitsAnswer,
     CreateStrategyRequest, UpdateStrategyRequest, ActivateRequest, DeactivateRequest,

@@ -259,6 +259,7 @@ async def _api(
         control.sagas,
         control.retention,
         control.risk,
+        control.approvals,
         TokenScopes(settings.risk.admin_token.reveal()),
         control.strategy_control,
         control.schedules,

@@ -70,6 +70,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         decision_time_max=min(analysis.decision_timeout, analysis.timeout),
         heartbeat_interval=settings.cycles.heartbeat.interval,
         market_hours_only=settings.trading.market_hours_only,
+        execution_mode=settings.trading.execution_mode,
         second_source=settings.trading.second_source is SecondSource.MARKET_DATA,
         zone=settings.trading.timezone.key,
         rebalance_schedule=settings.cycles.rebalance.schedule,

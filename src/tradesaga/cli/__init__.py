@@ -48,6 +48,10 @@ COMMANDS: Final = {
     "schedules": ("schedules:schedules", "List, add, switch and trigger schedules."),
     "analyze": ("schedules:analyze", "Analyse a strategy now."),
     "sagas": ("sagas:sagas", "List, show and watch sagas; settle one that needs a person."),
+    "approvals": (
+        "approvals:approvals",
+        "List orders that wait for an approval; approve or deny one.",
+    ),
     "retention": ("retention:retention", "Show what is kept where, or archive what is old."),
     "why": ("why:why", "Say which rule blocked an order, by how much, and what would pass."),
     "positions": ("positions:positions", "Close a position; show what locks symbols."),

@@ -42,6 +42,7 @@ from tradesaga.config.section import (
     section,
 )
 from tradesaga.config.values import Unfit, milliseconds
+from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.ids import DEFAULT_AGENT
 
 DEFAULT_AGENT_ID: Final[UUID] = DEFAULT_AGENT
@@ -179,6 +180,7 @@ class Trading(Section):
     regular_end: time = key(values.clock_time, "16:00")
     after_hours_end: time = key(values.clock_time, "20:00")
     timezone: ZoneInfo = key(values.time_zone, "America/New_York")
+    execution_mode: ExecutionMode = key(values.choice(ExecutionMode), "AUTONOMOUS")
     exchange: str = key(_EXCHANGE, "NYSE")
     weekend: tuple[str, ...] = key(values.distinct(values.choice(Weekday)), ["saturday", "sunday"])
     half_day_close: time = key(values.clock_time, "13:00")

@@ -22,6 +22,7 @@ ReservationId = NewType("ReservationId", UUID)
 FillId = NewType("FillId", UUID)
 TradeId = NewType("TradeId", UUID)
 VoidId = NewType("VoidId", UUID)
+ApprovalId = NewType("ApprovalId", UUID)
 
 DEFAULT_AGENT = AgentId(UUID("00000000-0000-7000-8000-000000000001"))
 CLIENT_ORDER_ID_PREFIX = "ts-"

@@ -18,6 +18,7 @@ from tradesaga.domain.errors import Fenced, NotFound, Unavailable
 from tradesaga.domain.ids import CycleId
 from tradesaga.domain.money import ZERO
 from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.approvals import Approvals
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
@@ -65,6 +66,7 @@ class AgentControl:
         board: HealthBoard,
         watch: InvariantWatch,
         retention: Retention,
+        approvals: Approvals,
         risk: RiskControl,
         ladder: LadderState,
         kill: KillSwitch,
@@ -74,6 +76,7 @@ class AgentControl:
     ) -> None:
         self.sagas = sagas
         self.retention = retention
+        self.approvals = approvals
         self.risk = risk
         self.strategy_control = strategies
         self.schedules = schedules

@@ -22,6 +22,7 @@ from structlog import get_logger
 
 from tradesaga.domain import risk
 from tradesaga.domain.agent import AgentCounts
+from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Decision, Verdict
 from tradesaga.domain.errors import Conflict, Fenced
@@ -32,6 +33,7 @@ from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_start import trade_for
 from tradesaga.engine import trade_rows
+from tradesaga.engine.approvals import Approvals
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.decision_requests import (
     Answer,
@@ -77,6 +79,7 @@ class AnalysisCycle:
     requests: DecisionRequests
     gate: RiskGate
     desk: TradeDesk
+    approvals: Approvals
     positions: PositionCheck
     crew: SagaCrew
     metrics: Metrics
@@ -196,7 +199,7 @@ class AnalysisCycle:
                 now=now,
                 cycle_id=work.cycle.id,
                 batch=batch,
-                circumstances=Circumstances(epoch=work.cycle.epoch),
+                circumstances=Circumstances(epoch=work.cycle.epoch, approval=risk.Approval.ASKED),
             )
             work.decisions.append(decision)
             work.rows += [Insert(decision), *_taken(question.answer, now)]
@@ -217,7 +220,7 @@ class AnalysisCycle:
                 await question.answer.delivery.acknowledge()
         allowed = [d for d in work.decisions if d.verdict is Verdict.ALLOWED]
         for decision in sorted(allowed, key=lambda d: d.opening):
-            trade = await self._begin(work, decision)
+            trade = await self._ordered(work, decision)
             if trade is not None:
                 work.trades.append(trade)
         deadline = self.clock.now() + self.desk.policy.fill_time_max
@@ -242,6 +245,26 @@ class AnalysisCycle:
             "marketTime": work.cycle.scheduled_at.isoformat(),
         }
         work.note("info", "cycle done", self.clock.now(), profit=str(profit), sagas=outcomes)
+
+    async def _ordered(self, work: AnalysisWork, decision: Decision) -> OpenTrade | None:
+        """Order, ask an operator, or leave it at the decision, as the execution mode says."""
+        mode, now = self.settings.execution_mode, self.clock.now()
+        if mode is ExecutionMode.AUTONOMOUS or (
+            mode is ExecutionMode.SEMI_AUTO and not decision.opening
+        ):
+            return await self._begin(work, decision)
+        if mode is ExecutionMode.MANUAL:
+            work.note("info", "not executed: execution is manual", now, id=str(decision.id))
+            return None
+        try:
+            approval = await self.approvals.ask(decision)
+        except Fenced:
+            raise
+        except Conflict:
+            work.note("warning", "an operator has been asked before", now, id=str(decision.id))
+        else:
+            work.note("info", "waits for an approval", now, approvalId=str(approval.id))
+        return None
 
     async def _begin(self, work: AnalysisWork, decision: Decision) -> OpenTrade | None:
         """Judge once more and admit in one turn of the loop: nothing comes in between the two."""

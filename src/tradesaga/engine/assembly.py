@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.analysis_cycle import AnalysisCycle
+from tradesaga.engine.approvals import Approvals
 from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.core import Core, core_of
@@ -69,6 +70,7 @@ class Parts:
     schedules: ScheduleBook
     ladder: LadderState
     kill: KillSwitch
+    approvals: Approvals
 
 
 def assemble(
@@ -80,8 +82,9 @@ def assemble(
     requests = DecisionRequests()
     gate = _gate(world, settings, core, core.market)
     core.watch.limits = gate.limits
-    scheduler = _scheduler(world, settings, core, gate, requests, group)
     instructed = _instructed(world, settings, core, gate)
+    approvals = Approvals(settings=settings, trades=instructed, book=core.book)
+    scheduler = _scheduler(world, settings, core, approvals, requests, group)
     if settings.rebalance is not None:
         rebalance = RebalanceCycle(
             settings=settings, policy=settings.rebalance, runner=core.runner, instructed=instructed
@@ -90,7 +93,7 @@ def assemble(
     retention = _retention(world, settings, core.scribe)
     return Parts(
         leadership=core.leadership,
-        control=_control(world, settings, core, scheduler, instructed, retention, gate, kill),
+        control=_control(world, settings, core, scheduler, approvals, retention, kill),
         scheduler=scheduler,
         relay=OutboxRelay(
             outbox=world.outbox,
@@ -137,6 +140,7 @@ def assemble(
         schedules=core.schedules,
         ladder=core.ladder,
         kill=kill,
+        approvals=approvals,
     )
 
 
@@ -145,11 +149,11 @@ def _control(
     settings: EngineSettings,
     core: Core,
     scheduler: Scheduler,
-    instructed: InstructedTrades,
+    approvals: Approvals,
     retention: Retention,
-    gate: RiskGate,
     kill: KillSwitch,
 ) -> AgentControl:
+    instructed, gate = approvals.trades, approvals.trades.gate
     return AgentControl(
         settings=settings,
         clock=world.clock,
@@ -164,6 +168,7 @@ def _control(
         board=core.board,
         watch=core.watch,
         retention=retention,
+        approvals=approvals,
         risk=RiskControl(
             agent_id=settings.agent_id,
             records=world.records,
@@ -273,10 +278,11 @@ def _scheduler(
     world: World,
     settings: EngineSettings,
     core: Core,
-    gate: RiskGate,
+    approvals: Approvals,
     requests: DecisionRequests,
     group: asyncio.TaskGroup,
 ) -> Scheduler:
+    gate = approvals.trades.gate
     positions = PositionCheck(venue=world.venue, desk=core.desk, clock=world.clock)
     return Scheduler(
         settings=settings,
@@ -292,6 +298,7 @@ def _scheduler(
             requests=requests,
             gate=gate,
             desk=core.desk,
+            approvals=approvals,
             positions=positions,
             crew=core.crew,
             metrics=world.metrics,

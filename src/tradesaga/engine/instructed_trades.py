@@ -15,6 +15,7 @@ from decimal import Decimal
 
 from tradesaga.domain import risk
 from tradesaga.domain.agent import AgentCounts
+from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.errors import Conflict, Fenced, Transient, Unavailable
 from tradesaga.domain.ids import AgentId, StrategyId
@@ -134,7 +135,9 @@ class InstructedTrades:
         said = trade_rows.judged(
             decision, actor=given.actor, origin=given.origin, reason=given.reason
         )
-        if decision.verdict is not Verdict.ALLOWED:
+        by_machine = given.origin is Origin.REBALANCE
+        held_back = by_machine and self.gate.settings.execution_mode is ExecutionMode.MANUAL
+        if held_back or decision.verdict is not Verdict.ALLOWED:
             await self.scribe.intent(rows, (said,), epoch=epoch)
             return None
         now = self.clock.now()

@@ -86,6 +86,7 @@ class Orchestrator:
             await parts.market.ask(self._world.clock.now())
             await parts.pause_end.run_once()
             loops.create_task(parts.pause_end.run(), name="pause")
+            loops.create_task(parts.approvals.run(), name="approvals")
             loops.create_task(parts.watch.run(), name="invariants")
             loops.create_task(parts.retention.run(), name="retention")
             loops.create_task(parts.exits.run(), name="strategy exits")

@@ -15,6 +15,7 @@ from typing import Final
 
 from tradesaga.domain import risk
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.decisions import Action, Decision, Denial, Proposal, Verdict, read_action
 from tradesaga.domain.errors import Fenced
 from tradesaga.domain.ids import CycleId, DecisionId, SagaId, StrategyId, derived
@@ -43,7 +44,6 @@ NOT_FED: Final = frozenset(
         "DECISION_BUDGET",
         "CLOCK_SKEW",
         "CANARY_SIZE",
-        "APPROVAL_REQUIRED",
     }
 )
 """Rules for whose inputs there is no source yet: their verdict is `off`."""
@@ -70,11 +70,13 @@ class MarketView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Circumstances:
     """How the order came about: under which epoch it was decided (None: the present one), and
-    whether it is a leg of a rebalance.
+    whether it is a leg of a rebalance. `approval` is how it stands with an operator's word where
+    one is needed.
     """
 
     epoch: int | None = None
     is_paced: bool = False
+    approval: risk.Approval = risk.Approval.MISSING
 
 
 ORDINARY: Final = Circumstances()
@@ -295,12 +297,14 @@ class RiskGate:
             held = self.desk.epoch
         except Fenced:
             held = None
+        semi = self.settings.execution_mode is ExecutionMode.SEMI_AUTO
         off = NOT_FED if self.settings.sectors else NOT_FED | {"SECTOR_LIMIT"}
         return Conditions(
             rung=rung,
             entries_refused="; ".join(filter(None, (refusal, reasons))),
             epoch_decided=held if given.epoch is None else given.epoch,
             epoch_held=held,
+            approval=given.approval if semi else risk.Approval.NOT_NEEDED,
             off=off,
         )
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.checkpoint import Identity
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.rebalance import RebalancePolicy
@@ -43,6 +44,7 @@ class EngineSettings:
     """What is rebalanced to; None: nothing is."""
     rebalance_time_max: timedelta = timedelta(minutes=5)
     """From the release of what was held for the open."""
+    execution_mode: ExecutionMode = ExecutionMode.AUTONOMOUS
     sectors: Mapping[str, str] = field(default_factory=dict)
     """Sector by symbol; empty switches the rule on sectors off."""
     stop_time_max: timedelta = timedelta(seconds=20)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.approval import Approval
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
@@ -95,6 +96,7 @@ Stored = (
     | EquityMarks
     | Checkpoint
     | LimitChange
+    | Approval
     | Void
 )
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""
@@ -111,7 +113,18 @@ class Insert:
 class Update:
     """A new version of a row; the stored version must be `value.version - 1`."""
 
-    value: Agent | Strategy | Schedule | Cycle | Saga | Order | Reservation | Ladder | EquityMarks
+    value: (
+        Agent
+        | Strategy
+        | Schedule
+        | Cycle
+        | Saga
+        | Order
+        | Reservation
+        | Ladder
+        | EquityMarks
+        | Approval
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Reading what explains a decision: itself, what was said of it later, what the agent did then."""
+"""Reading what explains a decision: itself, what was said of it later, who approved its order."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
-from tradesaga.domain.ids import AgentId, DecisionId
+from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId
 from tradesaga.domain.limit_change import LimitChange
 
 
@@ -35,6 +36,16 @@ class RiskRecords(Protocol):
         self, agent_id: AgentId, at: datetime
     ) -> Mapping[str, Any] | None:
         """The log's body of the last change of the agent at `at` or before, of the last 31 days."""
+        ...
+
+    async def approval(self, agent_id: AgentId, approval_id: ApprovalId) -> Approval | None:
+        """One approval."""
+        ...
+
+    async def approvals(
+        self, agent_id: AgentId, *, limit: int, state: ApprovalState | None = None
+    ) -> Sequence[Approval]:
+        """The latest approvals, latest first; 1 <= limit <= 1000."""
         ...
 
     async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:

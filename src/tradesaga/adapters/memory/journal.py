@@ -16,6 +16,7 @@ from uuid import UUID
 
 from tradesaga.adapters.chain import GENESIS, LogRow, hash_of, rows_of
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.approval import Approval
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
 from tradesaga.domain.ids import AgentId
@@ -196,6 +197,8 @@ def _unique_keys(value: Stored) -> Iterator[Key]:
     match value:
         case Strategy():
             yield "strategy", value.agent_id, value.external_id
+        case Approval():
+            yield "approval", value.agent_id, value.decision_id
         case LimitChange():
             yield "limits", value.agent_id, value.revision
         case Saga():

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from tradesaga.adapters.memory.trade_records import MemoryTradeRecords, stored_body
+from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.cycle import Cycle, CycleType
 from tradesaga.domain.decisions import Decision
-from tradesaga.domain.ids import AgentId, DecisionId
+from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId
 from tradesaga.domain.limit_change import LimitChange
 
 
@@ -45,6 +46,18 @@ class MemoryRiskRecords(MemoryTradeRecords):
         """The log's body of the last change of the agent at `at` or before."""
         bodies = self._bodies(agent_id, str(agent_id), "agent.")
         return next((body for when, body in bodies if when <= at), None)
+
+    async def approval(self, agent_id: AgentId, approval_id: ApprovalId) -> Approval | None:
+        """One approval."""
+        found = [a for a in self._store.of(Approval, agent_id) if a.id == approval_id]
+        return found[0] if found else None
+
+    async def approvals(
+        self, agent_id: AgentId, *, limit: int, state: ApprovalState | None = None
+    ) -> Sequence[Approval]:
+        """The latest approvals, latest first."""
+        found = [a for a in self._store.of(Approval, agent_id) if state in (None, a.state)]
+        return sorted(found, key=lambda a: (a.created_at, a.id), reverse=True)[:limit]
 
     async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:
         """All changes of the limits, in the order of their revisions."""

@@ -14,6 +14,7 @@ import msgspec
 
 from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.domain.agent import Agent, AgentStatus, Mode
+from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.checkpoint import Checkpoint, Occasion
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
@@ -105,6 +106,11 @@ _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
         "metadata": _or_empty,
     },
     LimitChange: {"mode": _member(Mode)},
+    Approval: {
+        "side": _member(Side),
+        "type": _member(OrderType),
+        "state": _member(ApprovalState),
+    },
     Checkpoint: {"occasion": _member(Occasion), "changed": tuple},
     CycleLog: {"context": _or_empty},
     Decision: {

@@ -20,6 +20,7 @@ import msgspec
 from tradesaga.adapters.chain import to_wire
 from tradesaga.adapters.postgres.fields import reading, time_check
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.approval import Approval
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
@@ -179,6 +180,7 @@ _KINDS: Mapping[type, _Kind] = {
         _names("id agent_id consumed released state closed_at version"),
     ),
     Checkpoint: _Kind("checkpoints", Operation.RARE_NEW),
+    Approval: _Kind("approvals", Operation.RARE_NEW, Operation.RARE_SET, _fields(Approval)),
     LimitChange: _Kind("risk_limits", Operation.RARE_NEW, special={"limits": _numbers}),
     Fill: _Kind("fills", Operation.FILL_NEW),
     Trade: _Kind("trades", Operation.TRADE_NEW),

@@ -9,15 +9,18 @@ from typing import Any, Final
 from tradesaga.adapters.postgres.decoding import reader
 from tradesaga.adapters.postgres.queries import load
 from tradesaga.adapters.postgres.trade_records import LOG_SLACK, PostgresTradeRecords
+from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
-from tradesaga.domain.ids import AgentId, DecisionId
+from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId
 from tradesaga.domain.limit_change import LimitChange
 
+APPROVALS_MAX: Final = 1000
 LOOKED_BACK: Final = timedelta(days=31)
 """How far the log is searched for the last command to the agent."""
 _SQL: Final = {name: query.sql for name, query in load("why").items()}
 _decision, _cycle, _change = reader(Decision), reader(Cycle), reader(LimitChange)
+_approval = reader(Approval)
 
 
 class PostgresRiskRecords(PostgresTradeRecords):
@@ -51,6 +54,19 @@ class PostgresRiskRecords(PostgresTradeRecords):
         window = str(agent_id), at - LOOKED_BACK, at
         rows = await self._pool.fetch(_SQL["agent_commanded_before"], agent_id, *window)
         return dict(rows[0]["body"]) if rows else None
+
+    async def approval(self, agent_id: AgentId, approval_id: ApprovalId) -> Approval | None:
+        """One approval."""
+        rows = await self._pool.fetch(_SQL["approval"], agent_id, approval_id)
+        return _approval(rows[0]) if rows else None
+
+    async def approvals(
+        self, agent_id: AgentId, *, limit: int, state: ApprovalState | None = None
+    ) -> Sequence[Approval]:
+        """The latest approvals, latest first; 1 <= limit <= 1000."""
+        assert 1 <= limit <= APPROVALS_MAX, limit
+        rows = await self._pool.fetch(_SQL["approvals"], agent_id, state, limit)
+        return [_approval(row) for row in rows]
 
     async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:
         """All changes of the limits, in the order of their revisions."""

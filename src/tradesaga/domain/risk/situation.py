@@ -16,10 +16,11 @@ from tradesaga.domain.risk.limits import Limits
 
 
 class Approval(StrEnum):
-    """Whether a named operator must agree to the order, and has."""
+    """Whether a named operator must agree to the order, and has; ASKED before the order is made."""
 
     NOT_NEEDED = "not_needed"
     GIVEN = "given"
+    ASKED = "asked"
     MISSING = "missing"
 
 

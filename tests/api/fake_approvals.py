@@ -1,0 +1,46 @@
+"""A fake of the port of approvals: one that waits; an answer is kept with who gave it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from tests.domain.trades import START, begun
+from tradesaga.domain.approval import Approval, ApprovalState, asked
+from tradesaga.domain.errors import IllegalTransition, NotFound
+from tradesaga.domain.ids import ApprovalId
+
+WAITING = asked(begun().order, "c0f1", START, None)
+
+
+class FakeApprovals:
+    """Implements `ports.approval_operations`."""
+
+    def __init__(self) -> None:
+        self.one = WAITING
+        self.calls: list[tuple[str, dict[str, object]]] = []
+
+    async def approvals(self, *, limit: int, state: ApprovalState | None) -> Sequence[Approval]:
+        self.calls.append(("list", {"limit": limit, "state": state}))
+        return [one for one in (self.one,) if state in (None, one.state)][:limit]
+
+    async def approve(
+        self, approval_id: ApprovalId, *, by: str, reason: str, actor: str
+    ) -> Approval:
+        return self._ended(approval_id, ApprovalState.CONSUMED, by, reason, actor)
+
+    async def deny(self, approval_id: ApprovalId, *, by: str, reason: str, actor: str) -> Approval:
+        return self._ended(approval_id, ApprovalState.DENIED, by, reason, actor)
+
+    def _ended(
+        self, approval_id: ApprovalId, state: ApprovalState, by: str, reason: str, actor: str
+    ) -> Approval:
+        self.calls.append((state, {"by": by, "reason": reason, "actor": actor}))
+        if approval_id != self.one.id:
+            raise NotFound(f"there is no approval {approval_id}")
+        if self.one.state is not ApprovalState.PENDING:
+            raise IllegalTransition(f"approval {approval_id} is {self.one.state}")
+        at = START + timedelta(minutes=1)
+        self.one = replace(self.one, state=state, decided_by=by, decided_at=at, reason=reason)
+        return self.one
