@@ -279,6 +279,13 @@ class FakeOperations:
                 return CycleRecord(cycle=cycle, decisions=[DECISION], orders=[ORDER], logs=[LOG])
         raise NotFound(f"no cycle {cycle_id}")
 
+    async def cancel_cycle(self, cycle_id: CycleId, *, reason: str, actor: str) -> CycleRecord:
+        record = await self.cycle(cycle_id)
+        self._asked("cancel_cycle", cycle_id=cycle_id, reason=reason, actor=actor)
+        if record.cycle.status is CycleStatus.COMPLETED:
+            raise IllegalTransition(f"cycle {cycle_id} is completed, it cannot be cancelled")
+        return record
+
     async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:
         self._asked("checkpoints", limit=limit)
         return [CHECKPOINT][:limit]

@@ -362,3 +362,17 @@ async def test_the_last_check_of_the_invariants_is_told(api: Api) -> None:
     assert (first["money"], second["money"]) == (True, False)
     assert first["sample"] == [{"symbol": "SPY", "held": "1.50", "id": None}]
     assert (first["lookedAt"], second["skipped"]) == (None, "late")
+
+
+async def test_a_cycle_is_cancelled_with_a_reason(api: Api) -> None:
+    response = await api.client.post(f"/api/v1/cycles/{CYCLE_ID}/cancel", json={"reason": "slow"})
+    assert response.status_code == 409  # it completed
+    assert response.json()["currentState"] == "completed"
+    running = api.operations.listed[0].id
+    path = f"/api/v1/cycles/{running}/cancel"
+    assert (await api.client.post(path, json={})).status_code == 400
+    response = await api.client.post(path, json={"reason": "slow"})
+    assert response.status_code == 200
+    assert response.json()["cycle"]["id"] == str(running)
+    name, given = api.operations.calls[-1]
+    assert (name, given["reason"]) == ("cancel_cycle", "slow")

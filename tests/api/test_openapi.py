@@ -25,6 +25,7 @@ OPERATIONS = {
     ("GET", "/api/v1/strategies"): "listStrategies",
     ("GET", "/api/v1/cycles"): "listCycles",
     ("GET", "/api/v1/cycles/{cycleId}"): "getCycle",
+    ("POST", "/api/v1/cycles/{cycleId}/cancel"): "cancelCycle",
     ("GET", "/api/v1/sagas"): "listSagas",
     ("GET", "/api/v1/sagas/{sagaId}"): "getSaga",
     ("POST", "/api/v1/sagas/{sagaId}/retry"): "retrySaga",
@@ -67,6 +68,7 @@ OPERATIONS = {
     ("GET", "/metrics"): "getMetrics",
 }
 BODIES = {
+    "cancel": {"reason": "slow"},
     "limits": {"mode": "normal", "limits": {}, "reason": "x"},
     "strategies": {"name": "new", "type": "sma", "symbols": ["SPY"]},
     "{strategyId}": {"priority": 2},
@@ -148,7 +150,8 @@ async def test_answers_have_exactly_the_described_fields(
     api: Api, document: dict[str, Any], method: str, path: str
 ) -> None:
     body = None if method in {"GET", "DELETE"} else BODIES.get(path.rpartition("/")[2])
-    where = path.replace("{cycleId}", str(CYCLE_ID)).replace("{sagaId}", str(PARKED_ID))
+    cycle = api.operations.listed[0].id if path.endswith("/cancel") else CYCLE_ID
+    where = path.replace("{cycleId}", str(cycle)).replace("{sagaId}", str(PARKED_ID))
     where = where.replace("{symbol}", "ACME").replace("{decisionId}", str(DENIED_ID))
     where = where.replace("{scheduleId}", str(DAILY_ID)).replace(
         "{strategyId}", "sma-spy" if path.endswith("/analyze") else "sample"

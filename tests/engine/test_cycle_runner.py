@@ -11,7 +11,7 @@ import pytest
 from tests.engine.place import Crash, CrashingJournal, Place
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.cycle import STEPS, Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
-from tradesaga.domain.errors import Fenced, Unavailable
+from tradesaga.domain.errors import Fenced, IllegalTransition, NotFound, Unavailable
 from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.engine.assembly import Parts
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
@@ -286,3 +286,60 @@ async def test_the_end_of_a_failed_cycle_is_offered_again() -> None:
         await runner_of(parts).run(steps.plan, time_max=MINUTE)
     assert stored(place).status is CycleStatus.FAILED
     assert events(place).count("orchestrator.error.occurred") == 1
+
+
+async def test_a_person_cancels_a_cycle_and_the_task_that_ran_it_goes_on() -> None:
+    place = Place()
+    async with place.running() as parts:
+        runner, reached = runner_of(parts), asyncio.Event()
+
+        async def wait(work: CycleWork) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+        steps = Steps(place, runner, generate_decisions=wait)
+
+        async def loop() -> str:
+            await runner.run(steps.plan, time_max=MINUTE)
+            return "next"
+
+        task = asyncio.ensure_future(loop())
+        await reached.wait()
+        control, cycle_id = parts.control, steps.work.cycle.id
+        record = await control.cancel_cycle(cycle_id, reason="too slow", actor="ann")
+        assert await task == "next"
+        assert record.cycle.status is CycleStatus.CANCELLED
+        assert record.cycle.errors[-1].error == "cancelled: too slow"
+        again = await control.cancel_cycle(cycle_id, reason="once more", actor="bob")
+        assert again.cycle == record.cycle
+        ended = Steps(place, runner)
+        await runner.run(ended.plan, time_max=MINUTE)
+        with pytest.raises(IllegalTransition, match="is completed, it cannot be cancelled"):
+            await control.cancel_cycle(ended.work.cycle.id, reason="late", actor="ann")
+        with pytest.raises(NotFound):
+            await control.cancel_cycle(runner.new_id(), reason="which", actor="ann")
+    (entry,) = [
+        line.entry
+        for line in place.store.log_of(DEFAULT_AGENT)
+        if line.entry.kind == "cycle.cancelled"
+    ]
+    assert (entry.actor, entry.body["reason"]) == ("ann", "cancelled: too slow")
+
+
+async def test_a_stop_beside_a_person_s_cancel_is_a_stop() -> None:
+    place = Place()
+    async with place.running() as parts:
+        runner, reached = runner_of(parts), asyncio.Event()
+
+        async def wait(work: CycleWork) -> None:
+            reached.set()
+            await asyncio.Event().wait()
+
+        steps = Steps(place, runner, generate_decisions=wait)
+        task = asyncio.ensure_future(runner.run(steps.plan, time_max=MINUTE))
+        await reached.wait()
+        assert runner.cancel(steps.work.cycle.id, actor="ann", reason="x") is not None
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+    assert stored(place).status is CycleStatus.CANCELLED

@@ -1,14 +1,14 @@
-"""The reading operations: strategies, the list of cycles, one cycle."""
+"""Strategies, the list of cycles, one cycle, and its cancel."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 from uuid import UUID
 
-from litestar import get
-from litestar.params import PathParameter, QueryParameter
+from litestar import get, post
+from litestar.params import JSONBody, PathParameter, QueryParameter
 
-from tradesaga.api.agent_control import OperationsPort
+from tradesaga.api.agent_control import Actor, OperationsPort
 from tradesaga.api.answers import StrategiesAnswer, strategies_answer
 from tradesaga.api.cycle_answers import (
     CycleRecordAnswer,
@@ -16,10 +16,21 @@ from tradesaga.api.cycle_answers import (
     cycle_record_answer,
     cycles_answer,
 )
-from tradesaga.api.problems import failures, invalid, shown
+from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
 from tradesaga.api.requests import CYCLES_MAX
+from tradesaga.api.saga_requests import InterventionRequest
 from tradesaga.domain.cycle import CycleStatus
+from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import CycleId
+
+CycleName = Annotated[
+    str,
+    PathParameter(
+        name="cycleId",
+        description="the id of a cycle, a UUID",
+        schema_extra={"format": "uuid"},
+    ),
+]
 
 
 @get(
@@ -66,21 +77,38 @@ async def list_cycles(
     responses=failures(400, 404, 503),
     tags=["cycles"],
 )
-async def get_cycle(
-    operations: OperationsPort,
-    cycle_id: Annotated[
-        str,
-        PathParameter(
-            name="cycleId",
-            description="the id of a cycle, a UUID",
-            schema_extra={"format": "uuid"},
-        ),
-    ],
-) -> CycleRecordAnswer:
+async def get_cycle(operations: OperationsPort, cycle_id: CycleName) -> CycleRecordAnswer:
     """One cycle with its decisions, orders and log lines."""
+    return cycle_record_answer(await operations.cycle(_id_of(cycle_id)))
+
+
+@post(
+    "/cycles/{cycleId:str}/cancel",
+    operation_id="cancelCycle",
+    summary="Cancel a running cycle",
+    responses=failures(400, 404, 409, 413, 415, 503),
+    status_code=200,
+    tags=["cycles"],
+)
+async def cancel_cycle(
+    operations: OperationsPort,
+    actor: Actor,
+    cycle_id: CycleName,
+    data: JSONBody[InterventionRequest],
+) -> CycleRecordAnswer:
+    """It asks for no more data or decisions; an order that it began goes on by its saga."""
+    found = _id_of(cycle_id)
     try:
-        found = await operations.cycle(CycleId(UUID(cycle_id)))
+        record = await operations.cancel_cycle(found, reason=data.reason, actor=actor)
+    except IllegalTransition as error:
+        ended = (await operations.cycle(found)).cycle.status
+        raise Refusal(WRONG_STATE, str(error), current_state=ended, allowed_actions=()) from error
+    return cycle_record_answer(record)
+
+
+def _id_of(cycle_id: str) -> CycleId:
+    try:
+        return CycleId(UUID(cycle_id))
     except ValueError as error:
         problem = f"cycleId is {shown(cycle_id)}: it takes the id of a cycle, a UUID"
         raise invalid([problem]) from error
-    return cycle_record_answer(found)

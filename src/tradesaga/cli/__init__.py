@@ -44,7 +44,7 @@ COMMANDS: Final = {
     "kill": ("ladder:kill", "Halt: send nothing any more, cancel own working entries."),
     "rearm": ("ladder:rearm", "End what was halted; takes a name and a reason."),
     "acknowledge": ("ladder:acknowledge", "Say that a person knows of a cause on the ladder."),
-    "cycles": ("control:cycles", "List, show and watch cycles."),
+    "cycles": ("control:cycles", "List, show, cancel and watch cycles."),
     "schedules": ("schedules:schedules", "List, add, switch and trigger schedules."),
     "analyze": ("schedules:analyze", "Analyse a strategy now."),
     "sagas": ("sagas:sagas", "List, show and watch sagas; settle one that needs a person."),

@@ -33,8 +33,9 @@ STOP_TIME_MAX: Final = 120.0
 WATCHED_MAX: Final = 500
 """Cycles asked for at once; a recorded day at 600 times real time ends 30 in a second."""
 
-cycles = App(name="cycles", help="List, show and watch cycles.")
+cycles = App(name="cycles", help="List, show, cancel and watch cycles.")
 
+Reason = Annotated[str, Parameter(help="Why, for the audit log; not blank.")]
 Positive = validators.Number(gt=0)
 
 
@@ -146,6 +147,19 @@ async def show_cycle(cycle_id: str, /, *, server: Server = HERE) -> int:
         The id from the list.
     """
     return await tell(server, call(server, "GET", _path_of(cycle_id)), cycle_text)
+
+
+@cycles.command(name="cancel")
+async def cancel_cycle(cycle_id: str, /, *, reason: Reason, server: Server = HERE) -> int:
+    """Cancel a running cycle: it asks for no more; an order that it began goes on by its saga.
+
+    Parameters
+    ----------
+    cycle_id
+        The id from the list.
+    """
+    answer = call(server, "POST", f"{_path_of(cycle_id)}/cancel", fields={"reason": reason})
+    return await tell(server, answer, cycle_text)
 
 
 @cycles.command(name="watch")

@@ -14,7 +14,7 @@ from datetime import timedelta
 from tradesaga.domain.agent import Agent, AgentStatus, Mode, Pause, Resume, Start, Stop
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
-from tradesaga.domain.errors import Fenced, NotFound, Unavailable
+from tradesaga.domain.errors import Fenced, IllegalTransition, NotFound, Unavailable
 from tradesaga.domain.ids import CycleId
 from tradesaga.domain.money import ZERO
 from tradesaga.engine.agent_state import AgentState
@@ -175,6 +175,22 @@ class AgentControl:
         record = await self._records.cycle(self._settings.agent_id, cycle_id)
         if record is None:
             raise NotFound(f"there is no cycle {cycle_id}; `GET /api/v1/cycles` lists them")
+        return record
+
+    async def cancel_cycle(self, cycle_id: CycleId, *, reason: str, actor: str) -> CycleRecord:
+        """See `ports.operations`."""
+        self._must_lead()
+        ended = self._runner.cancel(cycle_id, actor=actor, reason=reason)
+        if ended is not None:
+            try:
+                async with asyncio.timeout(self._settings.stop_time_max.total_seconds()):
+                    await ended.wait()
+            except TimeoutError as error:
+                raise Unavailable(f"cycle {cycle_id} has not ended yet: ask again") from error
+        record = await self.cycle(cycle_id)
+        if record.cycle.status is not CycleStatus.CANCELLED:
+            status = record.cycle.status
+            raise IllegalTransition(f"cycle {cycle_id} is {status}, it cannot be cancelled")
         return record
 
     async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:

@@ -46,6 +46,7 @@ class CycleWork:
     """
 
     cycle: Cycle
+    actor: str = "engine"
     committed: Cycle | None = None
     strategies: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
@@ -78,6 +79,15 @@ class CycleWork:
         """One strategy failed; the others go on."""
         self.errors.append(CycleError(strategy_id=strategy_id, error=error))
         self.note("error", error, now, strategyId=strategy_id)
+
+
+@dataclass(slots=True)
+class _Wish:
+    """A person's word that a cycle shall end; `ended` is set when it has."""
+
+    actor: str
+    reason: str
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 Step = Callable[[], Awaitable[None]]
@@ -113,6 +123,8 @@ class CycleRunner:
         self._agent_id = agent_id
         self._on_ended = on_ended
         self.current: dict[CycleId, Cycle] = {}
+        self._tasks: dict[CycleId, asyncio.Task[Any]] = {}
+        self._wishes: dict[CycleId, _Wish] = {}
 
     def new_id(self) -> CycleId:
         """The id of a cycle that will begin."""
@@ -147,13 +159,14 @@ class CycleRunner:
         bind_contextvars(cycle_id=str(work.cycle.id), cycle_type=work.cycle.type)
         self.current[work.cycle.id] = work.cycle
         try:
-            await self._commit(work, Insert(work.cycle), "cycle.started", _started(work))
-            await self._take_steps(plan, time_max)
+            await self._from_the_start(plan, time_max)
         except asyncio.CancelledError:
             work.as_written()
+            why = self._why_cancelled(work)
             if work.committed is not None and work.cycle.status is CycleStatus.STARTED:
-                await finish(self._give_up(work, CycleStatus.CANCELLED, STOPPED))
-            raise
+                await finish(self._give_up(work, CycleStatus.CANCELLED, why))
+            if why == STOPPED or not _is_taken_back():
+                raise
         except Fenced:
             raise
         except TradesagaError as error:
@@ -165,6 +178,9 @@ class CycleRunner:
             await self._give_up(work, CycleStatus.FAILED, str(error))
         finally:
             self.current.pop(work.cycle.id, None)
+            wish = self._wishes.pop(work.cycle.id, None)
+            if wish is not None:
+                wish.ended.set()
         cycle = work.cycle
         self._metrics.cycle_ended(cycle.type, cycle.status, cycle.duration or timedelta())
         log.info(
@@ -173,6 +189,18 @@ class CycleRunner:
         )  # fmt: skip
         await self._on_ended(cycle)
         return cycle
+
+    def cancel(self, cycle_id: CycleId, *, actor: str, reason: str) -> asyncio.Event | None:
+        """Have a cycle end between its commits; the event is set when it has.
+
+        None when it takes no steps: it has ended, or does so now. Its sagas go on by themselves.
+        """
+        task, wish = self._tasks.get(cycle_id), self._wishes.get(cycle_id)
+        if task is None or wish is not None:
+            return None if wish is None else wish.ended
+        wish = self._wishes[cycle_id] = _Wish(actor=actor, reason=reason)
+        task.cancel()
+        return wish.ended
 
     async def interrupt(self, cycle: Cycle) -> None:
         """End a cycle that a former process left unfinished."""
@@ -184,6 +212,24 @@ class CycleRunner:
         work.cycle = machine.with_version(work.cycle, work.cycle.version + 1)
         self.current[work.cycle.id] = work.cycle
         await self._commit(work, Update(work.cycle), kind, None, {"step": work.cycle.step})
+
+    async def _from_the_start(self, plan: Plan, time_max: timedelta) -> None:
+        work, task = plan.work, asyncio.current_task()
+        assert task is not None, "a coroutine runs in a task"
+        self._tasks[work.cycle.id] = task
+        try:
+            await self._commit(work, Insert(work.cycle), "cycle.started", _started(work))
+            await self._take_steps(plan, time_max)
+        finally:
+            del self._tasks[work.cycle.id]
+
+    def _why_cancelled(self, work: CycleWork) -> str:
+        """The reason a person gave, who is the actor of what is written now; else a stop."""
+        wish = self._wishes.get(work.cycle.id)
+        if wish is None:
+            return STOPPED
+        work.actor = wish.actor
+        return f"cancelled: {wish.reason}"
 
     async def _take_steps(self, plan: Plan, time_max: timedelta) -> None:
         work, clock = plan.work, self._clock
@@ -278,7 +324,7 @@ class CycleRunner:
         said = Entry(
             kind=kind,
             subject=str(work.cycle.id),
-            actor="engine",
+            actor=work.actor,
             body=body or {"type": work.cycle.type, "status": work.cycle.status},
             event=event,
         )
@@ -294,6 +340,13 @@ class CycleRunner:
         work.rows.clear()
         work.entries.clear()
         work.logs.clear()
+
+
+def _is_taken_back() -> bool:
+    """Whether the task goes on: the cancellation was of its cycle, and nobody else's came too."""
+    task = asyncio.current_task()
+    assert task is not None, "a coroutine runs in a task"
+    return task.uncancel() == 0
 
 
 async def _awaited(step: Step) -> None:

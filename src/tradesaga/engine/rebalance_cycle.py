@@ -47,7 +47,6 @@ class RebalanceWork(CycleWork):
     """What one rebalance finds out."""
 
     reason: str = ""
-    actor: str = "engine"
     targets: Mapping[str, Decimal] = field(default_factory=dict)
     view: MarketView | None = None
     found: Sequence[Difference] = ()

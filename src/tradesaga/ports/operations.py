@@ -127,6 +127,16 @@ class Operations(Protocol):
         """One cycle with decisions, orders and logs. Raises NotFound, Unavailable."""
         ...
 
+    async def cancel_cycle(self, cycle_id: CycleId, *, reason: str, actor: str) -> CycleRecord:
+        """End a running cycle between its commits; its sagas go on. Repeated: as it ended.
+
+        Raises:
+            NotFound: there is no such cycle.
+            IllegalTransition: it completed or failed.
+            Unavailable: as start; or it has not ended in time.
+        """
+        ...
+
     async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:
         """The latest checkpoints, latest first. Raises Unavailable."""
         ...
