@@ -30,6 +30,7 @@ from tradesaga.domain.orders import Order, OrderStatus, Side
 from tradesaga.domain.rebalance import Method
 from tradesaga.domain.saga import Saga
 from tradesaga.testing.journal import MemoryJournal
+from tradesaga.testing.market_data import ScriptedMarketData
 from tradesaga.testing.services import ACCEPT, fill_partly
 
 D = Decimal
@@ -166,6 +167,26 @@ async def test_a_symbol_without_a_price_is_left_as_it_is() -> None:
         cycle = await rebalanced(place, parts)
     assert cycle.outcome == "partial"
     assert [symbol for _, symbol, _ in sides(place)] == ["ACME"]
+
+
+async def test_yesterday_s_prices_make_no_order_not_even_a_sell() -> None:
+    place = place_at(NINE)
+    prices = place.market_data = ScriptedMarketData(place.clock)
+    for symbol, price in (("ACME", 400), ("BOLT", 50)):  # shown before the open
+        prices.show(symbol, price)
+    async with place.running() as parts:
+        due(place, parts)
+        await place.clock.sleep_until(RELEASE + 90 * SECOND)
+        assert place.venue.submits == []
+        prices.show("BOLT", 40)  # the first bar is over
+        await done(parts)
+    (order,) = orders(place)
+    assert (order.symbol, order.quantity, order.reference_price) == ("BOLT", D(125), D(40))
+    assert order.created_at >= RELEASE + 120 * SECOND
+    (cycle,) = rebalances(place)
+    assert [e.error for e in cycle.errors] == [
+        "no price of ACME since the open: it is left as it is"
+    ]
 
 
 async def test_a_stop_ends_the_hold_and_nothing_is_sent() -> None:

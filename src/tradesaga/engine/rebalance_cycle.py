@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
@@ -39,6 +39,9 @@ from tradesaga.ports.clock import Clock
 
 CUSHION = Decimal("0.99")
 """The part of each limit that is planned with: prices move between plan and fill."""
+PRICES_WAIT_MAX = timedelta(minutes=2)
+"""After the release, for prices from after the open: a feed of minute bars has its first then."""
+PRICES_LOOK_EVERY = timedelta(seconds=5)
 VOLATILITY_STEP = Decimal("0.000001")
 
 
@@ -49,6 +52,7 @@ class RebalanceWork(CycleWork):
     reason: str = ""
     targets: Mapping[str, Decimal] = field(default_factory=dict)
     view: MarketView | None = None
+    prices_since: datetime | None = None
     found: Sequence[Difference] = ()
     trades: list[OpenTrade] = field(default_factory=list)
     legs: int = 0
@@ -162,10 +166,10 @@ class RebalanceCycle:
             self._failed(work, "nothing is sent: no session is left today")
             return
         await self.clock.sleep_until(release)
-        await self._look(work)
+        await self._prices_of_today(work, release)
         self._note_differences(work)
-        for symbol in sorted(set(work.targets) - {each.symbol for each in work.found}):
-            self._failed(work, f"no price of {symbol}: it is left as it is")
+        for symbol in _unpriced(work):
+            self._failed(work, f"no price of {symbol} since the open: it is left as it is")
         await self.runner.commit_now(work, "rebalance.released")
         await self._send(work, self._sells(work))
         await self._ends(work)
@@ -188,6 +192,16 @@ class RebalanceCycle:
         closes = await self.instructed.market_data.daily_closes(symbols, number=self.policy.closes)
         return {symbol: rebalance.volatility_of(closes.get(symbol, ())) for symbol in symbols}
 
+    async def _prices_of_today(self, work: RebalanceWork, release: datetime) -> None:
+        """Look until each target has a price from after the open; what has none is left out."""
+        session = self.gate.market.session_of_today(release)
+        if self.gate.market.hours_only and session is not None:
+            work.prices_since = session.open
+        await self._look(work)
+        while _unpriced(work) and self.clock.now() < release + PRICES_WAIT_MAX:
+            await self.clock.sleep_until(self.clock.now() + PRICES_LOOK_EVERY)
+            await self._look(work)
+
     async def _look(self, work: RebalanceWork) -> None:
         """Prices, account and differences as they are now; symbols without a price are left out."""
         spent = self.desk.holdings.spent  # before the account is asked: what fills in between costs
@@ -197,7 +211,10 @@ class RebalanceCycle:
         view = MarketView(
             quotes=quotes, account=account, tradable=frozenset(work.targets), spent=spent
         )
-        prices = view.prices
+        since = work.prices_since
+        prices = {
+            s: p for s, p in view.prices.items() if since is None or view.quotes[s].at >= since
+        }
         work.view = view
         work.found = rebalance.differences(
             {symbol: weight for symbol, weight in work.targets.items() if symbol in prices},
@@ -325,6 +342,10 @@ class RebalanceCycle:
 def _seen(work: RebalanceWork) -> MarketView:
     assert work.view is not None, "compare_current_weights comes first"
     return work.view
+
+
+def _unpriced(work: RebalanceWork) -> list[str]:
+    return sorted(set(work.targets) - {each.symbol for each in work.found})
 
 
 def _said(leg: Leg) -> str:
