@@ -41,6 +41,7 @@ from tradesaga.engine.decision_requests import (
     Question,
     decision_key,
 )
+from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.risk_gate import Batch, Circumstances, MarketView, RiskGate
@@ -83,6 +84,7 @@ class AnalysisCycle:
     positions: PositionCheck
     crew: SagaCrew
     metrics: Metrics
+    causes: LadderWatch
 
     async def run(
         self,
@@ -180,6 +182,7 @@ class AnalysisCycle:
             )
         finally:
             self.requests.end(asked)
+        self.causes.asked(work.questions)
         for question in work.questions:
             if question.answer is None:
                 why = f"no decision about {question.symbol} in time"

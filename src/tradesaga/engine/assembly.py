@@ -271,6 +271,7 @@ def _gate(world: World, settings: EngineSettings, core: Core, market: MarketGate
             agent_id=settings.agent_id,
         ),
         ladder=core.ladder,
+        causes=core.causes,
     )
 
 
@@ -302,6 +303,7 @@ def _scheduler(
             positions=positions,
             crew=core.crew,
             metrics=world.metrics,
+            causes=core.causes,
         ),
         heartbeat=HeartbeatCycle(
             clock=world.clock,
@@ -312,6 +314,7 @@ def _scheduler(
             watch=core.watch,
             absent=core.absent,
             market=gate.market,
+            causes=core.causes,
         ),
         active=core.book.active,
         book=core.schedules,

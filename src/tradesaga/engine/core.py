@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.breaker import Breaker
@@ -13,6 +15,7 @@ from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.ladder_state import LadderState
+from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.saga_crew import SagaCrew
@@ -46,6 +49,7 @@ class Core:
     schedules: ScheduleBook
     breaker: Breaker
     ladder: LadderState
+    causes: LadderWatch
 
 
 def core_of(
@@ -83,6 +87,9 @@ def core_of(
     crew = SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group)
     desk.on_revived = crew.take
     breaker = _breaker(world, settings, state, scribe)
+    ladder = _ladder(world, settings, scribe)
+    causes = LadderWatch(ladder=ladder, leadership=leadership, state=state, settings=settings)
+    desk.on_booked = causes.booked
     return Core(
         leadership=leadership,
         scribe=scribe,
@@ -95,26 +102,33 @@ def core_of(
             ids=world.ids,
             metrics=world.metrics,
             agent_id=agent_id,
-            on_ended=breaker.ended,
+            on_ended=_ended(causes, breaker),
         ),
         breaker=breaker,
         board=HealthBoard(
             venue=world.venue, decisions=world.decisions, market_data=world.market_data
         ),
         book=book,
-        checkpoints=Checkpoints(
-            scribe=scribe,
-            records=world.records,
-            clock=clock,
-            book=book,
-            agent_id=agent_id,
-            identity=settings.identity,
-        ),
-        ladder=_ladder(world, settings, scribe),
+        checkpoints=_checkpoints(world, settings, scribe, book),
+        ladder=ladder,
+        causes=causes,
         absent=_absent(world, settings, desk),
         watch=_watch(world, settings, policy, scribe, state),
         market=_market(world, settings),
         schedules=ScheduleBook(scribe=scribe, records=records, clock=clock, agent_id=agent_id),
+    )
+
+
+def _checkpoints(
+    world: World, settings: EngineSettings, scribe: Scribe, book: StrategyBook
+) -> Checkpoints:
+    return Checkpoints(
+        scribe=scribe,
+        records=world.records,
+        clock=world.clock,
+        book=book,
+        agent_id=settings.agent_id,
+        identity=settings.identity,
     )
 
 
@@ -146,6 +160,14 @@ def _absent(world: World, settings: EngineSettings, desk: TradeDesk) -> WatchLis
         calendar=world.calendar,
         clock=world.clock,
     )
+
+
+def _ended(causes: LadderWatch, breaker: Breaker) -> Callable[[Cycle], Awaitable[None]]:
+    async def ended(cycle: Cycle) -> None:
+        causes.cycle_ended(cycle)
+        await breaker.ended(cycle)
+
+    return ended
 
 
 def _breaker(world: World, settings: EngineSettings, state: AgentState, scribe: Scribe) -> Breaker:

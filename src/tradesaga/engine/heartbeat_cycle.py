@@ -16,6 +16,7 @@ from tradesaga.domain.errors import Transient
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
+from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.watch_list import WatchList
@@ -38,6 +39,7 @@ class HeartbeatCycle:
     watch: InvariantWatch
     absent: WatchList
     market: MarketGate
+    causes: LadderWatch
 
     async def run(self, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
         """One heartbeat. Raises Fenced, Unavailable."""
@@ -55,8 +57,10 @@ class HeartbeatCycle:
         return await self.runner.run(plan, time_max=TIME_MAX)
 
     async def check_service_health(self, work: CycleWork) -> None:
-        """Poll; what is not healthy gets a line in the log."""
-        for name, health in (await self.board.poll()).items():
+        """Poll; what is not healthy gets a line in the log, what is down a place on the ladder."""
+        found = await self.board.poll()
+        self.causes.services(found)
+        for name, health in found.items():
             if health is not Health.HEALTHY:
                 work.note("warning", f"{name} is {health}", self.clock.now())
         await self.market.ask(self.clock.now())
@@ -70,6 +74,7 @@ class HeartbeatCycle:
         except Transient as error:
             work.note("warning", f"positions unknown: {error}", self.clock.now())
             return
+        self.causes.positions(self.positions.unhealed)
         for drift in drifts:
             self.metrics.error_occurred("position_drift")
             work.note(
@@ -78,6 +83,7 @@ class HeartbeatCycle:
             )  # fmt: skip
 
     async def update_status(self, work: CycleWork) -> None:
-        """Count for the watch, which works by itself."""
+        """Count for the watch, which works by itself; look at the lease."""
+        self.causes.lease()
         if why := self.watch.beat():
             work.note("warning", why, self.clock.now())

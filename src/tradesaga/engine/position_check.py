@@ -59,6 +59,11 @@ class PositionCheck:
         self._quarantine(still, drifts)
         return drifts
 
+    @property
+    def unhealed(self) -> Mapping[str, int]:
+        """By symbol: how many looks in a row found another position at the venue."""
+        return dict(self._unhealed)
+
     def _quarantine(self, looked_at: set[str], drifts: tuple[Drift, ...]) -> None:
         """Lock what does not heal; let go of what was found equal, not of what moves."""
         differs = {drift.symbol for drift in drifts}

@@ -28,6 +28,7 @@ from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_plan import PLAN
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.ladder_state import LadderState
+from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.settings import EngineSettings
@@ -39,7 +40,6 @@ NOT_FED: Final = frozenset(
     {
         "DAILY_LOSS",
         "DRAWDOWN",
-        "DECISION_FAILURES",
         "CRASH_LOOP",
         "DECISION_BUDGET",
         "CLOCK_SKEW",
@@ -121,6 +121,7 @@ class RiskGate:
     market: MarketGate
     limits: LimitBook
     ladder: LadderState
+    causes: LadderWatch
 
     def judge(
         self,
@@ -305,6 +306,7 @@ class RiskGate:
             epoch_decided=held if given.epoch is None else given.epoch,
             epoch_held=held,
             approval=given.approval if semi else risk.Approval.NOT_NEEDED,
+            decision_failures=self.causes.failures_of(strategy_id),
             off=off,
         )
 

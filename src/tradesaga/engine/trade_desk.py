@@ -18,7 +18,7 @@ from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.errors import Conflict, Fenced, Unavailable
 from tradesaga.domain.ids import AgentId, SagaId
 from tradesaga.domain.money import ZERO
-from tradesaga.domain.orders import OrderStatus
+from tradesaga.domain.orders import Order, OrderStatus
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_messages import (
     Ambiguous,
@@ -71,6 +71,7 @@ class TradeDesk:
         self.quarantined: dict[str, SymbolLock] = {}
         self.absent: dict[SagaId, OpenTrade] = {}
         self.on_revived: Callable[[OpenTrade], None] = lambda _: None
+        self.on_booked: Callable[[Order], None] = lambda _: None
         self.recovered = False  # until all that was open is in `trades`, nothing may be sized by it
         self.policy = policy
         self._scribe = scribe
@@ -191,6 +192,8 @@ class TradeDesk:
         self.holdings.booked(outcome)
         before = trade.state.saga.status
         saga, order = outcome.state.saga, outcome.state.order
+        if outcome.fills:
+            self.on_booked(order)
         ended_now = before is not saga.status and saga.status in ENDS
         trade.became(outcome.state)
         if before in ENDS and saga.status not in ENDS:

@@ -1,0 +1,126 @@
+"""Enters what the agent notices by itself on the ladder, and tells it when the cause has gone.
+
+    heartbeat       a service is down, positions differ, the lease leaves no time to send
+    end of a cycle  analyses fail in a row
+    answers         the decision maker of a strategy stays silent in cycles in a row
+    fill            the venue filled more than was ordered
+
+Counts are kept in memory and begin anew with each process; reasons that stand are stored, and stand
+until their cause was looked for and not found. What could not be looked at changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
+from tradesaga.domain.ids import StrategyId
+from tradesaga.domain.ladder import Cause, Scope, ScopeKind
+from tradesaga.domain.orders import Order
+from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.decision_requests import Question
+from tradesaga.engine.health import AI_DECISION, MARKET_DATA, TRADING_ENGINE
+from tradesaga.engine.ladder_state import LadderState
+from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.settings import EngineSettings
+from tradesaga.ports.services import Health
+
+CYCLE_FAILURES_MAX: Final = 3
+DRIFT_CHECKS_MAX: Final = 3
+SERVICES: Final = {
+    TRADING_ENGINE: Cause.TRADING_ENGINE_DOWN,
+    AI_DECISION: Cause.AI_DECISION_DOWN,
+    MARKET_DATA: Cause.MARKET_DATA_DOWN,
+}
+DOWN: Final = frozenset({Health.UNHEALTHY, Health.UNREACHABLE})
+
+
+class LadderWatch:
+    """Watches for one agent; never waits."""
+
+    def __init__(
+        self,
+        *,
+        ladder: LadderState,
+        leadership: Leadership,
+        state: AgentState,
+        settings: EngineSettings,
+    ) -> None:
+        self._ladder = ladder
+        self._leadership = leadership
+        self._state = state
+        self._settings = settings
+        self._failed = 0
+        self._silent: Counter[StrategyId] = Counter()
+
+    def services(self, found: Mapping[str, Health]) -> None:
+        """Each service was polled."""
+        for name, cause in SERVICES.items():
+            health = found[name]
+            self._ladder.observe(cause, f"{name} is {health}" if health in DOWN else "")
+
+    def lease(self) -> None:
+        """The heartbeat's look at the time that is left."""
+        can_send = self._leadership.may_send(opening=False)
+        self._ladder.observe(Cause.LEASE_STALL, "" if can_send else "no time is left to send in")
+
+    def positions(self, differing: Mapping[str, int]) -> None:
+        """Positions were compared; `differing` counts by symbol the checks that found no match."""
+        for symbol, count in differing.items():
+            if count >= DRIFT_CHECKS_MAX:
+                why = f"{count} checks found another position at the venue"
+                self._ladder.enter(Cause.DRIFT, why, scope=_of_symbol(symbol))
+        for reason in self._ladder.ladder.reasons:
+            if reason.cause is Cause.DRIFT and reason.scope.subject not in differing:
+                self._ladder.absent(Cause.DRIFT, scope=reason.scope)
+
+    def cycle_ended(self, cycle: Cycle) -> None:
+        """Count analyses that fail; a cancelled one counts neither way."""
+        if cycle.type is not CycleType.ANALYSIS:
+            return
+        if cycle.status is CycleStatus.COMPLETED:
+            self._failed = 0
+            self._ladder.absent(Cause.CYCLE_FAILURES)
+        elif cycle.status is CycleStatus.FAILED:
+            self._failed += 1
+            if self._failed >= CYCLE_FAILURES_MAX:
+                why = f"{CYCLE_FAILURES_MAX} analyses failed in a row"
+                self._ladder.enter(Cause.CYCLE_FAILURES, why)
+
+    def asked(self, questions: Sequence[Question]) -> None:
+        """The questions of one cycle have their answers, or will have none."""
+        answered = {
+            strategy.id: any(q.answer is not None for q in questions if q.strategy is strategy)
+            for strategy in (q.strategy for q in questions)
+            if strategy is not None
+        }
+        limit = self._settings.limits[self._state.agent.mode].decision_failures_max
+        for strategy_id, is_answered in answered.items():
+            scope = Scope(ScopeKind.STRATEGY, str(strategy_id))
+            if is_answered:
+                self._silent.pop(strategy_id, None)
+                self._ladder.absent(Cause.DECISION_FAILURES, scope=scope)
+                continue
+            self._silent[strategy_id] += 1
+            if self._silent[strategy_id] >= limit:
+                why = f"{limit} cycles in a row without an answer"
+                self._ladder.enter(Cause.DECISION_FAILURES, why, scope=scope)
+
+    def failures_of(self, strategy_id: StrategyId | None) -> int:
+        """In how many cycles in a row the decision maker of a strategy was silent."""
+        return 0 if strategy_id is None else self._silent[strategy_id]
+
+    def booked(self, order: Order) -> None:
+        """Fills of `order` were booked."""
+        if order.filled_quantity > order.quantity:
+            why = (
+                f"{order.client_order_id} of {order.symbol}: "
+                f"{order.filled_quantity:f} filled, {order.quantity:f} ordered"
+            )
+            self._ladder.enter(Cause.OVERFILL, why)
+
+
+def _of_symbol(symbol: str) -> Scope:
+    return Scope(ScopeKind.SYMBOL, symbol)
