@@ -12,15 +12,16 @@ from pathlib import Path
 import asyncpg
 import nats
 import pytest
+from typing_extensions import override
 
 from tests.embedded.conftest import SECONDS_MAX, eventually, lives, supervised
-from tradesaga.embedded.failures import AlreadyRunning, CrashLoop, StartFailed
+from tradesaga.embedded.failures import AlreadyRunning, CrashLoop, NoSpace, StartFailed
 from tradesaga.embedded.nats import EmbeddedNats
 from tradesaga.embedded.postgres import EmbeddedPostgres
 from tradesaga.embedded.program import Program
 from tradesaga.embedded.supervisor import EventKind, RestartPolicy, Supervisor
 
-FAST = RestartPolicy(delay_first=0.001, delay_max=0.01)
+FAST = RestartPolicy(delay_first=0.001, delay_max=0.01, space_delay=0.001)
 
 
 async def _execute(dsn: str, statement: str) -> object:
@@ -167,6 +168,34 @@ while number == 4 or not (place / "end").exists():
         (True, False),
         (False, True),
     ]
+
+
+async def test_a_full_disk_is_waited_for_and_is_no_crash_loop(state_dir: Path) -> None:
+    class NeedsSpace(Program):
+        lives, refused = 0, 0
+
+        @override
+        async def start(self) -> None:
+            self.lives += 1
+            if 1 < self.lives < 30:
+                self.refused += 1
+                raise NoSpace("only 3 MB are free")
+            await super().start()
+
+    code = """
+import pathlib, sys, time
+while not pathlib.Path(sys.argv[1], "end").exists():
+    time.sleep(0.005)
+"""
+    program = NeedsSpace(
+        "full", [sys.executable, "-c", code, str(state_dir)], lambda: dict(os.environ),
+        state_dir / "full.log",
+    )  # fmt: skip
+    async with supervised(state_dir, [[program]], FAST) as running:
+        (state_dir / "end").touch()
+        await eventually(lambda: running.count(EventKind.READY, "full") >= 2, "space again")
+    assert program.refused == 28  # more than three times what a crash loop may have
+    assert running.count(EventKind.START_FAILED, "full") == 28
 
 
 async def test_a_first_start_that_fails_says_why_and_leaves_nothing(state_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 Rejected       AlreadyRunning   leave the other one alone
                Unusable         change what the message names, then start again
+                 NoSpace        free some; a supervisor that is at work waits for it
 Unavailable    StartFailed      may work the next time; the log says why it did not
                CrashLoop        a person must look
 """
@@ -13,6 +14,10 @@ from tradesaga.domain.errors import Rejected, Unavailable
 
 class Unusable(Rejected):
     """This machine or directory cannot hold the server; the message says what to change."""
+
+
+class NoSpace(Unusable):
+    """The disk is too full to start a server on it."""
 
 
 class StartFailed(Unavailable):

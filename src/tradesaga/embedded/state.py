@@ -23,7 +23,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from tradesaga.embedded.failures import Unusable
+from tradesaga.embedded.failures import NoSpace, Unusable
 from tradesaga.embedded.identity import Identity
 
 FREE_BYTES_MIN = 200 * 1000 * 1000
@@ -76,7 +76,7 @@ def make_state_dir(state_dir: Path) -> None:
             "run as its owner, or choose another with --state-dir"
         )
     if free < FREE_BYTES_MIN:
-        raise Unusable(
+        raise NoSpace(
             f"only {free // 1_000_000} MB are free on the disk of {state_dir}, at least "
             f"{FREE_BYTES_MIN // 1_000_000} MB are needed: free some, or choose another "
             "directory with --state-dir"

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tradesaga.domain.errors import TradesagaError
-from tradesaga.embedded.failures import AlreadyRunning, CrashLoop
+from tradesaga.embedded.failures import AlreadyRunning, CrashLoop, NoSpace
 from tradesaga.embedded.fence import Fence
 from tradesaga.embedded.probes import answers
 from tradesaga.embedded.processes import Child
@@ -55,6 +55,8 @@ class RestartPolicy:
 
     delay_first: float = 0.05
     delay_max: float = 5.0
+    space_delay: float = 10.0
+    """Before a start that a full disk refused is tried again; it is no crash."""
     crashes_max: int = 8
     window: float = 60.0
     probe_interval: float = 5.0
@@ -169,6 +171,9 @@ class Supervisor:
                 await self._start(service)
             except (TradesagaError, OSError) as error:
                 self._tell(EventKind.START_FAILED, service, detail=str(error))
+                if isinstance(error, NoSpace):
+                    crashes.pop()
+                    await asyncio.sleep(self._policy.space_delay)
 
     async def _until_ended(self, service: Service) -> str:
         async with asyncio.TaskGroup() as group:
