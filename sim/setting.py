@@ -55,6 +55,7 @@ LIMITS = Limits(
     strategy_orders_per_day=10_000,
     entries_per_cycle=100,
     entries_per_hour=10_000,
+    restarts_per_day=10_000,  # the weather kills more in an hour than a day may see
     duplicate_window=timedelta(),
     reentry_delay=timedelta(),
     reentry_delay_after_stop=timedelta(),
