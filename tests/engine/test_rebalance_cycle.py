@@ -97,6 +97,7 @@ async def test_buys_spend_what_a_half_filled_sell_has_really_brought() -> None:
     sell, buy = orders(place)[2:]
     assert (sell.side, sell.quantity, sell.filled_quantity) == (Side.SELL, D(99), D(5))
     assert sell.status is OrderStatus.CANCELED
+    assert buy.created_at >= sell.created_at + place.policy.fill_time_max
     assert (buy.side, buy.symbol, buy.quantity) == (
         Side.BUY,
         "CUBE",
@@ -213,6 +214,7 @@ async def test_an_order_that_still_works_is_not_made_again() -> None:
         for trade in desk_of(parts).trades:
             await trade.ended.wait()
     assert len(orders(place)) == 2
+    assert len(place.store.of(Decision, DEFAULT_AGENT)) == 2, "not even asked for"
 
 
 async def lived(place: Place, journal: MemoryJournal) -> None:
