@@ -42,6 +42,7 @@ from tradesaga.engine.decision_requests import (
     decision_key,
 )
 from tradesaga.engine.ladder_watch import LadderWatch
+from tradesaga.engine.loss_watch import LossWatch
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.risk_gate import Batch, Circumstances, MarketView, RiskGate
@@ -85,6 +86,7 @@ class AnalysisCycle:
     crew: SagaCrew
     metrics: Metrics
     causes: LadderWatch
+    losses: LossWatch
 
     async def run(
         self,
@@ -128,6 +130,7 @@ class AnalysisCycle:
         """Quotes of all symbols; a symbol without one fails its strategies, not the cycle."""
         spent = self.desk.holdings.spent  # before the account is asked: what fills in between costs
         account = await self.venue.account()
+        await self.losses.saw(account.equity)
         quotes = await self.market_data.quotes(work.symbols)
         work.view = MarketView(
             quotes=quotes, account=account, tradable=frozenset(work.symbols), spent=spent

@@ -22,6 +22,7 @@ from tradesaga.engine.kill_switch import KillSwitch, kill_switch
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.limit_book import LimitBook
+from tradesaga.engine.loss_watch import LossWatch
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.pause_end import PauseEnd
@@ -84,7 +85,8 @@ def assemble(
     core.watch.limits = gate.limits
     instructed = _instructed(world, settings, core, gate)
     approvals = Approvals(settings=settings, trades=instructed, book=core.book)
-    scheduler = _scheduler(world, settings, core, approvals, requests, group)
+    losses = _losses(world, settings, core, gate, kill)
+    scheduler = _scheduler(world, settings, core, approvals, requests, losses, group)
     if settings.rebalance is not None:
         rebalance = RebalanceCycle(
             settings=settings, policy=settings.rebalance, runner=core.runner, instructed=instructed
@@ -275,12 +277,30 @@ def _gate(world: World, settings: EngineSettings, core: Core, market: MarketGate
     )
 
 
+def _losses(
+    world: World, settings: EngineSettings, core: Core, gate: RiskGate, kill: KillSwitch
+) -> LossWatch:
+    losses = LossWatch(
+        scribe=core.scribe,
+        records=world.records,
+        clock=world.clock,
+        market=core.market,
+        state=core.state,
+        limits=gate.limits,
+        ladder=core.ladder,
+        agent_id=settings.agent_id,
+    )
+    kill.on_rearmed = losses.rearmed
+    return losses
+
+
 def _scheduler(
     world: World,
     settings: EngineSettings,
     core: Core,
     approvals: Approvals,
     requests: DecisionRequests,
+    losses: LossWatch,
     group: asyncio.TaskGroup,
 ) -> Scheduler:
     gate = approvals.trades.gate
@@ -304,6 +324,7 @@ def _scheduler(
             crew=core.crew,
             metrics=world.metrics,
             causes=core.causes,
+            losses=losses,
         ),
         heartbeat=HeartbeatCycle(
             clock=world.clock,
