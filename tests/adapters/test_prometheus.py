@@ -26,6 +26,8 @@ OURS = {
     "orchestrator_build_info": "gauge",
     "orchestrator_invariants_broken": "gauge",
     "orchestrator_rows_archived_total": "counter",
+    "orchestrator_ladder_rung": "gauge",
+    "orchestrator_kill_unresolved": "gauge",
 }
 NOW = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
 

@@ -15,6 +15,7 @@ import pytest
 from typing_extensions import override
 
 from tests.embedded.conftest import SECONDS_MAX, eventually, lives, supervised
+from tradesaga.embedded import nats as embedded_nats
 from tradesaga.embedded.failures import AlreadyRunning, CrashLoop, NoSpace, StartFailed
 from tradesaga.embedded.nats import EmbeddedNats
 from tradesaga.embedded.postgres import EmbeddedPostgres
@@ -196,6 +197,20 @@ while not pathlib.Path(sys.argv[1], "end").exists():
         await eventually(lambda: running.count(EventKind.READY, "full") >= 2, "space again")
     assert program.refused == 28  # more than three times what a crash loop may have
     assert running.count(EventKind.START_FAILED, "full") == 28
+
+
+@pytest.mark.parametrize(("status", "lives"), [(200, True), (503, False)])
+async def test_nats_lives_as_long_as_its_streams_can_be_written(
+    state_dir: Path, monkeypatch: pytest.MonkeyPatch, status: int, lives: bool
+) -> None:
+    async def monitor(_port: int, path: str) -> tuple[int, bytes]:
+        assert path == "/healthz"
+        return status, b""
+
+    server = EmbeddedNats(state_dir)
+    monkeypatch.setattr(embedded_nats, "http_answer", monitor)
+    monkeypatch.setattr(EmbeddedNats, "monitor_port", 8222)
+    assert await server.alive() is lives
 
 
 async def test_a_first_start_that_fails_says_why_and_leaves_nothing(state_dir: Path) -> None:

@@ -122,9 +122,12 @@ class EmbeddedNats:
         await self.child.stop()
 
     async def alive(self) -> bool:
-        """Take any answer of the monitor for life; a store in trouble is not cured by a restart."""
-        await http_answer(self.monitor_port, "/healthz")
-        return True
+        """Whether the monitor calls it healthy.
+
+        A stream that could not be written stays broken when the disk has room again, until the
+        server is started anew (nats-io/nats-server #7654); a start on a full disk is refused.
+        """
+        return await self._is_healthy()
 
     async def _start_server(self) -> None:
         identity = self._identity
@@ -189,6 +192,9 @@ class EmbeddedNats:
         """Wait for the file that names our child's pid, so that no stranger answers for it."""
         if not (self.directory / f"nats-server_{self.child.pid}.ports").exists():
             return False
+        return await self._is_healthy()
+
+    async def _is_healthy(self) -> bool:
         return (await http_answer(self.monitor_port, "/healthz"))[0] == 200
 
 
