@@ -20,10 +20,10 @@ ROOT = Path(__file__).parents[2]
 HOURS = 0.25
 QUICK = {
     "acknowledged before the commit": 1,
-    "ambiguous is absent": 6,
+    "ambiguous is absent": 41,
     "busts are not booked": 5,
     "cancel request is the verdict": 5,
-    "fresh client id on retry": 26,
+    "fresh client id on retry": 20,
     "no answer is a refusal": 2,
     "opened in a pause": 1,
     "outbox marked before the bus took it": 3,
