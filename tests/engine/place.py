@@ -31,6 +31,7 @@ from tradesaga.domain.trade_messages import Policy, TradeState
 from tradesaga.domain.trade_start import trade_for
 from tradesaga.engine.assembly import Parts, assemble
 from tradesaga.engine.open_trades import OpenTrade
+from tradesaga.engine.recovery import Found
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.world import World
@@ -186,6 +187,8 @@ class Place:
     ids: CountingIds = field(default_factory=CountingIds)
     metrics: CountingMetrics = field(default_factory=CountingMetrics)
     marks: HaltMarks | None = None
+    found: Found = field(default_factory=Found, init=False)
+    """By the latest recovery."""
 
     def __post_init__(self) -> None:
         self.venue = ScriptedVenue(
@@ -222,7 +225,7 @@ class Place:
         async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
             parts = assemble(self.world(journal), self.settings, self.policy, group)
             await parts.leadership.take()
-            await parts.recovery.run()
+            self.found = await parts.recovery.run()
             yield parts
             await parts.scheduler.cancel_all()
             await parts.crew.drain(0)

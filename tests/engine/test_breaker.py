@@ -25,7 +25,7 @@ async def life(place: Place, *, hands_over: bool = False, start: bool = False) -
     """One process: it takes over, looks back, and dies unless it hands over."""
     place.clock.advance(MINUTE)
     async with place.node() as parts:
-        await parts.recovery.settle()
+        await parts.recovery.settle(place.found)
         await parts.breaker.started()
         if start:
             place.clock.advance(MINUTE)

@@ -27,7 +27,7 @@ async def test_the_report_tells_what_was_found_and_what_became_of_it() -> None:
         found = trade.state.saga.id
     async with place.node() as parts:
         await parts.book.load([STRATEGY])
-        await parts.recovery.settle()
+        await parts.recovery.settle(place.found)
     [taken] = await checkpoints(place)
     assert (taken.occasion, taken.epoch, taken.lineage) == (Occasion.RECOVERED, 2, 1)
     assert (taken.report["sagasFound"], taken.report["sagasEnded"]) == (1, 1)
@@ -43,7 +43,7 @@ async def test_another_identity_begins_a_lineage(part: str) -> None:
         place.settings = replace(SETTINGS, identity=identity)
         async with place.node() as parts:
             await parts.book.load([STRATEGY])
-            await parts.recovery.settle()
+            await parts.recovery.settle(place.found)
     latest = await checkpoints(place)
     assert [one.lineage for one in latest] == [2, 2, 1, 1]
     assert [one.changed for one in latest] == [(), (part,), (), ()]

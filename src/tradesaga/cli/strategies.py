@@ -151,7 +151,11 @@ async def deactivate(name: str, /, *, close_positions: bool = False, server: Ser
     """
     fields = {"closePositions": close_positions}
     answer = call(server, "POST", _path(name) + "/deactivate", fields=fields)
-    return await tell(server, answer, lambda said: [f"{name} is {said['status']}", said["detail"]])
+    return await tell(
+        server,
+        answer,
+        lambda said: [f"{name} is {said['status']}", *filter(None, [said["detail"]])],
+    )
 
 
 @strategies.command(name="delete")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-from uuid import UUID
 
 from structlog import get_logger
 
@@ -43,7 +42,7 @@ class Checkpoints:
         taken = following(
             before,
             identity,
-            checkpoint_id=UUID(int=derived(self.agent_id, "checkpoint", occasion, epoch).int),
+            checkpoint_id=derived(self.agent_id, "checkpoint", occasion, epoch),
             agent_id=self.agent_id,
             occasion=occasion,
             epoch=epoch,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from structlog import get_logger
 
@@ -106,7 +106,6 @@ class Recovery:
     agent_id: AgentId
     absent: WatchList
     ladder: LadderState
-    _found: list[Found] = field(default_factory=list)
 
     async def run(self) -> Found:
         """Load, end what cannot go on, run what can."""
@@ -125,11 +124,10 @@ class Recovery:
         self.desk.recovered = True
         await resume(trades, self.desk, self.crew)
         await self.absent.load()
-        self._found.append(found)
         log.info("recovered", cycles=len(cycles), sagas=len(trades))
         return found
 
-    async def settle(self) -> None:
+    async def settle(self, found: Found) -> None:
         """Give what was open time to end before anything new begins; then write the report."""
         try:
             async with asyncio.timeout(SETTLE_SECONDS_MAX):
@@ -137,4 +135,4 @@ class Recovery:
                     await trade.ended.wait()
         except TimeoutError:
             log.warning("sagas still open after a restart", number=len(self.desk.trades))
-        await self.checkpoints.take(Occasion.RECOVERED, self._found[-1].report())
+        await self.checkpoints.take(Occasion.RECOVERED, found.report())

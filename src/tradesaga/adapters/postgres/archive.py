@@ -9,14 +9,13 @@ somebody holds are passed over.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 import asyncpg
 
-from tradesaga.adapters.postgres.connection import LOST, Connection, connect
+from tradesaga.adapters.postgres.connection import LOST, Connection, KeptConnection
 from tradesaga.adapters.postgres.queries import load
 from tradesaga.domain.errors import Fenced, Refused, Unavailable
 from tradesaga.domain.ids import AgentId
@@ -40,9 +39,13 @@ class PostgresArchive:
     """Implements `ports.archive.Archive`."""
 
     def __init__(self, dsn: str, *, schema: str = "orchestration") -> None:
-        self._dsn, self._schema = dsn, schema
-        self._connection: Connection | None = None
-        self._one_at_a_time = asyncio.Lock()
+        self._kept = KeptConnection(
+            dsn,
+            application="tradesaga archive",
+            command_time_max=COMMAND_SECONDS_MAX,
+            schema=schema,
+            **SETTINGS,
+        )
 
     async def move(
         self, agent_id: AgentId, kind: Kind, *, epoch: int, before: datetime, rows_max: int
@@ -64,31 +67,16 @@ class PostgresArchive:
 
     async def close(self) -> None:
         """Close the connection; what it has begun is finished or undone by the server."""
-        async with self._one_at_a_time:
-            self._disconnect()
+        await self._kept.close()
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
-        async with self._one_at_a_time:
+        async with self._kept.lent("the archive") as connection:
             try:
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect(
-                        self._dsn,
-                        application="tradesaga archive",
-                        command_time_max=COMMAND_SECONDS_MAX,
-                        schema=self._schema,
-                        **SETTINGS,
-                    )
-                yield self._connection
-            except LOST as error:
-                self._disconnect()
-                raise Unavailable(f"no answer about the archive: {error!r}") from error
+                yield connection
             except asyncpg.LockNotAvailableError as error:
                 raise Unavailable("the rows are in use: they are archived later") from error
+            except LOST:
+                raise
             except asyncpg.PostgresError as error:
                 raise Refused(f"cannot archive: {error}", code=error.sqlstate or "") from error
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-            self._connection = None

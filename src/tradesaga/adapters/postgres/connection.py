@@ -5,9 +5,13 @@ the server is gone.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 import asyncpg
+
+from tradesaga.domain.errors import Unavailable
 
 CONNECT_SECONDS_MAX = 3.0
 LOST = (
@@ -55,3 +59,43 @@ def server_settings(application: str, schema: str) -> dict[str, str]:
         "timezone": "UTC",
         "idle_in_transaction_session_timeout": "1s",
     }
+
+
+class KeptConnection:
+    """A connection of one's own, lent to one at a time and opened again when it was lost."""
+
+    def __init__(
+        self, dsn: str, *, application: str, command_time_max: float, schema: str, **settings: str
+    ) -> None:
+        self._dsn, self._application, self._schema = dsn, application, schema
+        self._command_time_max, self._settings = command_time_max, settings
+        self._connection: Connection | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    @asynccontextmanager
+    async def lent(self, purpose: str) -> AsyncIterator[Connection]:
+        """Lend it. Raises Unavailable, naming the purpose, when the server gives no answer."""
+        async with self._one_at_a_time:
+            try:
+                if self._connection is None or self._connection.is_closed():
+                    self._connection = await connect(
+                        self._dsn,
+                        application=self._application,
+                        command_time_max=self._command_time_max,
+                        schema=self._schema,
+                        **self._settings,
+                    )
+                yield self._connection
+            except LOST as error:
+                self._drop()
+                raise Unavailable(f"no answer about {purpose}: {error!r}") from error
+
+    async def close(self) -> None:
+        """Close it; what it has begun is finished or undone by the server."""
+        async with self._one_at_a_time:
+            self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None

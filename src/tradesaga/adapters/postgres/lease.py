@@ -8,17 +8,15 @@ make a renewal late.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import timedelta
 
 import asyncpg
 
-from tradesaga.adapters.postgres.connection import LOST, Connection, connect
+from tradesaga.adapters.postgres.connection import KeptConnection
 from tradesaga.adapters.postgres.holder import is_provably_dead, this_process
 from tradesaga.adapters.postgres.queries import QUERIES
-from tradesaga.domain.errors import Fenced, Unavailable
+from tradesaga.domain.errors import Fenced
 from tradesaga.domain.ids import AgentId
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.lease import Held
@@ -45,17 +43,21 @@ class PostgresLease:
         is_dead: Callable[[str], bool] = is_provably_dead,
         schema: str = "orchestration",
     ) -> None:
-        self._dsn, self._schema, self._clock = dsn, schema, clock
+        self._clock = clock
         self._time_to_live = time_to_live
         self._send_time_max = send_time_max
         self._holder = this_process() if holder is None else holder
         self._is_dead = is_dead
-        self._connection: Connection | None = None
-        self._one_at_a_time = asyncio.Lock()
+        self._kept = KeptConnection(
+            dsn,
+            application="tradesaga lease",
+            command_time_max=COMMAND_SECONDS_MAX,
+            schema=schema,
+        )
 
     async def take(self, agent_id: AgentId) -> Held | None:
         """Take it, or None while another holder's time runs. Raises the epoch by one."""
-        async with self._connected() as connection:
+        async with self._kept.lent("the lease") as connection:
             found = await connection.fetchrow(QUERIES["lease"], agent_id)
             wait, dead_epoch = self._judged(found)
             before = self._clock.monotonic()
@@ -78,15 +80,12 @@ class PostgresLease:
 
     async def release(self, agent_id: AgentId, epoch: int) -> None:
         """Give it up at once: a clean hand-over; silent if it is lost already."""
-        async with self._connected() as connection:
+        async with self._kept.lent("the lease") as connection:
             await connection.fetch(QUERIES["release_lease"], agent_id, self._holder, epoch)
 
     async def close(self) -> None:
         """Close the connection; what is held stays held until its time is over."""
-        async with self._one_at_a_time:
-            if self._connection is not None:
-                self._connection.terminate()
-                self._connection = None
+        await self._kept.close()
 
     def _judged(self, found: asyncpg.Record | None) -> tuple[timedelta, int | None]:
         """How long a new holder must wait, and the epoch that may be taken before its time."""
@@ -97,7 +96,7 @@ class PostgresLease:
         return self._send_time_max, None
 
     async def _swap(self, query: str, agent_id: AgentId, epoch: int) -> Held:
-        async with self._connected() as connection:
+        async with self._kept.lent("the lease") as connection:
             before = self._clock.monotonic()
             now = await connection.fetchval(
                 QUERIES[query], agent_id, self._holder, epoch, self._time_to_live
@@ -108,21 +107,3 @@ class PostgresLease:
 
     def _held(self, epoch: int, before: float, wait: timedelta) -> Held:
         return Held(epoch=epoch, until=before + self._time_to_live.total_seconds(), wait=wait)
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Connection]:
-        async with self._one_at_a_time:
-            try:
-                if self._connection is None or self._connection.is_closed():
-                    self._connection = await connect(
-                        self._dsn,
-                        application="tradesaga lease",
-                        command_time_max=COMMAND_SECONDS_MAX,
-                        schema=self._schema,
-                    )
-                yield self._connection
-            except LOST as error:
-                if self._connection is not None:
-                    self._connection.terminate()
-                    self._connection = None
-                raise Unavailable(f"no answer about the lease: {error!r}") from error

@@ -29,37 +29,13 @@ from equity_marks
 where id = $1;
 
 -- open_trades: saga, order and reservation of every trade that has not ended, oldest first
-select
-  s.id, s.agent_id, s.type, s.decision_id, s.strategy_id, s.cycle_id, s.symbol, s.created_at,
-  s.updated_at, s.deadline_at, s.status, s.cursor, s.attempt, s.due, s.pivoted, s.partial,
-  s.reason, s.version,
-  o.id, o.agent_id, o.saga_id, o.decision_id, o.strategy_id, o.cycle_id, o.leg, o.purpose,
-  o.client_order_id, o.symbol, o.side, o.quantity, o.type, o.limit_price, o.time_in_force,
-  o.opening, o.reference_price, o.expires_at, o.created_at, o.status, o.venue_order_id,
-  o.filled_quantity, o.filled_value, o.fees, o.sends, o.lookups, o.unknown_since,
-  o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
-  o.version,
-  r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version,
-  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
+select {trade}
 from sagas s join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
 where s.agent_id = $1 and s.status not in ('completed', 'completed_partial', 'compensated')
 order by s.created_at, s.id;
 
 -- absent_trades: as open_trades, of orders made since $2 that were proven absent
-select
-  s.id, s.agent_id, s.type, s.decision_id, s.strategy_id, s.cycle_id, s.symbol, s.created_at,
-  s.updated_at, s.deadline_at, s.status, s.cursor, s.attempt, s.due, s.pivoted, s.partial,
-  s.reason, s.version,
-  o.id, o.agent_id, o.saga_id, o.decision_id, o.strategy_id, o.cycle_id, o.leg, o.purpose,
-  o.client_order_id, o.symbol, o.side, o.quantity, o.type, o.limit_price, o.time_in_force,
-  o.opening, o.reference_price, o.expires_at, o.created_at, o.status, o.venue_order_id,
-  o.filled_quantity, o.filled_value, o.fees, o.sends, o.lookups, o.unknown_since,
-  o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
-  o.version,
-  r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version,
-  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
+select {trade}
 from orders o join sagas s on s.id = o.saga_id join reservations r on r.saga_id = s.id
 where o.agent_id = $1 and o.created_at >= $2 and o.status = 'not_placed'
   and (o.sends > 0 or o.lookups > 0)
@@ -73,19 +49,7 @@ with found as (
   select order_id, 2 from venue_order_ids where agent_id = $1 and venue_order_id = $2
   order by rank limit 1
 )
-select
-  s.id, s.agent_id, s.type, s.decision_id, s.strategy_id, s.cycle_id, s.symbol, s.created_at,
-  s.updated_at, s.deadline_at, s.status, s.cursor, s.attempt, s.due, s.pivoted, s.partial,
-  s.reason, s.version,
-  o.id, o.agent_id, o.saga_id, o.decision_id, o.strategy_id, o.cycle_id, o.leg, o.purpose,
-  o.client_order_id, o.symbol, o.side, o.quantity, o.type, o.limit_price, o.time_in_force,
-  o.opening, o.reference_price, o.expires_at, o.created_at, o.status, o.venue_order_id,
-  o.filled_quantity, o.filled_value, o.fees, o.sends, o.lookups, o.unknown_since,
-  o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
-  o.version,
-  r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version,
-  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
+select {trade}
 from found join orders o on o.id = found.id join sagas s on s.id = o.saga_id
   join reservations r on r.saga_id = s.id;
 

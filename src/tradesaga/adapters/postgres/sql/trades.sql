@@ -1,17 +1,5 @@
 -- latest_trades: saga, order and reservation, the latest first, narrowed where a parameter is not null
-select
-  s.id, s.agent_id, s.type, s.decision_id, s.strategy_id, s.cycle_id, s.symbol, s.created_at,
-  s.updated_at, s.deadline_at, s.status, s.cursor, s.attempt, s.due, s.pivoted, s.partial,
-  s.reason, s.version,
-  o.id, o.agent_id, o.saga_id, o.decision_id, o.strategy_id, o.cycle_id, o.leg, o.purpose,
-  o.client_order_id, o.symbol, o.side, o.quantity, o.type, o.limit_price, o.time_in_force,
-  o.opening, o.reference_price, o.expires_at, o.created_at, o.status, o.venue_order_id,
-  o.filled_quantity, o.filled_value, o.fees, o.sends, o.lookups, o.unknown_since,
-  o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
-  o.version,
-  r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version,
-  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
+select {trade}
 from sagas s join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
 where s.agent_id = $1
   and ($2::text[] is null or s.status = any ($2))
@@ -22,38 +10,14 @@ order by s.created_at desc, s.id desc
 limit $7;
 
 -- trades_of_cycle: saga, order and reservation; by way of its decisions, which are indexed
-select
-  s.id, s.agent_id, s.type, s.decision_id, s.strategy_id, s.cycle_id, s.symbol, s.created_at,
-  s.updated_at, s.deadline_at, s.status, s.cursor, s.attempt, s.due, s.pivoted, s.partial,
-  s.reason, s.version,
-  o.id, o.agent_id, o.saga_id, o.decision_id, o.strategy_id, o.cycle_id, o.leg, o.purpose,
-  o.client_order_id, o.symbol, o.side, o.quantity, o.type, o.limit_price, o.time_in_force,
-  o.opening, o.reference_price, o.expires_at, o.created_at, o.status, o.venue_order_id,
-  o.filled_quantity, o.filled_value, o.fees, o.sends, o.lookups, o.unknown_since,
-  o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
-  o.version,
-  r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version,
-  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
+select {trade}
 from decisions d
   join sagas s on s.agent_id = d.agent_id and s.decision_id = d.id
   join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
 where d.agent_id = $1 and d.cycle_id = $2;
 
 -- trade_of_saga: saga, order and reservation of one saga
-select
-  s.id, s.agent_id, s.type, s.decision_id, s.strategy_id, s.cycle_id, s.symbol, s.created_at,
-  s.updated_at, s.deadline_at, s.status, s.cursor, s.attempt, s.due, s.pivoted, s.partial,
-  s.reason, s.version,
-  o.id, o.agent_id, o.saga_id, o.decision_id, o.strategy_id, o.cycle_id, o.leg, o.purpose,
-  o.client_order_id, o.symbol, o.side, o.quantity, o.type, o.limit_price, o.time_in_force,
-  o.opening, o.reference_price, o.expires_at, o.created_at, o.status, o.venue_order_id,
-  o.filled_quantity, o.filled_value, o.fees, o.sends, o.lookups, o.unknown_since,
-  o.cancel_wanted_at, o.cancel_requested_at, o.submitted_at, o.acked_at, o.ended_at, o.evidence,
-  o.version,
-  r.id, r.agent_id, r.saga_id, r.symbol, r.amount, r.created_at, r.consumed, r.released, r.state,
-  r.closed_at, r.version,
-  (select json_agg(v order by v.cumulative) from voids v where v.order_id = o.id) as voids
+select {trade}
 from sagas s join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
 where s.agent_id = $1 and s.id = $2;
 
