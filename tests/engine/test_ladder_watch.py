@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from tests.domain.trades import START
-from tests.engine.place import STRATEGY, Place, begin, carried_out, desk_of
+from tests.engine.place import STRATEGY, Place, another, begin, carried_out, desk_of
 from tests.engine.test_analysis_cycle import analysed, new_place, trading
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.ladder import Cause, Rung, Scope, ScopeKind
 from tradesaga.engine.assembly import Parts
 from tradesaga.engine.ladder_watch import CYCLE_FAILURES_MAX, DRIFT_CHECKS_MAX
-from tradesaga.ports.services import Health
+from tradesaga.ports.services import Health, VenuePosition
 
 ACME = Scope(ScopeKind.SYMBOL, "ACME")
 
@@ -90,6 +91,73 @@ async def test_a_venue_that_does_not_answer_heals_no_drift() -> None:
         for _ in range(3):
             await beat(place, parts)
         assert Cause.DRIFT in standing(parts)
+
+
+ALL, EQUAL, DIFFER, LEFT_OUT = "", "equal", "differ", "left out"
+Look = dict[str, str]
+"""What one comparison found, by symbol; a symbol that is missing is held by neither side."""
+
+
+@pytest.mark.parametrize(
+    ("stored", "looks", "standing_after"),
+    [
+        ([], [{"A": DIFFER}] * 2, []),
+        ([], [{"A": DIFFER}] * 3, ["A"]),
+        ([], [{"A": DIFFER}, {"A": DIFFER}, {}, {"A": DIFFER}], []),
+        ([], [{"A": DIFFER}, {"A": DIFFER}, {"A": LEFT_OUT}, {"A": DIFFER}], ["A"]),
+        (["A"], [{"A": LEFT_OUT}] * 5, ["A"]),
+        (["A"], [{"A": EQUAL}], ["A"]),
+        (["A"], [{"A": EQUAL}, {"A": EQUAL}], []),
+        (["A"], [{}, {}], []),
+        (["A"], [{"A": EQUAL}, {"A": LEFT_OUT}, {"A": EQUAL}], []),
+        (["A"], [{"A": EQUAL}, {"A": DIFFER}, {"A": EQUAL}], ["A"]),
+        (["A"], [{"A": LEFT_OUT, "B": EQUAL}, {"A": LEFT_OUT, "B": EQUAL}], ["A"]),
+        ([], [{"A": DIFFER, "B": DIFFER}] * 3, ["A", "B", ALL]),
+        (["A"], [{"A": LEFT_OUT, "B": DIFFER}] * 3, ["A", "B", ALL]),
+        (["A", "B", ALL], [{"A": EQUAL, "B": LEFT_OUT}] * 4, ["B"]),
+        (["A", "B", ALL], [{"A": LEFT_OUT, "B": LEFT_OUT}] * 4, ["A", "B", ALL]),
+    ],
+)
+async def test_what_was_not_compared_changes_nothing_and_what_is_equal_ends(
+    stored: list[str], looks: list[Look], standing_after: list[str]
+) -> None:
+    place = Place()
+    async with place.node() as parts:
+        for symbol in stored:
+            kind = ScopeKind.SYMBOL if symbol else ScopeKind.ALL
+            parts.ladder.enter(Cause.DRIFT, "stood before", scope=Scope(kind, symbol))
+        await parts.ladder.write()
+    async with place.node() as parts:
+        for look in looks:
+            parts.scheduler._heartbeat.causes.positions(
+                {s: "we hold 2, the venue 0" for s, how in look.items() if how is DIFFER},
+                left_out=[s for s, how in look.items() if how is LEFT_OUT],
+            )
+            await parts.ladder.write()
+        reasons = parts.ladder.ladder.reasons
+        assert sorted(r.scope.subject for r in reasons) == sorted(standing_after)
+        locked = {lock.symbol for lock in desk_of(parts).locks()}
+        assert locked == {symbol for symbol in standing_after if symbol}
+
+
+async def test_a_fill_between_the_two_looks_makes_it_no_comparison(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = Place()
+    async with place.running() as parts:
+        parts.ladder.enter(Cause.DRIFT, "", scope=Scope(ScopeKind.SYMBOL, "BOLT"))
+        check = parts.scheduler._heartbeat.positions
+        real = place.venue.positions
+
+        async def positions() -> Sequence[VenuePosition]:
+            found = await real()
+            await carried_out(place, parts, another(len(place.venue.orders) + 10))
+            return found
+
+        monkeypatch.setattr(place.venue, "positions", positions)
+        for _ in range(3):
+            assert await check.run() == ()
+        assert standing(parts) == [Cause.DRIFT]
 
 
 def ended(parts: Parts, status: CycleStatus, kind: CycleType = CycleType.ANALYSIS) -> Cycle:

@@ -6,14 +6,16 @@ from decimal import Decimal
 
 from tests.engine.place import Place, begin, carried_out, desk_of
 from tradesaga.domain.decisions import Action
-from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.domain.instructions import Instruction, Origin
+from tradesaga.domain.ladder import CHECKS_TO_CLEAR, Cause, Scope, ScopeKind
 from tradesaga.domain.orders import OrderStatus
 from tradesaga.domain.trade_messages import Ambiguous, Resolution
 from tradesaga.engine.assembly import Parts
-from tradesaga.engine.position_check import CHECKS_TO_HEAL, PositionCheck
+from tradesaga.engine.ladder_watch import DRIFT_CHECKS_MAX
 from tradesaga.engine.risk_gate import MarketView
 from tradesaga.testing.services import FAIL_BEFORE
+
+ACME = Scope(ScopeKind.SYMBOL, "ACME")
 
 
 async def denied(place: Place, parts: Parts, number: int) -> bool:
@@ -64,10 +66,10 @@ async def test_a_drift_that_does_not_heal_quarantines_until_the_books_agree() ->
     place = Place()
     async with place.running() as parts:
         await carried_out(place, parts)
-        check = PositionCheck(venue=place.venue, desk=desk_of(parts), clock=place.clock)
+        check = parts.scheduler._heartbeat.positions
         (placed,) = place.venue.orders.values()
         fills, placed.fills = placed.fills, []  # the venue forgets what it filled
-        for number in range(CHECKS_TO_HEAL):
+        for number in range(DRIFT_CHECKS_MAX):
             assert not await denied(place, parts, number + 10)
             placed_now = [o for o in place.venue.orders.values() if o is not placed]
             assert placed_now, "entries go on"
@@ -76,8 +78,24 @@ async def test_a_drift_that_does_not_heal_quarantines_until_the_books_agree() ->
         (lock,) = await parts.control.sagas.locks()
         assert (lock.reason, lock.symbol, lock.saga_id) == ("quarantine", "ACME", None)
         assert "the venue" in lock.detail
+        await parts.ladder.write()
+    async with place.running() as parts:
+        check = parts.scheduler._heartbeat.positions
+        assert await denied(place, parts, 21), "also for the next process"
         placed.fills = fills
-        assert await check.run() == ()
+        for number in range(CHECKS_TO_CLEAR):
+            assert await denied(place, parts, number + 22)
+            assert await check.run() == ()
+        await parts.ladder.write()
         assert await reasons(parts) == []
-        assert not await denied(place, parts, 21)
-    assert await place.records.was_received(DEFAULT_AGENT, "x") is False
+        assert not await denied(place, parts, 30)
+
+
+async def test_an_acknowledged_drift_locks_nothing_while_it_goes_on() -> None:
+    place = Place()
+    async with place.running() as parts:
+        parts.ladder.enter(Cause.DRIFT, "we hold 2, the venue 0", scope=ACME)
+        assert await denied(place, parts, 1)
+        await parts.ladder.acknowledge(Cause.DRIFT, ACME, "ann")
+        assert await reasons(parts) == []
+        assert not await denied(place, parts, 2)

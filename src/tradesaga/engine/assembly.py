@@ -304,7 +304,7 @@ def _scheduler(
     group: asyncio.TaskGroup,
 ) -> Scheduler:
     gate = approvals.trades.gate
-    positions = PositionCheck(venue=world.venue, desk=core.desk, clock=world.clock)
+    positions = PositionCheck(venue=world.venue, desk=core.desk, causes=core.causes)
     return Scheduler(
         settings=settings,
         clock=world.clock,

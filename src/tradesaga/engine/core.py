@@ -90,6 +90,7 @@ def core_of(
     ladder = _ladder(world, settings, scribe)
     causes = LadderWatch(ladder=ladder, leadership=leadership, state=state, settings=settings)
     desk.on_booked = causes.booked
+    desk.quarantines = causes.quarantines
     return Core(
         leadership=leadership,
         scribe=scribe,

@@ -74,7 +74,6 @@ class HeartbeatCycle:
         except Transient as error:
             work.note("warning", f"positions unknown: {error}", self.clock.now())
             return
-        self.causes.positions(self.positions.unhealed)
         for drift in drifts:
             self.metrics.error_occurred("position_drift")
             work.note(

@@ -1,6 +1,7 @@
 """Enters what the agent notices by itself on the ladder, and tells it when the cause has gone.
 
-    heartbeat       a service is down, positions differ, the lease leaves no time to send
+    heartbeat       a service is down, the lease leaves no time to send
+    comparison      positions differ, at the venue and in our books, and do not heal
     end of a cycle  analyses fail in a row
     answers         the decision maker of a strategy stays silent in cycles in a row
     fill            the venue filled more than was ordered
@@ -12,12 +13,12 @@ until their cause was looked for and not found. What could not be looked at chan
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
 from tradesaga.domain.ids import StrategyId
-from tradesaga.domain.ladder import Cause, Scope, ScopeKind
+from tradesaga.domain.ladder import EVERYWHERE, Cause, Scope, ScopeKind
 from tradesaga.domain.orders import Order
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.decision_requests import Question
@@ -25,10 +26,14 @@ from tradesaga.engine.health import AI_DECISION, MARKET_DATA, TRADING_ENGINE
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.settings import EngineSettings
+from tradesaga.ports.saga_operations import LockReason, SymbolLock
 from tradesaga.ports.services import Health
 
 CYCLE_FAILURES_MAX: Final = 3
 DRIFT_CHECKS_MAX: Final = 3
+"""Comparisons in a row that find another position before nothing opens on the symbol."""
+DRIFTING_SYMBOLS_MAX: Final = 2
+"""So many symbols that do not heal are no matter of one symbol any more: nothing opens at all."""
 SERVICES: Final = {
     TRADING_ENGINE: Cause.TRADING_ENGINE_DOWN,
     AI_DECISION: Cause.AI_DECISION_DOWN,
@@ -53,6 +58,7 @@ class LadderWatch:
         self._state = state
         self._settings = settings
         self._failed = 0
+        self._drifting: Counter[str] = Counter()
         self._silent: Counter[StrategyId] = Counter()
 
     def services(self, found: Mapping[str, Health]) -> None:
@@ -66,15 +72,45 @@ class LadderWatch:
         can_send = self._leadership.may_send(opening=False)
         self._ladder.observe(Cause.LEASE_STALL, "" if can_send else "no time is left to send in")
 
-    def positions(self, differing: Mapping[str, int]) -> None:
-        """Positions were compared; `differing` counts by symbol the checks that found no match."""
-        for symbol, count in differing.items():
-            if count >= DRIFT_CHECKS_MAX:
-                why = f"{count} checks found another position at the venue"
-                self._ladder.enter(Cause.DRIFT, why, scope=_of_symbol(symbol))
-        for reason in self._ladder.ladder.reasons:
-            if reason.cause is Cause.DRIFT and reason.scope.subject not in differing:
-                self._ladder.absent(Cause.DRIFT, scope=reason.scope)
+    def positions(self, differing: Mapping[str, str], *, left_out: Collection[str] = ()) -> None:
+        """Positions were compared: how they differ, by symbol, and which could not be looked at.
+
+        A symbol that neither side holds any more has been looked at, and is equal.
+        """
+        self._symbols(differing, left_out)
+        quarantined = sorted(lock.symbol for lock in self.quarantines())
+        if len(quarantined) >= DRIFTING_SYMBOLS_MAX:
+            self._ladder.enter(Cause.DRIFT, f"positions differ in {', '.join(quarantined)}")
+        else:
+            self._ladder.absent(Cause.DRIFT)
+
+    def quarantines(self) -> Sequence[SymbolLock]:
+        """Symbols whose drift did not heal, until it has or a person knows of it."""
+        return [
+            SymbolLock(
+                symbol=reason.scope.subject,
+                reason=LockReason.QUARANTINE,
+                detail=reason.detail,
+                since=reason.since,
+            )
+            for reason in self._ladder.ladder.reasons
+            if reason.cause is Cause.DRIFT
+            and reason.scope.kind is ScopeKind.SYMBOL
+            and not reason.acknowledged_by
+        ]
+
+    def _symbols(self, differing: Mapping[str, str], left_out: Collection[str]) -> None:
+        scopes = {r.scope for r in self._ladder.ladder.reasons if r.cause is Cause.DRIFT}
+        for symbol, how in differing.items():
+            self._drifting[symbol] += 1
+            scope = _of_symbol(symbol)
+            # One that stands was checked often enough, if by the process before this one.
+            if self._drifting[symbol] >= DRIFT_CHECKS_MAX or scope in scopes:
+                self._ladder.enter(Cause.DRIFT, how, scope=scope)
+        equal = {*self._drifting, *(scope.subject for scope in scopes)}
+        for symbol in equal - {*differing, *left_out, EVERYWHERE.subject}:
+            self._drifting.pop(symbol, None)
+            self._ladder.absent(Cause.DRIFT, scope=_of_symbol(symbol))
 
     def cycle_ended(self, cycle: Cycle) -> None:
         """Count analyses that fail; a cancelled one counts neither way."""

@@ -68,10 +68,10 @@ class TradeDesk:
     ) -> None:
         self.trades = OpenTrades()
         self.holdings = Holdings()
-        self.quarantined: dict[str, SymbolLock] = {}
         self.absent: dict[SagaId, OpenTrade] = {}
         self.on_revived: Callable[[OpenTrade], None] = lambda _: None
         self.on_booked: Callable[[Order], None] = lambda _: None
+        self.quarantines: Callable[[], Sequence[SymbolLock]] = lambda: ()
         self.recovered = False  # until all that was open is in `trades`, nothing may be sized by it
         self.policy = policy
         self._scribe = scribe
@@ -223,7 +223,7 @@ class TradeDesk:
 
     def locks(self) -> list[SymbolLock]:
         """All that locks symbols now."""
-        return [*self.trades.locks(), *self.quarantined.values()]
+        return [*self.trades.locks(), *self.quarantines()]
 
     def watch(self, trade: OpenTrade) -> None:
         """Look for an order that was proven absent again; the oldest give way beyond a bound."""

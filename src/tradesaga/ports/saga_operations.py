@@ -19,7 +19,7 @@ class LockReason(StrEnum):
 
     ORDER_UNKNOWN = "order_unknown"  # until a look-up or a person tells what became of it
     MANUAL_REQUIRED = "manual_required"  # until a person has settled the saga
-    QUARANTINE = "quarantine"  # our books and the venue's differ, until a check finds them equal
+    QUARANTINE = "quarantine"  # DRIFT stands on the ladder: our books and the venue's differ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,8 +160,8 @@ def symbol_free(s: Situation) -> Finding:
     symbol = s.candidate.symbol
     if symbol not in s.book.locked_symbols:
         return Finding(True, symbol)
-    because = f"{symbol} is locked: an order of unknown outcome or a parked saga"
-    return Finding(False, symbol, None, because, "settle it: `tradesaga sagas ls --state open`")
+    because = f"{symbol} is locked: an order of unknown outcome, a parked saga, or a quarantine"
+    return Finding(False, symbol, None, because, "settle it: `tradesaga positions locks` says why")
 
 
 def clock_skew(s: Situation) -> Finding:
