@@ -1,9 +1,10 @@
-"""`python -m bench`: what a durable trade costs, in one run on one machine, in under two minutes.
+"""`python -m bench`: what a durable trade costs, in one run on one machine, in a few minutes.
 
     curve      full sagas a second over concurrency, with the cost of one and the plain yardstick
     lean       the journal alone
     decisions  from a decision in hand to its durable intent and to its order, at a steady rate
     recovery   in-flight sagas, read back and brought to their end
+    schedules  how late cycles begin with 10,000 schedules
     tables     the cost of a saga over the number of old ones; not by default, it takes long
     memory     resident memory over many sagas; not by default
     retention  table sizes under a steady stream, archiving and not; only when asked for
@@ -23,7 +24,7 @@ from pathlib import Path
 import asyncpg
 import uvloop
 
-from bench import decisions, old_sagas, plain, recovery, retention, sagas
+from bench import decisions, old_sagas, plain, recovery, retention, sagas, schedules
 from bench.product import Product, product
 from bench.raw import commits_per_second
 from bench.sagas import COMMITS, ROW_WRITES, Figures
@@ -34,9 +35,10 @@ from tradesaga.adapters.system import calm_collector
 from tradesaga.embedded.postgres import EmbeddedPostgres
 
 LEVELS = (1, 4, 16, 64, 256, 1024)
-SECTIONS = ("curve", "lean", "decisions", "recovery")
+SECTIONS = ("curve", "lean", "decisions", "recovery", "schedules")
 LONG_SECTIONS = ("tables", "memory", "retention")
 RATES = (1, 200)
+SCHEDULES_SECONDS_MIN = 15.0
 
 
 async def measure(state_dir: Path, options: argparse.Namespace) -> None:
@@ -85,6 +87,8 @@ async def _sections(dsn: str, pid: int, options: argparse.Namespace, raw: float)
             _table([row], raw, commits=3)
         if "decisions" in wanted:
             await _decisions(made, options.seconds)
+        if "schedules" in wanted:
+            await _schedules(made, max(options.seconds, SCHEDULES_SECONDS_MIN))
         if "tables" in wanted:
             await _tables(made, dsn, pid, options, raw)
         if "memory" in wanted:
@@ -138,6 +142,16 @@ async def _decisions(made: Product, seconds: float) -> None:
         print(
             f"{row.per_second:8}  {row.decisions:9}          {row.durable[0]:8.1f}"
             f"{row.durable[1]:8.1f}       {row.sent[0]:8.1f}{row.sent[1]:8.1f}"
+        )
+
+
+async def _schedules(made: Product, seconds: float) -> None:
+    print(f"\n{schedules.NUMBER:,} schedules      fires   cycles    late: p50 ms   p99 ms   max ms")
+    for shape in schedules.SHAPES:
+        row = await schedules.lateness(made, shape, seconds)
+        print(
+            f"{shape:16} {row.fires:9,}{row.cycles:9,}        {row.p50:8.1f} {row.p99:8.1f}"
+            f" {row.worst:8.1f}"
         )
 
 

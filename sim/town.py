@@ -43,6 +43,9 @@ class NoMetrics:
     def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None:
         """Nothing."""
 
+    def cycle_began(self, cycle_type: str, late: timedelta) -> None:
+        """Nothing."""
+
     def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None:
         """Nothing."""
 

@@ -134,6 +134,9 @@ class CountingMetrics:
     def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None:
         self.seen.append(("cycle_ended", cycle_type, status))
 
+    def cycle_began(self, cycle_type: str, late: timedelta) -> None:
+        self.seen.append(("cycle_began", cycle_type, late))
+
     def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None:
         self.seen.append(("cycle_skipped", cycle_type, reason, number))
 

@@ -77,7 +77,7 @@ def keys(parts: Parts) -> list[ScheduleId]:
 
 async def done(parts: Parts) -> None:
     """What runs has come to its end."""
-    for task in tuple(parts.scheduler._running):
+    for task in tuple(parts.scheduler.running.tasks):
         await task
 
 

@@ -67,7 +67,7 @@ async def trading_on(
 async def analysed(place: Place, parts: Parts) -> Cycle:
     """One cycle, begun now and run to its end."""
     assert parts.scheduler.tick_analysis(place.clock.now())
-    (task,) = parts.scheduler._running
+    (task,) = parts.scheduler.running.tasks
     await task
     found = await place.records.cycles(DEFAULT_AGENT, limit=1)
     return found[0]

@@ -1,4 +1,4 @@
-"""The metrics in Prometheus' text format: the specification's seven, and eight more.
+"""The metrics in Prometheus' text format: the specification's seven, and nine more.
 
 Names, types and the unit of `orchestrator_cycle_duration_ms` are the specification's; the same
 durations stand under `..._seconds` as well, the unit that Prometheus asks for. Every known label
@@ -54,10 +54,14 @@ class PrometheusMetrics:
         )
         self._errors = self._counter("errors", "Errors.", "type")
         self._durations_ms = self._histogram(
-            "ms", "Cycle execution time in milliseconds.", BUCKETS_MS
+            "cycle_duration_ms", "Cycle execution time in milliseconds.", BUCKETS_MS
         )
+        in_seconds = [bucket / 1000 for bucket in BUCKETS_MS]
         self._durations_seconds = self._histogram(
-            "seconds", "Cycle execution time.", [bucket / 1000 for bucket in BUCKETS_MS]
+            "cycle_duration_seconds", "Cycle execution time.", in_seconds
+        )
+        self._lateness = self._histogram(
+            "schedule_lateness_seconds", "From a fire to its cycle.", in_seconds
         )
         self._uptime = self._gauge("agent_uptime", "Seconds since the agent started.")
         self._strategies = self._gauge("strategies_active", "Strategies that are active.")
@@ -87,6 +91,10 @@ class PrometheusMetrics:
         self._durations_ms.labels(cycle_type).observe(seconds * 1000)
         self._durations_seconds.labels(cycle_type).observe(seconds)
         self._last_cycle.labels(cycle_type).set(self._now().timestamp())
+
+    def cycle_began(self, cycle_type: str, late: timedelta) -> None:
+        """Note how late the cycle begins."""
+        self._lateness.labels(cycle_type).observe(late.total_seconds())
 
     def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None:
         """Count ticks that did not become cycles."""
@@ -152,9 +160,9 @@ class PrometheusMetrics:
     def _gauge(self, name: str, sentence: str) -> Gauge:
         return Gauge(f"orchestrator_{name}", sentence, registry=self._registry)
 
-    def _histogram(self, unit: str, sentence: str, buckets: Iterable[float]) -> Histogram:
+    def _histogram(self, name: str, sentence: str, buckets: Iterable[float]) -> Histogram:
         return Histogram(
-            f"orchestrator_cycle_duration_{unit}",
+            f"orchestrator_{name}",
             sentence,
             ["type"],
             buckets=tuple(buckets),
@@ -177,6 +185,7 @@ class PrometheusMetrics:
         for cycle_type in CycleType:
             self._durations_ms.labels(cycle_type)
             self._durations_seconds.labels(cycle_type)
+            self._lateness.labels(cycle_type)
             for status in ends:
                 self._cycles.labels(cycle_type, status)
         for action in Action:

@@ -198,6 +198,11 @@ def check(strategy: Strategy) -> None:
         raise Invalid(problems)
 
 
+def standing(strategy: Strategy) -> tuple[int, str]:
+    """By this the strategies of a cycle are sorted: the higher priority first, then the name."""
+    return -strategy.priority, strategy.external_id
+
+
 def _changed(before: Strategy, after: Strategy, now: datetime) -> Strategy:
     if after == before:
         return before

@@ -337,7 +337,7 @@ def _scheduler(
             market=gate.market,
             causes=core.causes,
         ),
-        active=core.book.active,
+        active=core.book.active_by_id,
         book=core.schedules,
         records=world.records,
         metrics=world.metrics,

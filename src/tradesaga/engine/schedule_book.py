@@ -9,7 +9,8 @@ are not marked: their own rows say when the last one was due.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -36,16 +37,17 @@ class ScheduleBook:
         self._agent_id = agent_id
         self._turn = asyncio.Lock()
         self._schedules: dict[ScheduleId, Schedule] = {}
+        self._own = Counter[StrategyId]()
         self.timetable = Timetable()
         self.changed = asyncio.Event()
 
     async def load(self) -> None:
         """Read what is stored; what stands for the configuration stays."""
         found = await self._records.schedules(self._agent_id)
-        kept = {i: s for i, s in self._schedules.items() if s.is_configured}
-        self._schedules = kept | {s.id: s for s in found}
-        for schedule in found:
-            self._arm(schedule)
+        configured = [s for s in self._schedules.values() if s.is_configured]
+        self._schedules, self._own = {}, Counter()
+        for schedule in (*configured, *found):
+            self._put(schedule)
 
     def all(self) -> Sequence[Schedule]:
         """The configuration's first, then by creation."""
@@ -62,11 +64,9 @@ class ScheduleBook:
         """The schedule, if there is one still."""
         return self._schedules.get(schedule_id)
 
-    def own_timetable(self) -> frozenset[StrategyId]:
+    def own_timetable(self) -> Set[StrategyId]:
         """The strategies that the configured analysis leaves to their own schedules."""
-        return frozenset(
-            s.strategy_id for s in self._schedules.values() if s.strategy_id and s.enabled
-        )
+        return self._own.keys()
 
     def configure(
         self,
@@ -97,8 +97,7 @@ class ScheduleBook:
     def stand(self, schedule: Schedule) -> None:
         """Put one of the configuration's in, or its new state."""
         assert schedule.is_configured, "others are stored"
-        self._schedules[schedule.id] = schedule
-        self._arm(schedule)
+        self._put(schedule)
 
     async def add(self, schedule: Schedule, *, actor: str) -> Schedule:
         """Store a new one. Raises Fenced, Unavailable."""
@@ -132,7 +131,11 @@ class ScheduleBook:
         self.changed.set()
         return after
 
-    async def mark(self, fires: Mapping[ScheduleId, datetime], nexts: Iterable[Schedule]) -> None:
+    async def mark(
+        self,
+        fires: Mapping[ScheduleId, datetime],
+        nexts: Mapping[ScheduleId, datetime | None],
+    ) -> None:
         """Store what has fired and when each is due next; only of those that still stand.
 
         Raises:
@@ -140,22 +143,20 @@ class ScheduleBook:
         """
         async with self._turn:
             rows: list[Schedule] = []
-            for given in nexts:
-                current = self._schedules.get(given.id)
+            for key, following in nexts.items():
+                current = self._schedules.get(key)
                 if current is None:
                     continue
-                last = fires.get(given.id, current.last_run_at)
-                if current.is_configured:
-                    self.stand(replace(current, last_run_at=last, next_run_at=given.next_run_at))
-                    continue
-                rows.append(
-                    replace(
-                        current,
-                        last_run_at=last,
-                        next_run_at=given.next_run_at if current.enabled else None,
-                        version=current.version + 1,
-                    )
+                after = replace(
+                    current,
+                    last_run_at=fires.get(key, current.last_run_at),
+                    next_run_at=following if current.enabled else None,
+                    version=current.version + (not current.is_configured),
                 )
+                if current.is_configured:
+                    self.stand(after)
+                else:
+                    rows.append(after)
             if rows:
                 fired = Entry(
                     kind="schedules.fired",
@@ -174,15 +175,26 @@ class ScheduleBook:
 
     def _take(self, after: Iterable[Schedule]) -> None:
         for schedule in after:
-            if schedule.removed_at is None:
-                self._schedules[schedule.id] = schedule
-            else:
-                self._schedules.pop(schedule.id, None)
-            self._arm(schedule)
+            self._put(schedule)
 
-    def _arm(self, schedule: Schedule) -> None:
-        live = schedule.enabled and schedule.removed_at is None
-        self.timetable.set(schedule.id, schedule.next_run_at if live else None)
+    def _put(self, schedule: Schedule) -> None:
+        """Have it in this state, or not at all once it is removed; and its next fire."""
+        self._count_own(self._schedules.get(schedule.id), -1)
+        live = schedule.removed_at is None
+        if live:
+            self._schedules[schedule.id] = schedule
+            self._count_own(schedule, 1)
+        else:
+            self._schedules.pop(schedule.id, None)
+        due = schedule.next_run_at if live and schedule.enabled else None
+        self.timetable.set(schedule.id, due)
+
+    def _count_own(self, schedule: Schedule | None, number: int) -> None:
+        if schedule is None or schedule.strategy_id is None or not schedule.enabled:
+            return
+        self._own[schedule.strategy_id] += number
+        if not self._own[schedule.strategy_id]:
+            del self._own[schedule.strategy_id]
 
 
 def _entry(schedule: Schedule, kind: str, actor: str) -> Entry:

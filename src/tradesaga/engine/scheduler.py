@@ -12,18 +12,18 @@ The scheduler owns the tasks of its cycles: a stop cancels them between their co
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
+from operator import itemgetter
 
 from structlog import get_logger
 
 from tradesaga.domain.cycle import CycleType, TriggeredBy
 from tradesaga.domain.errors import IllegalTransition, Unavailable
-from tradesaga.domain.ids import CycleId, ScheduleId
+from tradesaga.domain.ids import CycleId, ScheduleId, StrategyId
 from tradesaga.domain.schedule import (
-    PUNCTUAL,
     REBALANCE_CATCH_UP,
     Missed,
     Overlap,
@@ -34,16 +34,18 @@ from tradesaga.domain.schedule import (
     next_multiple,
     wake,
 )
-from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.strategies import Strategy, standing
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.analysis_cycle import AnalysisCycle
 from tradesaga.engine.answered_fires import answered_until
 from tradesaga.engine.decision_requests import Answer, Question
 from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
 from tradesaga.engine.market_gate import MarketGate
+from tradesaga.engine.running_cycles import RunningCycles
 from tradesaga.engine.schedule_book import ScheduleBook
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.waiting import news_or_moment
+from tradesaga.engine.waiting_fires import WaitingFires
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.records import Records
@@ -75,7 +77,7 @@ class Scheduler:
         market: MarketGate,
         analysis: AnalysisCycle,
         heartbeat: HeartbeatCycle,
-        active: Callable[[], Sequence[Strategy]],
+        active: Callable[[], Mapping[StrategyId, Strategy]],
         book: ScheduleBook,
         records: Records,
         metrics: Metrics,
@@ -91,10 +93,11 @@ class Scheduler:
         self._book = book
         self._records = records
         self._metrics = metrics
-        self._group = group
-        self._running: dict[asyncio.Task[None], frozenset[ScheduleId]] = {}
+        self.running = RunningCycles(  # one that ends makes room: the loop lets in what waits
+            clock=clock, metrics=metrics, group=group, on_ended=book.changed.set
+        )
         self._room = asyncio.Semaphore(settings.analysis_concurrent_max)
-        self._waiting: dict[ScheduleId, tuple[datetime, TriggeredBy]] = {}
+        self._waiting = WaitingFires()
         self._manual: _Manual | None = None
         self._kinds: dict[CycleType, CycleKind] = {}
         interval = str(settings.analysis_interval // timedelta(milliseconds=1))
@@ -157,7 +160,7 @@ class Scheduler:
 
     def offer(self, fires: Mapping[ScheduleId, datetime], triggered_by: TriggeredBy) -> None:
         """Begin a cycle over what may begin, let wait what finds no room."""
-        busy = Counter(key for keys in self._running.values() for key in keys)
+        busy = self.running.busy()
         for key, at in fires.items():
             schedule = self._book.find(key)
             if schedule is None or not self._may_begin(schedule, at):
@@ -169,16 +172,16 @@ class Scheduler:
             elif schedule.cycle_type is CycleType.REBALANCE:
                 self._begin_kind(schedule, triggered_by, at)
             else:
-                if key in self._waiting:
-                    self._miss(schedule, Missed.COALESCED)
-                self._waiting[key] = (at, triggered_by)
+                self._miss(
+                    schedule, Missed.COALESCED, int(self._waiting.add(schedule, at, triggered_by))
+                )
         self._let_in()
 
     def tick_analysis(self, tick: datetime) -> bool:
         """Begin the configured analysis of `tick` if it is to be; whether it was."""
-        before = len(self._running)
+        before = self.running.number(CycleType.ANALYSIS)
         self.offer({self._configured: tick}, TriggeredBy.SCHEDULE)
-        return len(self._running) > before
+        return self.running.number(CycleType.ANALYSIS) > before
 
     def analyse(self, strategies: Sequence[Strategy]) -> tuple[CycleId, bool]:
         """Begin an analysis that a person asks for; its id, and False when it waits for room.
@@ -214,7 +217,7 @@ class Scheduler:
             return False
         said, incoming = answer.proposal, answer.delivery.incoming
         assert incoming is not None, "the coordinator buries unreadable messages"
-        names = {s.external_id: s for s in self._active()}
+        names = {s.external_id: s for s in self._active().values()}
         question = Question(
             request_id=incoming.event_id,
             strategy=names.get(said.strategy_id or ""),
@@ -233,13 +236,9 @@ class Scheduler:
 
     async def cancel_all(self) -> None:
         """End the running cycles between their commits, wait for that, forget what waits."""
-        self._waiting.clear()
+        self._waiting.take_all()
         self._manual = None
-        tasks = tuple(self._running)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self.running.cancel_all()
 
     async def _arrive(self) -> None:
         """Read what is stored, and make up what was missed while nobody watched."""
@@ -267,16 +266,16 @@ class Scheduler:
     ) -> dict[ScheduleId, datetime]:
         """The fires to run, once they are marked as run; none of them without the journal."""
         fires = {schedule.id: woken.at for schedule, woken in found if woken.at is not None}
-        nexts = [replace(s, next_run_at=next_fire(s, now)) for s, _ in found]
+        nexts = {s.id: next_fire(s, now) for s, _ in found}
         for schedule, woken in found:
             self._miss(schedule, Missed.COALESCED, woken.coalesced)
             self._miss(schedule, Missed.LATE, woken.late)
         try:
             await self._book.mark(fires, nexts)
         except Unavailable as error:
-            for schedule in nexts:
+            for schedule, _ in found:
                 self._miss(schedule, Missed.JOURNAL)
-                self._book.timetable.set(schedule.id, schedule.next_run_at)
+                self._book.timetable.set(schedule.id, nexts[schedule.id])
             log.warning("fires given up", error=str(error))
             return {}
         return fires
@@ -294,51 +293,52 @@ class Scheduler:
         # At the open no minute of the session is over yet: there is nothing to analyse.
         if schedule.schedule_type is ScheduleType.INTERVAL and self._market.opens_at(at):
             return False
-        if not self._strategies_of([schedule]):
+        if not self._has_strategy(schedule):
             self._miss(schedule, Missed.NO_STRATEGY)
             return False
         return True
 
+    def _has_strategy(self, schedule: Schedule) -> bool:
+        if schedule.strategy_id is not None:
+            return schedule.strategy_id in self._active()
+        return not self._active().keys() <= self._book.own_timetable()
+
     def _strategies_of(self, schedules: Sequence[Schedule]) -> Sequence[Strategy]:
         """Theirs that are active, by the schedule's priority and then their own."""
-        own = self._book.own_timetable()
-        found: list[tuple[int, int, Strategy]] = []
-        for place, strategy in enumerate(self._active()):
-            ranks = [
-                s.priority
-                for s in schedules
-                if s.strategy_id == strategy.id or (s.is_configured and strategy.id not in own)
-            ]
-            if ranks:
-                found.append((-max(ranks), place, strategy))
-        return [strategy for _, _, strategy in sorted(found, key=lambda one: one[:2])]
+        active, ranks = self._active(), dict[StrategyId, int]()
+        for schedule in schedules:
+            if schedule.strategy_id is not None:
+                theirs: Iterable[StrategyId] = (schedule.strategy_id,)
+            else:
+                theirs = active.keys() - self._book.own_timetable()
+            for key in theirs:
+                if key in active:
+                    ranks[key] = max(schedule.priority, ranks.get(key, schedule.priority))
+        chosen = [(-rank, *standing(active[key]), active[key]) for key, rank in ranks.items()]
+        return [strategy for *_, strategy in sorted(chosen, key=itemgetter(0, 1, 2))]
 
     def _let_in(self) -> None:
         """Begin what waits as far as there is room: a person's first, then all others as one."""
+        now = self._clock.now()
         if self._manual is not None and not self._is_full():
             asked, self._manual = self._manual, None
-            now = self._clock.now()
             self._begin(asked.strategies, TriggeredBy.MANUAL, now, cycle_id=asked.cycle_id)
-        now = self._clock.now()
-        for key, (at, _) in list(self._waiting.items()):
-            schedule = self._book.find(key)
-            if schedule is None:
-                del self._waiting[key]
-            elif now - at > max(schedule.catch_up, PUNCTUAL) and self._is_full():
-                del self._waiting[key]
-                self._miss(schedule, Missed.NO_ROOM)
-        if not self._waiting or self._is_full():
+        if self._is_full():
+            for key in self._waiting.take_stale(now):
+                if (schedule := self._book.find(key)) is not None:
+                    self._miss(schedule, Missed.NO_ROOM)
             return
-        fires, self._waiting = self._waiting, {}
+        fires = self._waiting.take_all()
         schedules = [s for key in fires if (s := self._book.find(key)) is not None]
         strategies = self._strategies_of(schedules)
         if strategies and self._state.runs():
-            causes = {cause for _, cause in fires.values()}
+            causes = {fire.cause for fire in fires.values()}
             cause = TriggeredBy.SCHEDULE if TriggeredBy.SCHEDULE in causes else TriggeredBy.EVENT
-            self._begin(strategies, cause, min(at for at, _ in fires.values()), keys=fires)
+            due = min(fire.at for fire in fires.values())
+            self._begin(strategies, cause, due, keys=frozenset(fires))
 
     def _is_full(self) -> bool:
-        running = sum(1 for task in self._running if not task.get_name().startswith("rebalance"))
+        running = self.running.number(CycleType.ANALYSIS)
         return self._room.locked() or running >= self._settings.analysis_concurrent_max
 
     def _begin(
@@ -347,47 +347,22 @@ class Scheduler:
         triggered_by: TriggeredBy,
         due: datetime,
         *,
-        keys: Mapping[ScheduleId, object] | None = None,
+        keys: frozenset[ScheduleId] = frozenset(),
         cycle_id: CycleId | None = None,
     ) -> None:
         async def analyse() -> None:
             async with self._room:
                 await self._analysis.run(strategies, triggered_by, due, cycle_id=cycle_id)
 
-        self._spawn(CycleType.ANALYSIS, analyse, due, frozenset(keys or ()))
+        self.running.begin(CycleType.ANALYSIS, analyse, due, keys)
 
     def _begin_kind(self, schedule: Schedule, triggered_by: TriggeredBy, due: datetime) -> None:
         run = self._kinds.get(schedule.cycle_type)
         if run is None:
             self._miss(schedule, Missed.NO_RUNNER)
             return
-
-        async def cycle() -> None:
-            await run(triggered_by, due)
-
-        self._spawn(schedule.cycle_type, cycle, due, frozenset({schedule.id}))
-
-    def _spawn(
-        self,
-        kind: CycleType,
-        cycle: Callable[[], Awaitable[None]],
-        due: datetime,
-        keys: frozenset[ScheduleId],
-    ) -> None:
-        async def guarded() -> None:
-            try:
-                await cycle()
-            except Unavailable as error:
-                self._metrics.cycle_skipped(kind, Missed.JOURNAL)
-                log.warning("cycle given up", error=str(error))
-
-        task = self._group.create_task(guarded(), name=f"{kind} {due.isoformat()}")
-        self._running[task] = keys
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
-        self._book.changed.set()  # the loop lets in what waits
+        cycle = partial(run, triggered_by, due)
+        self.running.begin(schedule.cycle_type, cycle, due, frozenset({schedule.id}))
 
     def _miss(self, schedule: Schedule, why: Missed, number: int = 1) -> None:
         if number:

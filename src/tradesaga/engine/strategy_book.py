@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from tradesaga.domain import strategies as machine
@@ -30,7 +30,8 @@ class StrategyBook:
         self._records = records
         self._clock = clock
         self._agent_id = agent_id
-        self._strategies: dict[StrategyId, Strategy] = {}
+        self._strategies: Mapping[StrategyId, Strategy] = {}
+        self._active: Mapping[StrategyId, Strategy] | None = None
         self._turn = asyncio.Lock()
         self.is_loaded = False
         self.closing = asyncio.Event()
@@ -42,8 +43,14 @@ class StrategyBook:
 
     def active(self) -> Sequence[Strategy]:
         """The active ones, those of higher priority first."""
-        found = [s for s in self.known() if s.status is StrategyStatus.ACTIVE]
-        return sorted(found, key=lambda s: (-s.priority, s.external_id))
+        return tuple(self.active_by_id().values())
+
+    def active_by_id(self) -> Mapping[StrategyId, Strategy]:
+        """The same by their ids; made anew only when a strategy has changed."""
+        if self._active is None:
+            found = [s for s in self.known() if s.status is StrategyStatus.ACTIVE]
+            self._active = {s.id: s for s in sorted(found, key=machine.standing)}
+        return self._active
 
     def find(self, name: str) -> Strategy:
         """The strategy of that id or external id. Raises NotFound."""
@@ -72,7 +79,7 @@ class StrategyBook:
         except Conflict:  # added by another hand meanwhile
             await self._read()
         else:
-            self._strategies |= {s.id: s for s in new}
+            self._keep(new)
         self.is_loaded = True
         self.closing.set()
 
@@ -99,7 +106,7 @@ class StrategyBook:
                     entries.append(_status_entry(after, _word(after), actor))
             if changed:
                 await self._scribe.fact(rows, entries)
-                self._strategies |= {s.id: s for s in changed}
+                self._keep(changed)
 
     async def add(self, strategy: Strategy, *, actor: str) -> None:
         """Commit a new strategy.
@@ -114,7 +121,7 @@ class StrategyBook:
                 raise Invalid([f"name is {strategy.external_id!r}: it is taken, choose another"])
             entry = _status_entry(strategy, "created", actor)
             await self._scribe.fact([Insert(strategy)], [entry])
-            self._strategies[strategy.id] = strategy
+            self._keep([strategy])
 
     async def change(self, name: str, word: str, transition: Transition, *, actor: str) -> Strategy:
         """Commit what `transition` makes of the strategy; nothing when it changes nothing.
@@ -136,7 +143,7 @@ class StrategyBook:
                 except Conflict:
                     await self._read()
                     continue
-                self._strategies[after.id] = after
+                self._keep([after])
                 if after.closing_at is not None:
                     self.closing.set()
                 return after
@@ -154,7 +161,12 @@ class StrategyBook:
 
     async def _read(self) -> None:
         stored = await self._records.strategies_stored(self._agent_id)
-        self._strategies = {strategy.id: strategy for strategy in stored}
+        self._strategies = {}
+        self._keep(stored)
+
+    def _keep(self, changed: Iterable[Strategy]) -> None:
+        self._strategies = {**self._strategies, **{s.id: s for s in changed}}
+        self._active = None
 
 
 def _word(strategy: Strategy) -> str:

@@ -13,6 +13,10 @@ class Metrics(Protocol):
         """`orchestrator_cycles_total`, `orchestrator_cycle_duration_ms`."""
         ...
 
+    def cycle_began(self, cycle_type: str, late: timedelta) -> None:
+        """`orchestrator_schedule_lateness_seconds`: so long after the oldest fire that began it."""
+        ...
+
     def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None:
         """Ticks that did not become cycles."""
         ...

@@ -19,6 +19,9 @@ class CountingMetrics:
     def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None:
         """The cycle is in the journal."""
 
+    def cycle_began(self, cycle_type: str, late: timedelta) -> None:
+        """Market time stands still between a fire and its cycle."""
+
     def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None:
         """Count it."""
         self.skipped[f"{cycle_type} {reason}"] += number
