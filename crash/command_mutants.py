@@ -30,6 +30,7 @@ from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.outbox_relay import OutboxRelay
+from tradesaga.engine.send_gate import SendGate
 from tradesaga.ports.services import AmbiguousMatch
 
 COPY = """select pg_get_functiondef(p.oid) as text from pg_proc p
@@ -42,6 +43,11 @@ COPY = """select pg_get_functiondef(p.oid) as text from pg_proc p
 def lease_not_asked() -> None:
     """An order goes out whatever is left of the lease."""
     put(Leadership, "may_send", lambda leadership, *, opening: True)
+
+
+def lease_not_asked_at_last() -> None:
+    """Asked before a connection is waited for, the lease is not asked when the first byte goes."""
+    put(SendGate, "refusal_at_last", SendGate.refusal)
 
 
 def deadline_stands_still() -> None:

@@ -41,6 +41,7 @@ from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import OpenableJournal, World
 from tradesaga.testing.seams import (
@@ -271,7 +272,7 @@ class Life:
         lease: PostgresLease,
     ) -> World:
         plan, seams = self._plan, self.seams
-        market = SteadyMarket(clock)
+        market, gate = SteadyMarket(clock), SendGate()
         records: Any = SeamedRecords(PostgresRecords(pool), seams)
         return World(
             journal=journal,
@@ -283,7 +284,10 @@ class Life:
             clock=clock,
             ids=LifeIds(plan.place, plan.number),
             metrics=PrometheusMetrics(version="crash", now=clock.now),
-            venue=SeamedVenue(WireVenue(wire, clock, plan.scenario, seams, plan.number), seams),
+            venue=SeamedVenue(
+                WireVenue(wire, clock, plan.scenario, seams, plan.number, gate), seams
+            ),
+            gate=gate,
             market_data=market,
             decisions=market,
             calendar=Calendar(sessions=(), first=date.min, last=date.max),

@@ -123,6 +123,10 @@ MUTANTS = {
     "no lease check before the send": Mutant(
         plant=command.lease_not_asked, scenario="full", labels=COMMITTED, action=Action.FREEZE
     ),
+    "lease not asked when the first byte goes": Mutant(
+        plant=command.lease_not_asked_at_last, scenario="no_dedupe",
+        labels=("venue.submit.before",), action=Action.FREEZE,
+    ),
     "local deadline on a clock that stops": Mutant(
         plant=command.deadline_stands_still, scenario="full", labels=COMMITTED,
         action=Action.FREEZE,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from itertools import count
 from typing import cast
 from uuid import UUID
@@ -18,6 +19,7 @@ from tradesaga.domain.events import Incoming
 from tradesaga.domain.ids import derived
 from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.orders import Order, VenueReport
+from tradesaga.engine.send_gate import SendGate
 from tradesaga.ports.bus import Delivery, Published
 from tradesaga.ports.records import OutboxRow
 from tradesaga.ports.services import Account, Capabilities, Health, VenuePosition
@@ -35,6 +37,7 @@ class WireVenue:
     scenario: Scenario
     seams: Seams
     life: int
+    gate: SendGate
 
     @property
     def capabilities(self) -> Capabilities:
@@ -49,7 +52,8 @@ class WireVenue:
         """See the port."""
         sent = lambda: self.seams.hit("venue.submit.sent")  # noqa: E731 -- three alike
         asked = order, self.life, real_ns()
-        return cast(VenueReport, await self.wire.call("submit", *asked, sent=sent))
+        leave = partial(self.gate.refusal_at_last, order)
+        return cast(VenueReport, await self.wire.call("submit", *asked, sent=sent, leave=leave))
 
     async def look_up(self, order: Order) -> VenueReport | None:
         """See the port."""

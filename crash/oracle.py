@@ -186,9 +186,7 @@ def _sends(outside: Outside, events: Sequence[Event]) -> list[str]:
         for name, number in Counter(outside.submits).items()
         if number > most
     ]
-    # Whoever is frozen between the look at the lease and the request sends it: one, never more.
-    asked = any(e.action is Action.FREEZE and e.at.label == "venue.submit.before" for e in events)
-    if outside.late_sends > asked:
+    if outside.late_sends:
         found.append(f"{outside.late_sends} orders sent by a life that was deposed")
     return found
 

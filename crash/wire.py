@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tradesaga.domain.errors import NotSent
+
 DONE = "done"
 LENGTH_BYTES = 4
 
@@ -36,11 +38,20 @@ class Wire:
         self.place = place
 
     async def call(
-        self, operation: str, *arguments: object, sent: Callable[[], None] | None = None
+        self,
+        operation: str,
+        *arguments: object,
+        sent: Callable[[], None] | None = None,
+        leave: Callable[[], str] | None = None,
     ) -> Any:
-        """The answer; `sent` is called when the other side has acted and not answered yet."""
+        """The answer; `sent` is called when the other side has acted and not answered yet.
+
+        `leave` is asked when the first byte is about to go, as the product's client does it.
+        """
         reader, writer = await asyncio.open_unix_connection(self._path)
         try:
+            if leave is not None and (reason := leave()):
+                raise NotSent(reason)
             writer.write(frame((self.place, operation, arguments)))
             await read(reader)
             if sent is not None:

@@ -118,9 +118,6 @@ def test_schedules_cover_every_seam_and_leave_out_moments_in_time() -> None:
     everything = {each.events[0].action for each in disturbed("full", [*seams, Seam("venue.x", 1)])}
     assert everything == set(Action)
     assert [each.events[0].action for each in disturbed("refused", seams[:1])] == ["kill", "cut"]
-    sends = [Seam("venue.submit.before", 1), Seam("venue.submit.sent", 1)]
-    frozen = [e.events[0] for e in disturbed("no_dedupe", sends) if e.events[0].action == "freeze"]
-    assert [event.at for event in frozen] == sends[1:]  # see "unstoppable"
 
 
 def test_second_kills_are_those_of_recoveries() -> None:

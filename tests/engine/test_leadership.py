@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from tests.domain.trades import START
+from tests.domain.trades import START, pending
 from tests.engine.place import PATIENCE
 from tradesaga.domain.errors import Fenced, Unavailable
 from tradesaga.domain.ids import DEFAULT_AGENT, AgentId
+from tradesaga.domain.trade_start import OPERATOR_EXIT
 from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.shutdown import finish
 from tradesaga.ports.lease import Held
 from tradesaga.testing.clock import VirtualClock
@@ -170,3 +173,19 @@ async def test_what_is_finished_answers_and_fails_as_it_is() -> None:
     assert await finish(answer()) == 3
     with pytest.raises(Unavailable):
         await finish(fail())
+
+
+async def test_the_first_byte_needs_the_lease_and_the_turn_before_does_not() -> None:
+    post, gate = Post(), SendGate()
+    gate.ask_last(post.leadership.refusal_to_send)
+    order = pending().order
+    by_hand = replace(order, purpose=OPERATOR_EXIT)
+    post.lease.takes = [held(until=2.0)]
+    await post.leadership.take()
+    assert gate.refusal_at_last(order) == ""
+    post.clock.advance(2 * SECOND)
+    assert "lease" in gate.refusal_at_last(order)
+    assert "lease" in gate.refusal_at_last(by_hand)
+    assert gate.refusal(order) == "", "the saga is not given up for it"
+    gate.ask(lambda _: "agent is stopped")
+    assert gate.refusal_at_last(order) == "agent is stopped"

@@ -218,7 +218,7 @@ async def _world(
         capabilities=translation.venue_capabilities(settings),
         clock=clock,
         claimed=is_ours,
-        refusal_to_send=gate.refusal,
+        refusal_to_send=gate.refusal_at_last,
     )
     market_data = HttpMarketData(
         url=services.market_data.url, time_max=services.market_data.timeout, clock=clock

@@ -76,6 +76,7 @@ def core_of(
         agent_id=agent_id,
     )
     world.gate.ask(lambda _: state.refusal_to_send())
+    world.gate.ask_last(leadership.refusal_to_send)
     actions = TradeActions(
         venue=world.venue,
         clock=clock,

@@ -14,6 +14,7 @@ from datetime import timedelta
 
 from tradesaga.domain.errors import Fenced, Unavailable
 from tradesaga.domain.ids import AgentId
+from tradesaga.domain.orders import Order
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.lease import Held, Lease
 
@@ -109,3 +110,7 @@ class Leadership:
         if self._held is None or self._held.until - now < SEND_MARGIN.total_seconds():
             return False
         return not opening or now >= self._opens_at
+
+    def refusal_to_send(self, order: Order) -> str:
+        """Why the lease does not let the order go at this instant; empty when it does."""
+        return "" if self.may_send(opening=order.opening) else "no time of the lease is left"

@@ -4,7 +4,8 @@ What was halted by hand stands here before anything else is done about it: no da
 no event loop is needed to close the gate. `mark` may be called from any thread and from a signal
 handler: it replaces one immutable value. `close` and `open` belong to the event loop. The adapter
 of the venue asks once more when the first byte is about to leave (see `bootstrap/serving.py`), so
-that a request that waited for a connection is not sent after the gate was closed.
+that a request that waited for a connection is sent neither after the gate was closed nor after
+the lease has passed on.
 """
 
 from __future__ import annotations
@@ -26,10 +27,18 @@ class SendGate:
         self._closed: frozenset[Scope] = frozenset()
         self._marked: frozenset[Scope] = frozenset()
         self._questions: tuple[Question, ...] = ()
+        self._delays: tuple[Question, ...] = ()
 
     def ask(self, question: Question) -> None:
         """Have `question` asked about each order from now on, after those before it."""
         self._questions = (*self._questions, question)
+
+    def ask_last(self, delay: Question) -> None:
+        """Have `delay` asked, after all else, when the first byte is about to leave.
+
+        What it names passes by itself: the order is not given up for it, only not sent now.
+        """
+        self._delays = (*self._delays, delay)
 
     def close(self, scope: Scope) -> None:
         """Nothing of `scope` is sent from now on."""
@@ -60,3 +69,11 @@ class SendGate:
             if scope.covers(strategy, order.symbol):
                 return f"halted: kill switch for {scope.name}"
         return next((no for ask in self._questions if (no := ask(order))), "")
+
+    def refusal_at_last(self, order: Order) -> str:
+        """Why not even the first byte of `order` may leave at this instant; empty when it may.
+
+        For the adapter of the venue; an operator's exit needs the lease, too.
+        """
+        reason = self.refusal(order)
+        return reason or next((no for ask in self._delays if (no := ask(order))), "")

@@ -93,7 +93,7 @@ class TradeActions:
         try:
             return Reported(report=await self.venue.submit(order))
         except NotSent:
-            return None  # the gate was closed while it waited for a connection: ask it again
+            return None  # refused when its first byte was about to go: ask again
         except Refused as refusal:
             return SubmitRefused(evidence=f"{refusal.code} {refusal}".strip())
         except Transient as error:
