@@ -121,9 +121,11 @@ async def _tables(
     for number in (there, *(n for n in sorted(options.table_sagas) if n > there)):
         await old_sagas.load(dsn, number, there)
         there = number
-        await sagas.level(made.saga, 256, 1.0, (dsn, pid))  # plans and caches know the new size
-        print(f"\nfull sagas over {number:,} old ones")
-        _table([await sagas.level(made.saga, 256, options.seconds, (dsn, pid))], raw)
+        fresh = await sagas.level(made.saga, 256, options.seconds, (dsn, pid))
+        print(f"\nfull sagas over {number:,} old ones: the first after a checkpoint,", end=" ")
+        print(f"then those after {options.warm_seconds:.0f} s more")
+        await sagas.level(made.saga, 256, options.warm_seconds, (dsn, pid))
+        _table([fresh, await sagas.level(made.saga, 256, options.seconds, (dsn, pid))], raw)
 
 
 async def _memory(made: Product, number: int) -> None:
@@ -198,6 +200,7 @@ def main() -> None:
     parser.add_argument(
         "--table-sagas", type=int, nargs="+", default=(1_000_000,), help="old sagas for `tables`"
     )
+    parser.add_argument("--warm-seconds", type=float, default=20.0, help="between, in `tables`")
     parser.add_argument("--memory-sagas", type=int, default=1_000_000, help="sagas for `memory`")
     parser.add_argument("--open-sagas", type=int, default=10_000, help="in flight for `recovery`")
     parser.add_argument("--retention-seconds", type=float, default=40.0, help="for `retention`")

@@ -19,7 +19,7 @@ from tradesaga.adapters.postgres.records import PostgresRecords
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.adapters.system import SystemClock
 from tradesaga.domain.decisions import Action, Decision, Verdict
-from tradesaga.domain.ids import AgentId, DecisionId, derived
+from tradesaga.domain.ids import AgentId, DecisionId, derived_at
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.trade_messages import Policy
@@ -91,7 +91,7 @@ def decision_at(now: datetime) -> Decision:
     number = next(_numbers)
     external = f"{now.isoformat()}-{number}"
     return Decision(
-        id=DecisionId(derived(AGENT, "decision", external)),
+        id=DecisionId(derived_at(now, AGENT, "decision", external)),
         external_id=external,
         agent_id=AGENT,
         cycle_id=None,

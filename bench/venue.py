@@ -40,7 +40,7 @@ class InstantVenue:
         now = self._clock.now()
         fill = VenueFill(cumulative=order.quantity, quantity=order.quantity, price=PRICE, at=now)
         return VenueReport(
-            venue_order_id=f"venue-{order.client_order_id}",
+            venue_order_id=order.client_order_id[::-1],  # in no order, like many a venue's
             status=OrderStatus.FILLED,
             source="reply",
             at=now,

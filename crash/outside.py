@@ -303,7 +303,7 @@ class Outside:
             action="buy",
             confidence=Decimal("0.9"),
             reasoning="",
-            received_at=self.clock.now() - old,
+            said_at=self.clock.now() - old,
             strategy_id="crash",
             suggested_quantity=Decimal(10),
         )

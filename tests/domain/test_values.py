@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from tests.domain.trades import DECISION, POLICY, RESERVED, SECOND, START, pending
 from tradesaga.domain.decisions import Action, Proposal, is_executable, read_action
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Refused, Rejected, TradesagaError
-from tradesaga.domain.ids import SagaId, client_order_id, derived
+from tradesaga.domain.ids import (
+    DecisionId,
+    SagaId,
+    client_order_id,
+    derived,
+    derived_at,
+    derived_beside,
+)
 from tradesaga.domain.money import floor_to, is_sane, is_usable, percent_of, to_cents
 from tradesaga.domain.orders import OrderStatus, OrderType, Side
 from tradesaga.domain.retry import RetryPolicy
@@ -23,22 +30,66 @@ from tradesaga.domain.trade_start import trade_for
 from tradesaga.domain.values import changed, quick, written
 
 D = Decimal
-SAGA = SagaId(UUID("00000000-0000-7000-8000-0000000000aa"))
+SAGA = SagaId(UUID("00000000-0000-8000-8000-0000000000aa"))
+"""Of a release whose ids had no moment."""
+TIMED = SagaId(UUID("0194a3c0-1234-7000-8000-0000000000aa"))
 
 
 def test_ids_are_pinned_for_ever() -> None:
     """A release that computed other ids would send orders twice after an upgrade."""
     assert derived("a", 1) == UUID("839e11a4-21d3-80be-a8db-56fde67e9aad")
-    assert client_order_id(SAGA, 0, "entry") == "ts-mnifwz2on24afeml45nthiglp2"
+    assert client_order_id(SAGA, 0, "entry") == "ts-uxr62qv7qjtf272fo2pswprqku"
+    assert derived_at(START, "a", 1) == UUID("01a208eb-c980-739e-91a4-21d370be28db")
+    assert derived_beside(TIMED, "a", 1) == UUID("0194a3c0-1234-739e-91a4-21d370be28db")
+    assert client_order_id(TIMED, 0, "entry") == "ts-01iihs04hk3bni2vee4r8v2eu0"
+
+
+def test_what_was_begun_without_a_moment_goes_on_without() -> None:
+    """All ids of a trade that an older release decided are those that it stored."""
+    old = replace(DECISION, id=DecisionId(derived("agent", "decision", "d-1")))
+    state = trade_for(old, reserve=RESERVED, now=START, policy=POLICY)
+    name = str(derived(old.id, "trade_execution"))
+    assert state.saga.id == derived(old.id, "trade_execution")
+    assert state.order.id == derived(name, 0, "entry")
+    assert state.reservation.id == derived(name, "reservation")
+    assert derived_beside(state.order.id, "fill", 1) == derived("fill", 1)
+
+
+def test_what_comes_of_a_decision_stands_beside_it() -> None:
+    decided = [
+        replace(DECISION, id=DecisionId(derived_at(START + n * timedelta(milliseconds=1), n)))
+        for n in range(40)
+    ]
+    states = [trade_for(d, reserve=RESERVED, now=START, policy=POLICY) for d in decided]
+    for ids in (
+        [d.id for d in decided],
+        [s.saga.id for s in states],
+        [s.order.id for s in states],
+        [s.reservation.id for s in states],
+        [s.order.client_order_id for s in states],
+    ):
+        assert ids == sorted(set(ids))  # type: ignore[type-var]  # ids or texts, never both
+    assert len({id.int >> 80 for s in states for id in (s.saga.id, s.order.id)}) == len(states)
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.text(max_size=3))
+def test_every_moment_makes_an_id(at: datetime, part: str) -> None:
+    made = derived_at(at, part)
+    assert (made.version, made.variant) == (7, "specified in RFC 4122")
+    milliseconds = int((at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+    assert made.int >> 80 == max(0, milliseconds)
+    assert derived_beside(made, part).int >> 80 == made.int >> 80
+    assert derived_at(at, part + "x") != made == derived_at(at, part)
 
 
 @given(st.uuids(), st.integers(0, 9), st.sampled_from(["entry", "exit"]))
 def test_client_order_ids_fit_every_venue(saga: UUID, leg: int, purpose: str) -> None:
-    name = client_order_id(SagaId(saga), leg, purpose)
-    assert len(name) == 29
-    assert name.startswith("ts-")
-    assert set(name[3:]) <= set("abcdefghijklmnopqrstuvwxyz234567")
-    assert name == client_order_id(SagaId(saga), leg, purpose)
+    for id in (saga, UUID(int=saga.int & ~(0xF << 76) | 7 << 76)):
+        name = client_order_id(SagaId(id), leg, purpose)
+        assert len(name) == 29
+        assert name.startswith("ts-")
+        assert set(name[3:]) <= set("0123456789abcdefghijklmnopqrstuvwxyz")
+        assert name == client_order_id(SagaId(id), leg, purpose)
 
 
 parts = st.lists(
@@ -55,8 +106,9 @@ def test_different_parts_make_different_ids(one: list[object], other: list[objec
     assert derived(*one).version == 8
 
 
-def test_the_leg_and_the_purpose_are_part_of_the_id() -> None:
-    names = {client_order_id(SAGA, leg, purpose) for leg in (0, 1) for purpose in ("entry", "exit")}
+@pytest.mark.parametrize("saga", [SAGA, TIMED])
+def test_the_leg_and_the_purpose_are_part_of_the_id(saga: SagaId) -> None:
+    names = {client_order_id(saga, leg, purpose) for leg in (0, 1) for purpose in ("entry", "exit")}
     assert len(names) == 4
 
 
@@ -163,7 +215,7 @@ def test_what_could_make_an_order(action: str, quantity: Decimal | None, executa
         action=action,
         confidence=None,
         reasoning="",
-        received_at=START,
+        said_at=START,
         suggested_quantity=quantity,
     )
     assert is_executable(said) is executable

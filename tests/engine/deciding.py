@@ -63,7 +63,7 @@ class DecidingBus(MemoryBus):
             action=action,
             confidence=Decimal("0.9"),
             reasoning="",
-            received_at=self.clock.now(),
+            said_at=self.clock.now(),
             suggested_quantity=Decimal(quantity),
         )
 

@@ -194,7 +194,7 @@ def proposal(external_id: str = "d-9", action: str = "buy") -> Proposal:
         action=action,
         confidence=Decimal("0.9"),
         reasoning="",
-        received_at=report(Is.WORKING).at,
+        said_at=report(Is.WORKING).at,
         suggested_quantity=Decimal(2),
     )
 
@@ -205,7 +205,7 @@ def decided(said: Proposal, event_id: str) -> Incoming:
         type="ai.decision.generated",
         source="ai-decision",
         correlation_id=None,
-        at=said.received_at,
+        at=said.said_at,
         content=DecisionGenerated(proposal=said),
     )
 

@@ -92,7 +92,7 @@ class Race:
         self.number += 1
         proposal = Proposal(
             external_id=f"d-{self.number}", symbol=asked.symbol, action=asked.action,
-            confidence=D(1), reasoning="", received_at=START,
+            confidence=D(1), reasoning="", said_at=START,
             suggested_quantity=D(asked.quantity),
         )  # fmt: skip
         return self.gate.judge(

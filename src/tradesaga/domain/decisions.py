@@ -32,14 +32,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A decision as received: nothing in it is trusted but its being there."""
+    """A decision as received: nothing in it is trusted but its being there.
+
+    `said_at` is the time of the message, the same whenever it is delivered again.
+    """
 
     external_id: str
     symbol: str
     action: str
     confidence: Decimal | None
     reasoning: str
-    received_at: datetime
+    said_at: datetime
     request_id: str | None = None
     strategy_id: str | None = None
     suggested_quantity: Decimal | None = None

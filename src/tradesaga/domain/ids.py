@@ -3,10 +3,16 @@
 Ids of things that happen once and are recorded at once (agents, cycles) are UUIDv7 from a port.
 Ids that a repeat must find again are functions of their inputs: the saga of a decision, its
 order, its reservation, a fill.
+
+A decision's id begins with the moment at which it was made, and what comes of it begins with the
+same one (version 7): the rows of today stand side by side in every index, however many there are
+of old. Ids without a moment are hashes alone (version 8), and so is all that comes of them: what
+was begun before there were moments goes on under the ids that it has.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import NewType
 from uuid import UUID, SafeUUID
@@ -30,8 +36,17 @@ _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _PAIRS = [low + high for high in _BASE32 for low in _BASE32]
 _PLACES = range(0, 130, 10)
 """Two letters, the lower first, for each ten bits of a digest's lowest 130."""
+_ORDERED = "0123456789abcdefghijklmnopqrstuv"
+_ORDERED_PAIRS = [high + low for high in _ORDERED for low in _ORDERED]
+_MOMENT_PLACES, _HASH_PLACES = range(40, -1, -10), range(70, -1, -10)
+"""As above, but text that sorts like its number: 50 bits of a moment, 80 of a digest."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_MOMENT_AT = 80
+_MOMENT_MAX = (1 << 48) - 1
 _UUID_MASK = ~(0xF << 76 | 0x3 << 62)
-_UUID_VERSION_8 = 0x8 << 76 | 0x2 << 62
+_HASH_MASK = _UUID_MASK & (1 << _MOMENT_AT) - 1
+_UUID_VERSION_7, _UUID_VERSION_8 = 0x7 << 76 | 0x2 << 62, 0x8 << 76 | 0x2 << 62
 _new_uuid = object.__new__
 _write_int, _write_is_safe = (vars(UUID)[name].__set__ for name in ("int", "is_safe"))
 """A UUID is frozen, but its slots can be written."""
@@ -43,16 +58,49 @@ def derived(*parts: object) -> UUID:
     Whoever derives several ids of one hands over its text, which takes longer than the hash.
     """
     number = int.from_bytes(_digest(parts)[:16], "big") & _UUID_MASK | _UUID_VERSION_8
+    return _uuid_of(number)
+
+
+def derived_at(at: datetime, *parts: object) -> UUID:
+    """A UUID (version 7) of the moment `at`, to the millisecond; the rest is hashed of `parts`."""
+    moment = min(max(0, (at - _EPOCH) // _MILLISECOND), _MOMENT_MAX)
+    return _of_moment(moment, parts)
+
+
+def derived_beside(elder: UUID, *parts: object) -> UUID:
+    """The id of something that comes of `elder`: of its moment, or `derived` if it has none."""
+    moment = _moment_of(elder)
+    return derived(*parts) if moment is None else _of_moment(moment, parts)
+
+
+def client_order_id(saga_id: SagaId, leg: int, purpose: str) -> str:
+    """The id under which the venue knows an order: 29 characters, the same on every repeat."""
+    digest, moment = _digest((saga_id, leg, purpose)), _moment_of(saga_id)
+    if moment is None:
+        number = int.from_bytes(digest, "big")
+        return CLIENT_ORDER_ID_PREFIX + "".join([_PAIRS[number >> at & 1023] for at in _PLACES])
+    hashed = int.from_bytes(digest[:10], "big")
+    time_text = "".join([_ORDERED_PAIRS[moment >> at & 1023] for at in _MOMENT_PLACES])
+    hash_text = "".join([_ORDERED_PAIRS[hashed >> at & 1023] for at in _HASH_PLACES])
+    return CLIENT_ORDER_ID_PREFIX + time_text + hash_text
+
+
+def _moment_of(elder: UUID) -> int | None:
+    """Milliseconds since 1970 that an id of version 7 begins with; None of any other."""
+    number = elder.int
+    return number >> _MOMENT_AT if number >> 76 & 0xF == 7 else None
+
+
+def _of_moment(moment: int, parts: tuple[object, ...]) -> UUID:
+    hashed = int.from_bytes(_digest(parts)[:10], "big") & _HASH_MASK
+    return _uuid_of(moment << _MOMENT_AT | hashed | _UUID_VERSION_7)
+
+
+def _uuid_of(number: int) -> UUID:
     made = _new_uuid(UUID)  # past the checks of `__init__`, which take as long again
     _write_int(made, number)
     _write_is_safe(made, SafeUUID.unknown)
     return made
-
-
-def client_order_id(saga_id: SagaId | str, leg: int, purpose: str) -> str:
-    """The id under which the venue knows an order: 29 characters, the same on every repeat."""
-    number = int.from_bytes(_digest((saga_id, leg, purpose)), "big")
-    return CLIENT_ORDER_ID_PREFIX + "".join([_PAIRS[number >> at & 1023] for at in _PLACES])
 
 
 def _digest(parts: tuple[object, ...]) -> bytes:

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from tradesaga.domain.decisions import Action, Proposal
 from tradesaga.domain.ids import AgentId, CycleId, DecisionId, SagaId, StrategyId, derived
-from tradesaga.domain.trade_start import OPERATOR_EXIT, Start
+from tradesaga.domain.trade_start import OPERATOR_EXIT, Start, saga_id_of
 
 
 class Origin(StrEnum):
@@ -54,7 +54,7 @@ class Instruction:
 
     def saga_id(self, agent_id: AgentId) -> SagaId:
         """The id of its saga."""
-        return SagaId(derived(self.decision_id(agent_id), SAGA_TYPES[self.origin]))
+        return saga_id_of(self.decision_id(agent_id), SAGA_TYPES[self.origin])
 
     def start(self) -> Start:
         """What its saga is called and how its order is marked."""
@@ -69,7 +69,7 @@ class Instruction:
             action=self.action,
             confidence=Decimal(1),
             reasoning=self.reason,
-            received_at=now,
+            said_at=now,
             suggested_quantity=self.quantity,
             suggested_price=price,
             model=self.origin,

@@ -29,7 +29,7 @@ from tradesaga.domain.ids import (
     StrategyId,
     TradeId,
     VoidId,
-    derived,
+    derived_beside,
 )
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.values import changed, quick
@@ -321,7 +321,7 @@ def _fill(
 ) -> Fill:
     venue_fill_id = f"{report.venue_order_id}:{heard.cumulative.normalize():f}"
     return Fill(
-        id=FillId(derived(order.agent_id, "fill", venue_fill_id)),
+        id=FillId(derived_beside(order.id, order.agent_id, "fill", venue_fill_id)),
         agent_id=order.agent_id,
         order_id=order.id,
         saga_id=order.saga_id,
@@ -339,7 +339,7 @@ def _fill(
 def trade_of(order: Order, fill: Fill, *, correction_reason: str | None = None) -> Trade:
     """The trade record that belongs to `fill`."""
     return Trade(
-        id=TradeId(derived(fill.id, "trade")),
+        id=TradeId(derived_beside(fill.id, fill.id, "trade")),
         agent_id=order.agent_id,
         fill_id=fill.id,
         order_id=order.id,

@@ -11,7 +11,14 @@ from datetime import datetime
 from decimal import Decimal
 
 from tradesaga.domain.decisions import Action, Decision
-from tradesaga.domain.ids import OrderId, ReservationId, SagaId, client_order_id, derived
+from tradesaga.domain.ids import (
+    DecisionId,
+    OrderId,
+    ReservationId,
+    SagaId,
+    client_order_id,
+    derived_beside,
+)
 from tradesaga.domain.orders import Order, OrderType, Reservation, Side
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.trade_messages import Policy, TradeState
@@ -34,6 +41,11 @@ class Start:
 EXECUTION = Start()
 
 
+def saga_id_of(decision_id: DecisionId, saga_type: str = PLAN.type) -> SagaId:
+    """The id of the saga that a decision makes."""
+    return SagaId(derived_beside(decision_id, decision_id, saga_type))
+
+
 def trade_for(
     decision: Decision,
     *,
@@ -44,7 +56,7 @@ def trade_for(
 ) -> TradeState:
     """A pending trade over `decision.quantity` at the market, with `reserve` set aside."""
     assert decision.action is not Action.HOLD, decision
-    saga_id = SagaId(derived(decision.id, start.type))
+    saga_id = saga_id_of(decision.id, start.type)
     name = str(saga_id)
     purpose = start.purpose or ("entry" if decision.opening else "exit")
     saga = Saga(
@@ -60,7 +72,7 @@ def trade_for(
         deadline_at=now + policy.saga_time_max,
     )
     order = Order(
-        id=OrderId(derived(name, start.leg, purpose)),
+        id=OrderId(derived_beside(saga_id, name, start.leg, purpose)),
         agent_id=decision.agent_id,
         saga_id=saga_id,
         decision_id=decision.id,
@@ -68,7 +80,7 @@ def trade_for(
         cycle_id=decision.cycle_id,
         leg=start.leg,
         purpose=purpose,
-        client_order_id=client_order_id(name, start.leg, purpose),
+        client_order_id=client_order_id(saga_id, start.leg, purpose),
         symbol=decision.symbol,
         side=Side.BUY if decision.action is Action.BUY else Side.SELL,
         quantity=decision.quantity,
@@ -82,7 +94,7 @@ def trade_for(
         created_at=now,
     )
     reservation = Reservation(
-        id=ReservationId(derived(name, "reservation")),
+        id=ReservationId(derived_beside(saga_id, name, "reservation")),
         agent_id=decision.agent_id,
         saga_id=saga_id,
         symbol=decision.symbol,

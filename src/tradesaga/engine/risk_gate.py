@@ -18,14 +18,14 @@ from tradesaga.domain.agent import Mode
 from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.decisions import Action, Decision, Denial, Proposal, Verdict, read_action
 from tradesaga.domain.errors import Fenced
-from tradesaga.domain.ids import CycleId, DecisionId, SagaId, StrategyId, derived
+from tradesaga.domain.ids import CycleId, DecisionId, StrategyId, derived_at
 from tradesaga.domain.ladder import Purpose, Rung, worst
 from tradesaga.domain.market import Quote
 from tradesaga.domain.money import ZERO, floor_to, is_usable
 from tradesaga.domain.orders import Side
 from tradesaga.domain.risk import Book, Candidate, Conditions, Limits, Pace, Situation
 from tradesaga.domain.strategies import Strategy
-from tradesaga.domain.trade_plan import PLAN
+from tradesaga.domain.trade_start import saga_id_of
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.ladder_watch import LadderWatch
@@ -237,8 +237,9 @@ class RiskGate:
         """The decision as a HOLD: what it would be if no rule were asked."""
         reference = _reference(proposal, view)
         sane = proposal.confidence is not None and proposal.confidence.is_finite()
+        name = self.settings.agent_id, "decision", proposal.external_id
         return Decision(
-            id=DecisionId(derived(self.settings.agent_id, "decision", proposal.external_id)),
+            id=DecisionId(derived_at(proposal.said_at, *name)),
             external_id=proposal.external_id,
             agent_id=self.settings.agent_id,
             cycle_id=cycle_id,
@@ -353,7 +354,7 @@ class RiskGate:
     def _pace(self, candidate: Candidate, decision: Decision, batch: Batch, now: datetime) -> Pace:
         pace, strategy = self.desk.holdings.pace, decision.strategy_id
         traits, of_cycle = _traits(candidate), pace.of_cycle(decision.cycle_id)
-        saga = SagaId(derived(decision.id, PLAN.type))
+        saga = saga_id_of(decision.id)
         return Pace(
             last_minute=pace.minute.count(now) + batch.orders,
             last_day=pace.day.count(now) + batch.orders,

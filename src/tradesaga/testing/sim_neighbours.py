@@ -178,7 +178,7 @@ class SimDecisions:
             action=action,
             confidence=Decimal("0.8"),
             reasoning="",
-            received_at=self._clock.now(),
+            said_at=self._clock.now(),
             request_id=request_id,
             strategy_id=strategy_id,
             suggested_quantity=None if whole_holding else quantity,

@@ -146,7 +146,7 @@ def test_a_decision_of_the_documents() -> None:
             action="BUY",
             confidence=Decimal("0.85"),
             reasoning="trend",
-            received_at=HEARD,
+            said_at=SENT,
             strategy_id="momentum",
             suggested_quantity=Decimal("12.5"),
             suggested_price=Decimal("370.25"),
@@ -175,7 +175,7 @@ def test_a_decision_of_the_implementation() -> None:
             action="hold",
             confidence=Decimal("0.5"),
             reasoning="no price; no averages",
-            received_at=HEARD,
+            said_at=SENT,
             model="heuristics:v1",
         )
     )

@@ -76,7 +76,7 @@ def _decision(heard: Heard) -> Content:
             action=said.action,
             confidence=said.confidence,
             reasoning=reasoning if isinstance(reasoning, str) else "; ".join(reasoning),
-            received_at=heard.received_at,
+            said_at=heard.envelope.at,
             request_id=said.request_id,
             strategy_id=said.strategy_id or None,
             suggested_quantity=said.suggested_quantity,
