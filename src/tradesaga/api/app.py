@@ -19,6 +19,7 @@ from litestar.types import ControllerRouterHandler
 
 from tradesaga.api.agent_control import actor_of, agent_status, pause, resume, start, stop
 from tradesaga.api.approvals import approve, deny, list_approvals
+from tradesaga.api.asyncapi import events_document
 from tradesaga.api.checkpoints import list_checkpoints
 from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
@@ -121,13 +122,15 @@ def create_app(
     metrics_port: Metrics,
     ids: IdSource,
     hosts: Collection[str] | None = (),
+    asyncapi: bytes = b"{}",
 ) -> Litestar:
     """The application; it answers for loopback and for `hosts`, with None for every host.
 
-    Pass None only when bound to more than loopback: see `api.gate`.
+    `asyncapi` is the document of the events, as it is served. Pass None as `hosts` only when
+    bound to more than loopback: see `api.gate`.
     """
     app = Litestar(
-        [*_routes(), _document_route(document())],
+        [*_routes(), _document_route(document()), events_document(asyncapi)],
         dependencies={
             "operations": Provide(lambda: operations, sync_to_thread=False),
             "sagas": Provide(lambda: sagas, sync_to_thread=False),

@@ -97,18 +97,18 @@ def openapi_document(
     )
     document = described.openapi_schema.to_schema()
     _, schemas = msgspec.json.schema_components(BODIES, ref_template="#/components/schemas/{name}")
-    document["components"]["schemas"] = _with_numbers(schemas)
+    document["components"]["schemas"] = with_numbers(schemas)
     return msgspec.json.encode(document)
 
 
-def _with_numbers(schema: Any) -> Any:
+def with_numbers(schema: Any) -> Any:
     """`schema` with numbers where msgspec has Decimals as strings."""
     match schema:
         case {"type": "string", "format": "decimal", **rest}:
             return {**rest, "type": "number"}
         case dict():
-            return {key: _with_numbers(value) for key, value in schema.items()}
+            return {key: with_numbers(value) for key, value in schema.items()}
         case list():
-            return [_with_numbers(value) for value in schema]
+            return [with_numbers(value) for value in schema]
         case _:
             return schema

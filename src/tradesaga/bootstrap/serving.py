@@ -40,6 +40,7 @@ from tradesaga.api.app import create_app
 from tradesaga.api.scopes import TokenScopes
 from tradesaga.api.server import serve as serve_http
 from tradesaga.bootstrap import translation
+from tradesaga.bootstrap.event_documents import events_document
 from tradesaga.bootstrap.identity import identity_of
 from tradesaga.config import Loaded, Settings, wire_values
 from tradesaga.domain.errors import Unavailable
@@ -268,6 +269,7 @@ async def _api(
         metrics_port=metrics,
         ids=SystemIds(),
         hosts=None if options.allow_remote else (),
+        asyncapi=events_document(settings),
     )
     await serve_http(
         app,

@@ -52,6 +52,10 @@ COMMANDS: Final = {
         "approvals:approvals",
         "List orders that wait for an approval; approve or deny one.",
     ),
+    "events": (
+        "events:events",
+        "Watch the event bus, publish by hand or again, show the schemas.",
+    ),
     "retention": ("retention:retention", "Show what is kept where, or archive what is old."),
     "why": ("why:why", "Say which rule blocked an order, by how much, and what would pass."),
     "positions": ("positions:positions", "Close a position; show what locks symbols."),

@@ -21,6 +21,17 @@ ERROR_OCCURRED = "orchestrator.error.occurred"
 SAGA_STARTED = "orchestrator.saga.started"
 SAGA_COMPLETED = "orchestrator.saga.completed"
 
+NAMES_TOLD_MAX = 100
+SYMBOLS_TOLD_MAX = 500
+ERRORS_TOLD_MAX = 40
+TEXT_TOLD_MAX = 500
+"""What one event tells at most: the platform's stream takes messages of up to 32 KiB."""
+
+
+def brief(text: str) -> str:
+    """`text` as an event may carry it; the log has it whole."""
+    return text if len(text) <= TEXT_TOLD_MAX else text[: TEXT_TOLD_MAX - 1] + "…"
+
 
 @quick
 @dataclass(frozen=True, slots=True, kw_only=True)

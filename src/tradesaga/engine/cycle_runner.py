@@ -20,8 +20,9 @@ from tradesaga.domain import cycle as machine
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.errors import Conflict, Fenced, TradesagaError, Unavailable
-from tradesaga.domain.events import CYCLE_COMPLETED, CYCLE_STARTED, ERROR_OCCURRED, Event
+from tradesaga.domain.events import Event
 from tradesaga.domain.ids import AgentId, CycleId
+from tradesaga.engine.cycle_events import completed_event, failed_event, started_event
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.shutdown import finish
 from tradesaga.engine.waiting import patience_from, within
@@ -218,7 +219,12 @@ class CycleRunner:
         assert task is not None, "a coroutine runs in a task"
         self._tasks[work.cycle.id] = task
         try:
-            await self._commit(work, Insert(work.cycle), "cycle.started", _started(work))
+            await self._commit(
+                work,
+                Insert(work.cycle),
+                "cycle.started",
+                started_event(work.cycle, work.strategies, work.symbols),
+            )
             await self._take_steps(plan, time_max)
         finally:
             del self._tasks[work.cycle.id]
@@ -257,7 +263,9 @@ class CycleRunner:
     async def _complete(self, work: CycleWork, after: Cycle) -> None:
         work.cycle = after
         counts = Add(AgentCounts(cycles_completed=1, errors_count=len(after.errors)))
-        await self._commit(work, Update(after), "cycle.completed", _completed(work), counts=counts)
+        await self._commit(
+            work, Update(after), "cycle.completed", completed_event(work.cycle), counts=counts
+        )
 
     async def _give_up(self, work: CycleWork, status: CycleStatus, why: str) -> None:
         try:
@@ -280,7 +288,7 @@ class CycleRunner:
         kind = f"cycle.{status}"
         for tries_left in reversed(range(END_TRIES_MAX)):
             try:
-                event, body = _completed(work), {"reason": why}
+                event, body = completed_event(work.cycle), {"reason": why}
                 await self._commit(work, Update(work.cycle), kind, event, body)
             except Unavailable:  # unwritten, the cycle would count as running until a restart
                 if not tries_left:
@@ -290,19 +298,7 @@ class CycleRunner:
                 return
 
     def _error_entry(self, work: CycleWork, why: str) -> Entry:
-        now = self._clock.now()
-        payload = {
-            "service": "orchestrator",
-            "errorCode": "CYCLE_FAILED",
-            "message": why,
-            "severity": "error",
-            "context": {"cycleType": work.cycle.type},
-            "recoverable": True,
-            "alertSent": False,
-            "cycleId": work.cycle.id,
-            "occurredAt": now,
-        }
-        event = Event(type=ERROR_OCCURRED, payload=payload, correlation_id=str(work.cycle.id))
+        event = failed_event(work.cycle, why, self._clock.now())
         body = {"error": why}
         return Entry(
             kind="error", subject=str(work.cycle.id), actor="engine", body=body, event=event
@@ -351,43 +347,3 @@ def _is_taken_back() -> bool:
 
 async def _awaited(step: Step) -> None:
     await step()
-
-
-def _started(work: CycleWork) -> Event:
-    cycle = work.cycle
-    payload = {
-        "cycleId": cycle.id,
-        "type": cycle.type,
-        "cycleType": cycle.type,
-        "strategies": list(work.strategies),
-        "symbols": list(work.symbols),
-        "scheduledAt": cycle.scheduled_at,
-        "startedAt": cycle.started_at,
-        "triggeredBy": cycle.triggered_by,
-    }
-    return Event(type=CYCLE_STARTED, payload=payload, correlation_id=str(cycle.id))
-
-
-def _completed(work: CycleWork) -> Event:
-    cycle = work.cycle
-    milliseconds = int((cycle.duration or timedelta()) / timedelta(milliseconds=1))
-    payload: dict[str, Any] = {
-        "cycleId": cycle.id,
-        "type": cycle.type,
-        "cycleType": cycle.type,
-        "status": cycle.outcome,
-        "scheduledAt": cycle.scheduled_at,
-        "decisions": cycle.decisions_generated,
-        "decisionsGenerated": cycle.decisions_generated,
-        "decisionsCount": cycle.decisions_generated,
-        "orders": cycle.orders_submitted,
-        "ordersSubmitted": cycle.orders_submitted,
-        "tradesCount": cycle.orders_filled,
-        "durationMs": milliseconds,
-        "duration": milliseconds,
-        "errors": [{"strategyId": e.strategy_id or "", "error": e.error} for e in cycle.errors],
-        "completedAt": cycle.completed_at,
-    }
-    if cycle.status is not CycleStatus.COMPLETED and cycle.errors:
-        payload["error"] = cycle.errors[-1].error
-    return Event(type=CYCLE_COMPLETED, payload=payload, correlation_id=str(cycle.id))

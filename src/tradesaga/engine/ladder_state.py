@@ -17,7 +17,7 @@ from structlog import get_logger
 
 from tradesaga.domain import ladder as machine
 from tradesaga.domain.errors import Conflict, Fenced, Unavailable
-from tradesaga.domain.events import ERROR_OCCURRED, Event
+from tradesaga.domain.events import ERROR_OCCURRED, Event, brief
 from tradesaga.domain.ids import AgentId, derived
 from tradesaga.domain.ladder import (
     ENGINE,
@@ -282,7 +282,7 @@ def _event(reason: Reason, agent_id: AgentId) -> Event:
     payload = {
         "service": "orchestrator",
         "errorCode": reason.cause,
-        "message": f"{reason.rung} for {reason.scope.name}: {reason.detail}",
+        "message": brief(f"{reason.rung} for {reason.scope.name}: {reason.detail}"),
         "severity": "critical" if reason.rung is Rung.HALTED else "warning",
         "context": {"rung": reason.rung, "scope": reason.scope.name, "exit": reason.exit},
         "recoverable": reason.rung is not Rung.HALTED,

@@ -28,7 +28,9 @@ class Unreadable(Exception):
     """A message that no repetition will make readable; the text says what is wrong with it."""
 
 
-class _Metadata(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+class Metadata(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
+    """Who tells what, when, and because of what."""
+
     event_id: _Name
     event_type: _Name
     timestamp: _Moment
@@ -38,12 +40,16 @@ class _Metadata(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_
     causation_id: _Text | None = None
 
 
-class _Nested(msgspec.Struct, frozen=True):
-    metadata: _Metadata
+class Nested(msgspec.Struct, frozen=True):
+    """The platform's own form."""
+
+    metadata: Metadata
     payload: msgspec.Raw
 
 
-class _Flat(_Metadata, frozen=True, kw_only=True):
+class Flat(Metadata, frozen=True, kw_only=True):
+    """The form of the platform's documents."""
+
     payload: msgspec.Raw
 
 
@@ -67,16 +73,38 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
 
 def encode(row: OutboxRow) -> bytes:
     """The message for `row`: nested, optional fields absent rather than null."""
-    metadata = _Metadata(
+    return encode_by_hand(
         event_id=row.event_id,
         event_type=row.type,
-        timestamp=row.at.astimezone(UTC),
-        version=VERSION,
         source=SOURCE,
+        at=row.at,
         correlation_id=row.correlation_id,
         causation_id=row.causation_id,
+        payload=row.payload,
     )
-    return msgspec.json.encode(_Nested(metadata, msgspec.Raw(row.payload)))
+
+
+def encode_by_hand(
+    *,
+    event_id: str,
+    event_type: str,
+    source: str,
+    at: datetime,
+    payload: bytes,
+    correlation_id: str | None = None,
+    causation_id: str | None = None,
+) -> bytes:
+    """A message of anybody; `payload` is the text of a JSON object."""
+    metadata = Metadata(
+        event_id=event_id,
+        event_type=event_type,
+        timestamp=at.astimezone(UTC),
+        version=VERSION,
+        source=source,
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+    )
+    return msgspec.json.encode(Nested(metadata, msgspec.Raw(payload)))
 
 
 def decode(body: bytes) -> Envelope:
@@ -91,9 +119,9 @@ def decode(body: bytes) -> Envelope:
         raise Unreadable("holds a NUL character")
     try:
         if _is_nested(body):
-            nested = msgspec.json.decode(body, type=_Nested)
+            nested = msgspec.json.decode(body, type=Nested)
             return _envelope(nested.metadata, nested.payload)
-        flat = msgspec.json.decode(body, type=_Flat)
+        flat = msgspec.json.decode(body, type=Flat)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unreadable(f"no envelope: {error}") from error
     return _envelope(flat, flat.payload)
@@ -113,7 +141,7 @@ def _is_nested(body: bytes) -> bool:
     return inner.event_type is not msgspec.UNSET
 
 
-def _envelope(metadata: _Metadata, payload: msgspec.Raw) -> Envelope:
+def _envelope(metadata: Metadata, payload: msgspec.Raw) -> Envelope:
     text = bytes(payload)
     if not text.startswith(b"{"):
         raise Unreadable(f"payload is no object but {text[:20].decode(errors='replace')}")

@@ -20,7 +20,9 @@ from tradesaga.domain.money import ZERO, is_usable
 from tradesaga.domain.orders import OrderStatus, VenueBust, VenueFill, VenueReport
 
 
-class _OrderNews(Payload, frozen=True, kw_only=True):
+class OrderNews(Payload, frozen=True, kw_only=True):
+    """An order of the venue lives."""
+
     order_id: Name
     symbol: Symbol
     client_order_id: Name | None = None
@@ -30,6 +32,7 @@ class _OrderNews(Payload, frozen=True, kw_only=True):
 
     @property
     def voided(self) -> Decimal:
+        """As a number."""
         return self.busted_quantity or ZERO
 
     def check(self) -> None:
@@ -40,7 +43,9 @@ class _OrderNews(Payload, frozen=True, kw_only=True):
                 raise Unreadable(f"{name} is below zero")
 
 
-class _Filled(_OrderNews, frozen=True, kw_only=True):
+class OrderFilled(OrderNews, frozen=True, kw_only=True):
+    """An execution; `remainingQuantity`, if there, decides what is filled in all."""
+
     filled_quantity: Decimal
     average_price: Decimal
     remaining_quantity: Decimal | None = None
@@ -52,24 +57,28 @@ class _Filled(_OrderNews, frozen=True, kw_only=True):
     is_partial: bool = False
 
 
-class _Rejected(_OrderNews, frozen=True, kw_only=True):
+class OrderRejected(OrderNews, frozen=True, kw_only=True):
+    """The venue did not take the order."""
+
     rejection_reason: str | None = None
     rejection_code: str | None = None
 
 
-class _Ended(_OrderNews, frozen=True, kw_only=True):
+class OrderEnded(OrderNews, frozen=True, kw_only=True):
+    """The order was cancelled, or its time was over."""
+
     filled_quantity_before_cancel: Decimal | None = None
     filled_quantity: Decimal | None = None
     average_price: Decimal | None = None
 
 
 def _accepted(heard: Heard) -> Content:
-    said = heard.read(_OrderNews)
+    said = heard.read(OrderNews)
     return OrderReported(report=_report(heard, said, OrderStatus.WORKING))
 
 
 def _filled(heard: Heard) -> Content:
-    said = heard.read(_Filled)
+    said = heard.read(OrderFilled)
     said.check()
     prices = [p for p in (said.average_price, said.fill_price) if p is not None]
     if not all(is_usable(number) for number in (said.filled_quantity, *prices)):
@@ -90,7 +99,7 @@ def _filled(heard: Heard) -> Content:
     )
 
 
-def _fills(heard: Heard, said: _Filled) -> tuple[VenueFill, ...]:
+def _fills(heard: Heard, said: OrderFilled) -> tuple[VenueFill, ...]:
     """The one execution that the event is about, if it says how much and at what price.
 
     Without these the domain books the difference to what it knows, at a price from the average:
@@ -112,7 +121,7 @@ def _fills(heard: Heard, said: _Filled) -> tuple[VenueFill, ...]:
 
 
 def _rejected(heard: Heard) -> Content:
-    said = heard.read(_Rejected)
+    said = heard.read(OrderRejected)
     why = [text for text in (said.rejection_code, said.rejection_reason or said.reason) if text]
     return OrderReported(report=_report(heard, said, OrderStatus.REJECTED, reason=": ".join(why)))
 
@@ -126,7 +135,7 @@ def _expired(heard: Heard) -> Content:
 
 
 def _ended(heard: Heard, status: OrderStatus) -> Content:
-    said = heard.read(_Ended)
+    said = heard.read(OrderEnded)
     said.check()
     filled = said.filled_quantity_before_cancel
     if filled is None:
@@ -143,7 +152,9 @@ def _ended(heard: Heard, status: OrderStatus) -> Content:
     )
 
 
-class _Busted(_OrderNews, frozen=True, kw_only=True):
+class OrderBusted(OrderNews, frozen=True, kw_only=True):
+    """An execution is taken back."""
+
     cumulative_quantity: Decimal
     quantity: Decimal
     price: Decimal
@@ -157,7 +168,7 @@ def _busted(heard: Heard) -> Content:
 
     Whether the order lives is not said: WORKING ends nothing and re-opens nothing.
     """
-    said = heard.read(_Busted)
+    said = heard.read(OrderBusted)
     said.check()
     amounts = (said.cumulative_quantity, said.quantity, said.price)
     if not all(is_usable(number) for number in amounts):
@@ -189,7 +200,7 @@ def _busted(heard: Heard) -> Content:
 
 def _report(
     heard: Heard,
-    said: _OrderNews,
+    said: OrderNews,
     status: OrderStatus,
     *,
     filled_quantity: Decimal = ZERO,
@@ -224,3 +235,16 @@ ORDER_READERS: dict[str, Callable[[Heard], Content]] = {
     "trade.order.canceled": _canceled,
     "trade.order.expired": _expired,
 }
+
+ORDER_FORMS: dict[str, type[Payload]] = {
+    "trade.order.submitted": OrderNews,
+    "trade.order.accepted": OrderNews,
+    "trade.order.filled": OrderFilled,
+    "trade.order.partial": OrderFilled,
+    "trade.order.busted": OrderBusted,
+    "trade.order.rejected": OrderRejected,
+    "trade.order.cancelled": OrderEnded,
+    "trade.order.canceled": OrderEnded,
+    "trade.order.expired": OrderEnded,
+}
+"""What each reader needs and understands."""

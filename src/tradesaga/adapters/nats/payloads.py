@@ -15,7 +15,7 @@ from decimal import Decimal
 
 from tradesaga.adapters.nats.envelope import decode
 from tradesaga.adapters.nats.heard import Heard, Moment, Name, Payload, Symbol
-from tradesaga.adapters.nats.order_payloads import ORDER_READERS
+from tradesaga.adapters.nats.order_payloads import ORDER_FORMS, ORDER_READERS
 from tradesaga.domain.decisions import Proposal
 from tradesaga.domain.events import (
     Content,
@@ -53,7 +53,9 @@ def decode_event(body: bytes, received_at: datetime) -> Incoming:
 # ---- decisions ----------------------------------------------------------------------------------
 
 
-class _Decision(Payload, frozen=True, kw_only=True):
+class Decision(Payload, frozen=True, kw_only=True):
+    """A decision about a symbol, asked for or not."""
+
     decision_id: Name
     symbol: Symbol
     action: Name
@@ -67,7 +69,7 @@ class _Decision(Payload, frozen=True, kw_only=True):
 
 
 def _decision(heard: Heard) -> Content:
-    said = heard.read(_Decision)
+    said = heard.read(Decision)
     reasoning = said.reasoning or ""
     return DecisionGenerated(
         proposal=Proposal(
@@ -91,30 +93,40 @@ def _decision(heard: Heard) -> Content:
 US_EQUITY = "US_EQUITY"
 
 
-class _SessionChanged(Payload, frozen=True, kw_only=True):
+class SessionChange(Payload, frozen=True, kw_only=True):
+    """The market passes into another session."""
+
     current_session: SessionKind
     market: Name = US_EQUITY
     effective_at: Moment | None = None
 
 
-class _SessionEdge(Payload, frozen=True, kw_only=True):
+class SessionEdge(Payload, frozen=True, kw_only=True):
+    """The regular session opens or closes."""
+
     market: Name = US_EQUITY
 
 
-class _Heartbeat(Payload, frozen=True, kw_only=True):
+class Heartbeat(Payload, frozen=True, kw_only=True):
+    """A service says how it is."""
+
     service: Name
     status: Name
     checked_at: Moment | None = None
 
 
-class _Error(Payload, frozen=True, kw_only=True):
+class Error(Payload, frozen=True, kw_only=True):
+    """Something went wrong in a service."""
+
     service: Name
     message: str
     severity: Name
     error_code: str = ""
 
 
-class _Alert(Payload, frozen=True, kw_only=True):
+class Alert(Payload, frozen=True, kw_only=True):
+    """A service has raised an alert."""
+
     service: Name
     message: str
     severity: Name
@@ -122,38 +134,38 @@ class _Alert(Payload, frozen=True, kw_only=True):
 
 
 def _session(heard: Heard) -> Content:
-    said = heard.read(_SessionChanged)
+    said = heard.read(SessionChange)
     at = heard.envelope.at if said.effective_at is None else said.effective_at.astimezone(UTC)
     return SessionChanged(market=said.market, session=said.current_session, effective_at=at)
 
 
 def _opened(heard: Heard) -> Content:
-    market = heard.read(_SessionEdge).market
+    market = heard.read(SessionEdge).market
     return SessionChanged(
         market=market, session=SessionKind.REGULAR, effective_at=heard.envelope.at
     )
 
 
 def _closed(heard: Heard) -> Content:
-    market = heard.read(_SessionEdge).market
+    market = heard.read(SessionEdge).market
     return SessionChanged(market=market, session=SessionKind.CLOSED, effective_at=heard.envelope.at)
 
 
 def _heartbeat(heard: Heard) -> Content:
-    said = heard.read(_Heartbeat)
+    said = heard.read(Heartbeat)
     at = heard.envelope.at if said.checked_at is None else said.checked_at.astimezone(UTC)
     return HeartbeatSeen(service=said.service, status=said.status.lower(), at=at)
 
 
 def _error(heard: Heard) -> Content:
-    said = heard.read(_Error)
+    said = heard.read(Error)
     return ErrorOccurred(
         service=said.service, severity=said.severity, code=said.error_code, message=said.message
     )
 
 
 def _alert(heard: Heard) -> Content:
-    said = heard.read(_Alert)
+    said = heard.read(Alert)
     return ErrorOccurred(
         service=said.service, severity=said.severity, code=said.title, message=said.message
     )
@@ -170,3 +182,17 @@ _READERS: dict[str, Callable[[Heard], Content]] = {
     "system.error.occurred": _error,
     "system.alert.triggered": _alert,
 }
+
+HEARD: dict[str, type[Payload]] = {
+    "ai.decision.generated": Decision,
+    **ORDER_FORMS,
+    "market.session.changed": SessionChange,
+    "market.session.opened": SessionEdge,
+    "market.session.closed": SessionEdge,
+    "system.heartbeat": Heartbeat,
+    "system.health.check": Heartbeat,
+    "system.error.occurred": Error,
+    "system.alert.triggered": Alert,
+}
+"""What each reader needs and understands, by event type."""
+assert HEARD.keys() == _READERS.keys(), "every reader has its form"

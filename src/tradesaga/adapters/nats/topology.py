@@ -45,6 +45,13 @@ def subscriptions(configured: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def subjects_heard(listened: Sequence[str], event_type: str) -> tuple[str, ...]:
+    """Where an event of that type reaches us, one subject for each prefix; none if nowhere."""
+    prefixes = dict.fromkeys(p for p in map(_domain_prefix, listened) if p is not None)
+    subjects = (prefix + event_type for prefix in prefixes)
+    return tuple(s for s in subjects if any(covers(wide, s) for wide in listened))
+
+
 def streams(publish_prefix: str, configured: Sequence[str]) -> tuple[StreamPlan, ...]:
     """The six streams of every domain prefix in use, ours first."""
     own = publish_prefix or OWN_DOMAIN

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import asyncpg
+
 from tradesaga.adapters.postgres.decoding import read_trade, reader
 from tradesaga.adapters.postgres.invariants import check_invariants, recheck_invariants
 from tradesaga.adapters.postgres.queries import QUERIES
@@ -202,18 +204,15 @@ class PostgresOutbox:
     async def pending(self, agent_id: AgentId, *, limit: int) -> Sequence[OutboxRow]:
         """The next rows after the published ones; empty when all is out."""
         rows = await self._pool.fetch(QUERIES["pending_events"], agent_id, limit)
-        return [
-            OutboxRow(
-                sequence=row["seq"],
-                event_id=str(row["event_id"]),
-                type=row["event_type"],
-                payload=row["event_payload"].encode(),
-                correlation_id=row["correlation_id"],
-                causation_id=row["causation_id"],
-                at=row["at"],
-            )
-            for row in rows
-        ]
+        return [_outbox_row(row) for row in rows]
+
+    async def between(
+        self, agent_id: AgentId, *, after: int, until: int | None, limit: int
+    ) -> Sequence[OutboxRow]:
+        """Rows after one number up to another, published or not, in the order of the log."""
+        span = agent_id, after, until, limit
+        rows = await self._pool.fetch(QUERIES["events_between"], *span)
+        return [_outbox_row(row) for row in rows]
 
     async def mark_published(
         self, agent_id: AgentId, *, sequence: int, stream_sequence: int, at: datetime
@@ -225,3 +224,15 @@ class PostgresOutbox:
     async def backlog(self, agent_id: AgentId) -> int:
         """How many rows wait."""
         return int(await self._pool.fetchval(QUERIES["backlog"], agent_id))
+
+
+def _outbox_row(row: asyncpg.Record) -> OutboxRow:
+    return OutboxRow(
+        sequence=row["seq"],
+        event_id=str(row["event_id"]),
+        type=row["event_type"],
+        payload=row["event_payload"].encode(),
+        correlation_id=row["correlation_id"],
+        causation_id=row["causation_id"],
+        at=row["at"],
+    )

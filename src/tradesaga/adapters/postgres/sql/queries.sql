@@ -140,6 +140,13 @@ select created_at, strategy_id, cycle_id, symbol, side, quantity, reference_pric
   case when not opening and filled_quantity > 0 then coalesce(ended_at, created_at) end
 from orders where agent_id = $1 and created_at >= $2 order by created_at, id;
 
+-- events_between: events of ours after $2 and up to $3, published or not
+select seq, event_id, event_type, event_payload, correlation_id, causation_id, at
+from journal_log
+where agent_id = $1 and event_type is not null and seq > $2 and ($3::bigint is null or seq <= $3)
+order by seq
+limit $4;
+
 -- pending_events: the next events after the published ones
 select seq, event_id, event_type, event_payload, correlation_id, causation_id, at
 from journal_log
