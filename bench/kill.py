@@ -26,6 +26,7 @@ import msgspec
 from bench.product import AGENT, product
 from tradesaga.adapters import logging as log_output
 from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.bootstrap.token_file import ensure_token, read_token
 from tradesaga.domain.orders import Order, OrderStatus, VenueReport
 from tradesaga.domain.trade_messages import Reported
 from tradesaga.embedded.nats import EmbeddedNats
@@ -188,6 +189,8 @@ async def run(way: str, directory: Path) -> Mapping[str, float]:
             serving(directory, postgres, nats, port, venue_port) as process,
             httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as api,
         ):
+            token = await asyncio.to_thread(_token_in, directory / "state")
+            api.headers["Authorization"] = f"Bearer {token}"
             await _ready(api, directory)
             await api.post("/api/v1/agent/start")
             for pid in (postgres.child.pid, nats.child.pid):
@@ -230,6 +233,12 @@ async def run(way: str, directory: Path) -> Mapping[str, float]:
             os.kill(pid, signal.SIGCONT)
         await nats.stop()
         await postgres.stop()
+
+
+def _token_in(state_dir: Path) -> str:
+    path = ensure_token(state_dir)
+    assert path is not None
+    return read_token(path)
 
 
 async def _ready(api: httpx2.AsyncClient, directory: Path) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from tests.api.fake_access import ACTOR
 from tests.domain.trades import POLICY, pending, report
 from tradesaga.domain import trade_saga
 from tradesaga.domain.errors import IllegalTransition, NotFound
@@ -170,6 +171,6 @@ _LOG = (
         "saga.intervention",
         {"command": "resolve not_placed", "reason": "seen", "before": {"status": "manual_required"},
          "after": {"status": "compensated", "orderStatus": "not_placed", "evidence": "e"}},
-        "api:127.0.0.1",
+        ACTOR,
     ),
 )  # fmt: skip

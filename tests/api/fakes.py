@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx2
 
+from tests.api.fake_access import ADMIN_HEADER, FakeAccess
 from tests.api.fake_approvals import FakeApprovals
 from tests.api.fake_ladder import FakeLadder
 from tests.api.fake_retention import FakeRetention
@@ -20,7 +21,6 @@ from tests.api.fake_schedules import FakeSchedules
 from tests.api.fake_strategies import FakeStrategies
 from tests.domain.trades import begun
 from tradesaga.api.app import create_app
-from tradesaga.api.scopes import TokenScopes
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
 from tradesaga.domain.checkpoint import Checkpoint, Occasion
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
@@ -348,6 +348,8 @@ class Api:
         self.strategies = FakeStrategies()
         self.schedules = FakeSchedules()
         self.ladder = FakeLadder()
+        self.access = FakeAccess()
+        self.seconds = 0.0
         self.metrics = CountedErrors()
         self.app = create_app(
             self.operations,
@@ -355,13 +357,14 @@ class Api:
             self.retention,
             self.risk,
             self.approvals,
-            TokenScopes("s3cret"),
+            self.access,
             self.strategies,
             self.schedules,
             self.ladder,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
             metrics_port=self.metrics,
             ids=OneId(),
+            monotonic=self._monotonic,
         )
 
     def fresh(self) -> Api:
@@ -375,9 +378,19 @@ class Api:
         self.strategies.__init__()  # type: ignore[misc]  # as above
         self.schedules.__init__()  # type: ignore[misc]  # as above
         self.ladder.__init__()  # type: ignore[misc]  # as above
+        self.access.__init__()  # type: ignore[misc]  # as above
+        self.seconds += 1_000_000  # every bucket is full again
         self.metrics.errors.clear()
-        self.client = httpx2.AsyncClient(
-            transport=httpx2.ASGITransport(cast("Any", self.app), client=("127.0.0.1", 4000)),
-            base_url="http://127.0.0.1:3005",
-        )
+        self.come_from("127.0.0.1")
         return self
+
+    def come_from(self, address: str) -> None:
+        """A client of that address from now on, with the token of all scopes."""
+        self.client = httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(cast("Any", self.app), client=(address, 4000)),
+            base_url="http://127.0.0.1:3005",
+            headers=ADMIN_HEADER,
+        )
+
+    def _monotonic(self) -> float:
+        return self.seconds

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.api.fake_access import ACTOR
 from tests.api.fakes import (
     AGENT,
     CYCLE_ID,
@@ -105,7 +106,7 @@ async def test_start_runs_the_agent_and_names_what_runs(api: Api) -> None:
     assert response.json()["startedAt"] == NOON_TEXT
     assert response.json()["activeStrategies"] == [str(STRATEGY_ID)]
     expected = {
-        "strategies": ["sma-spy"], "mode": Mode.CONSERVATIVE, "actor": "api:127.0.0.1",
+        "strategies": ["sma-spy"], "mode": Mode.CONSERVATIVE, "actor": ACTOR,
     }  # fmt: skip
     assert api.operations.calls == [("start", expected)]
 

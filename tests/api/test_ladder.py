@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.fake_access import ACTOR
 from tests.api.fakes import Api
 from tradesaga.domain.errors import Invalid, Unavailable
 from tradesaga.domain.ladder import EVERYWHERE, Rung, Scope, ScopeKind
@@ -32,7 +33,7 @@ async def test_a_kill_says_what_why_and_who(api: Api) -> None:
     assert (await api.client.post("/api/v1/kill", json=body)).status_code == 200
     [(_, said)] = api.ladder.calls
     assert said == {
-        "scope": SPY, "reason": "odd", "who": "api:127.0.0.1 ann", "rung": Rung.REDUCE_ONLY,
+        "scope": SPY, "reason": "odd", "who": f"{ACTOR} ann", "rung": Rung.REDUCE_ONLY,
     }  # fmt: skip
 
 

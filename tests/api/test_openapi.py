@@ -60,6 +60,10 @@ OPERATIONS = {
     ("DELETE", "/api/v1/strategies/{strategyId}"): "deleteStrategy",
     ("POST", "/api/v1/strategies/{strategyId}/activate"): "activateStrategy",
     ("POST", "/api/v1/strategies/{strategyId}/deactivate"): "deactivateStrategy",
+    ("GET", "/api/v1/tokens"): "listTokens",
+    ("POST", "/api/v1/tokens"): "createToken",
+    ("POST", "/api/v1/tokens/{tokenName}/revoke"): "revokeToken",
+    ("POST", "/api/v1/tokens/{tokenName}/rotate"): "rotateToken",
     ("GET", "/api/v1/checkpoints"): "listCheckpoints",
     ("GET", "/api/v1/retention"): "getRetention",
     ("POST", "/api/v1/retention/run"): "runRetention",
@@ -76,6 +80,7 @@ BODIES = {
     "acknowledge": {"cause": "DRIFT", "operator": "ann", "scope": "symbol", "subject": "SPY"},
     "retry": {"reason": "x"},
     "approve": {"by": "ann", "reason": "x"},
+    "tokens": {"name": "ci", "scopes": ["read"]},
     "deny": {"by": "ann", "reason": "x"},
     "close": {"reason": "x"},
     "compensate": {"reason": "x"},
@@ -83,7 +88,6 @@ BODIES = {
     "schedules": {"strategyId": "x", "type": "cron", "value": "@daily"},
     "{scheduleId}": {"priority": 1},
 }
-RIGHT = {"Authorization": "Bearer s3cret"}
 TYPES = {
     "object": (dict,), "array": (list,), "string": (str,), "integer": (int,),
     "number": (int, float), "boolean": (bool,),
@@ -156,9 +160,10 @@ async def test_answers_have_exactly_the_described_fields(
     where = where.replace("{scheduleId}", str(DAILY_ID)).replace(
         "{strategyId}", "sma-spy" if path.endswith("/analyze") else "sample"
     )
+    where = where.replace("{tokenName}", "read-token")
     where = where.replace("{approvalId}", str(WAITING.id))
     where = "/api/v1/why?symbol=ACME" if where == "/api/v1/why" else where
-    response = await api.client.request(method, where, json=body, headers=RIGHT)
+    response = await api.client.request(method, where, json=body)
     described = document["paths"][path][method.lower()]["responses"]
     assert response.status_code == int(min(described))
     content = described[str(response.status_code)]["content"]

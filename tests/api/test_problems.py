@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import pytest
 import structlog
 
+from tests.api.fake_access import ADMIN
 from tests.api.fakes import AGENT, TRACE_ID, Api
 from tradesaga.api.problems import KINDS
 from tradesaga.domain.agent import AgentStatus
@@ -163,7 +164,8 @@ async def test_a_client_that_goes_away_in_the_middle_is_no_defect(api: Api) -> N
         "type": "http", "http_version": "1.1", "method": "POST", "scheme": "http",
         "path": "/api/v1/agent/stop", "raw_path": b"/api/v1/agent/stop", "root_path": "",
         "query_string": b"", "client": ("127.0.0.1", 4000), "server": ("127.0.0.1", 3005),
-        "headers": [(b"host", b"localhost"), (b"content-length", b"9")],
+        "headers": [(b"host", b"localhost"), (b"content-length", b"9"),
+                    (b"authorization", f"Bearer {ADMIN}".encode())],
     }  # fmt: skip
     sent: list[dict[str, Any]] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.api.fake_access import ACTOR
 from tests.api.fake_retention import RUN
 from tests.api.fakes import Api
 
@@ -33,4 +34,4 @@ async def test_the_report_has_policy_last_run_and_sizes(api: Api) -> None:
 async def test_a_run_names_who_asked_for_it(api: Api) -> None:
     answer = await api.client.post("/api/v1/retention/run")
     assert (answer.status_code, answer.json()) == (200, RUN_ANSWER)
-    assert api.retention.actors == ["api:127.0.0.1"]
+    assert api.retention.actors == [ACTOR]

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from tests.api.fake_access import ACTOR
 from tests.api.fake_sagas import AT, DONE_ID, PARKED_ID, STUCK_ID
 from tests.api.fakes import CYCLE_ID, Api
 from tradesaga.api.cursors import cursor_of, place_of
@@ -18,7 +19,6 @@ from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_messages import Resolution
 from tradesaga.ports.trade_records import TradeQuery
 
-ACTOR = "api:127.0.0.1"
 OPEN = frozenset(SagaStatus) - ENDS
 ACTIVE = frozenset(
     {

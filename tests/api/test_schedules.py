@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from tests.api.fake_access import ACTOR
 from tests.api.fake_schedules import BEGUN, CONFIGURED_ID, DAILY_ID
 from tests.api.fakes import Api
 from tradesaga.domain.schedule import Overlap, ScheduleType
 from tradesaga.ports.schedule_operations import NewSchedule, ScheduleChanges
 
-ACTOR = "api:127.0.0.1"
 PATH = "/api/v1/schedules"
 DAILY = {
     "id": str(DAILY_ID),

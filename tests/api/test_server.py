@@ -9,10 +9,13 @@ import socket
 import httpx2
 import pytest
 
+from tests.api.fake_access import ADMIN, ADMIN_HEADER
 from tests.api.fakes import Api
 from tests.api.serving import served
 from tradesaga.api.server import serve
 from tradesaga.domain.errors import Invalid, Unavailable
+
+AUTHORIZATION = f"Authorization: Bearer {ADMIN}\r\n\r\n".encode()
 
 
 def never(address: str) -> None:
@@ -20,7 +23,10 @@ def never(address: str) -> None:
 
 
 async def test_it_answers_until_it_is_stopped(api: Api) -> None:
-    async with served(api.app) as address, httpx2.AsyncClient(base_url=address) as client:
+    async with (
+        served(api.app) as address,
+        httpx2.AsyncClient(base_url=address, headers=ADMIN_HEADER) as client,
+    ):
         assert (await client.get("/livez")).text == "ok\n"
         response = await client.post("/api/v1/agent/stop", json={"reason": "done"})
         assert response.json()["status"] == "stopped"
@@ -76,7 +82,9 @@ async def test_a_request_that_never_ends_does_not_keep_it(
         async with served(api.app) as address:
             port = int(address.rpartition(":")[2])
             _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"GET /api/v1/agent/status HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            writer.write(
+                b"GET /api/v1/agent/status HTTP/1.1\r\nHost: localhost\r\n" + AUTHORIZATION
+            )
             await asked.wait()
         writer.close()
 

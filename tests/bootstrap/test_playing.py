@@ -117,6 +117,7 @@ def answers() -> Iterator[tuple[Api, list[int]]]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             assert self.path == "/api/v1/agent/start"
+            assert self.headers["Authorization"] == "Bearer t"
             self.rfile.read(int(self.headers["Content-Length"]))
             body = b'{"title": "Starting"}'
             self.send_response(left.pop())
@@ -141,7 +142,7 @@ async def test_the_agent_of_a_fresh_run_is_started_as_soon_as_it_can_be(
 ) -> None:
     api, left = answers
     left += [200, 503, 503]
-    assert await start_once(api, cast("Tally", Journal(was_started=False)))
+    assert await start_once(api, cast("Tally", Journal(was_started=False)), token="t")
     assert left == []
 
 
@@ -150,7 +151,7 @@ async def test_an_agent_that_was_ever_started_is_left_alone(
 ) -> None:
     api, left = answers
     left += [200]
-    assert not await start_once(api, cast("Tally", Journal(was_started=True)))
+    assert not await start_once(api, cast("Tally", Journal(was_started=True)), token="t")
     assert left == [200]
 
 

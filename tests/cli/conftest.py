@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from tests.api.fake_access import ADMIN
 from tests.api.fakes import Api
 from tradesaga.cli import run
 
@@ -44,6 +46,16 @@ class Terminal:
         code = await asyncio.to_thread(run, [*tokens, "--url", url])
         out, err = self._capture.readouterr()
         return Said(code, out, err)
+
+
+@pytest.fixture(autouse=True)
+def token_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Commands show the token of all scopes, from the file that the environment names."""
+    path = tmp_path / "admin-token"
+    path.touch(mode=0o600)
+    path.write_text(ADMIN + "\n")
+    monkeypatch.setenv("TRADESAGA_TOKEN_FILE", str(path))
+    return path
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from tests.api.fake_access import ACTOR
 from tests.api.fake_approvals import WAITING
 from tests.api.fakes import Api
 from tests.api.serving import served
@@ -39,7 +40,7 @@ async def test_approving_names_the_saga_and_who_decided(api: Api, terminal: Term
     assert "is consumed" in again.err
     assert api.approvals.calls[0] == (
         "consumed",
-        {"by": "ann", "reason": "good", "actor": "api:127.0.0.1"},
+        {"by": "ann", "reason": "good", "actor": ACTOR},
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 import structlog
 from litestar import Litestar, get
 
+from tests.api.fake_access import ACTOR
 from tests.api.fakes import AGENT, CYCLE_ID, LATER, RUNNING_CYCLE_ID, Api
 from tests.api.serving import served
 from tests.cli.conftest import Terminal
@@ -72,7 +73,7 @@ async def test_json_is_the_answer_of_the_api_and_nothing_else(
 
 
 async def test_the_commands_send_what_they_were_given(api: Api, terminal: Terminal) -> None:
-    actor = "api:127.0.0.1"
+    actor = ACTOR
     async with served(api.app) as url:
         said = [
             await terminal.types("start", "--strategies", "a, b", "--mode", "aggressive", url=url),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.api.fake_access import ACTOR
 from tests.api.fake_sagas import DONE_ID, PARKED_ID, STUCK_ID
 from tests.api.fakes import CYCLE_ID, Api
 from tests.api.serving import served
@@ -15,7 +16,6 @@ from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.trade_messages import Resolution
 from tradesaga.ports.trade_records import TradeQuery
 
-ACTOR = "api:127.0.0.1"
 PARKED, STUCK, DONE = str(PARKED_ID), str(STUCK_ID), str(DONE_ID)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.api.fake_access import ACTOR
 from tests.api.fake_schedules import BEGUN, CONFIGURED_ID, DAILY_ID
 from tests.api.fakes import Api
 from tests.api.serving import served
@@ -10,7 +11,6 @@ from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.domain.schedule import ScheduleType
 from tradesaga.ports.schedule_operations import NewSchedule
 
-ACTOR = "api:127.0.0.1"
 DAILY = str(DAILY_ID)
 
 

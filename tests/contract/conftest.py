@@ -11,13 +11,14 @@ from tests.adapters.postgres import values
 from tests.adapters.postgres.running import running
 from tests.adapters.postgres.values import AGENT, SECOND, change
 from tradesaga.domain.ids import AgentId
+from tradesaga.ports.access_records import AccessRecords
 from tradesaga.ports.journal import (
     Insert,
     Journal,
 )
 from tradesaga.ports.records import Outbox, Records
 from tradesaga.testing.journal import MemoryJournal
-from tradesaga.testing.records import MemoryOutbox, MemoryRecords
+from tradesaga.testing.records import MemoryAccessRecords, MemoryOutbox, MemoryRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Backend:
     journal: Journal
     records: Records
     outbox: Outbox
+    access: AccessRecords
     open: Callable[[AgentId, int], Awaitable[int]]
     raise_epoch: Callable[[], Awaitable[int]]
     close: Callable[[], Awaitable[None]]
@@ -46,6 +48,7 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
             parts.journal,
             parts.records,
             parts.outbox,
+            parts.access,
             parts.journal.open,
             raise_epoch,
             lambda: parts.journal.close(5 * SECOND),
@@ -62,7 +65,8 @@ async def _in_memory() -> Backend:
         return journal.store.epochs[AGENT]
 
     records, outbox = MemoryRecords(journal.store), MemoryOutbox(journal.store)
-    return Backend(journal, records, outbox, journal.open, raise_epoch, journal.close)
+    access = MemoryAccessRecords(journal.store)
+    return Backend(journal, records, outbox, access, journal.open, raise_epoch, journal.close)
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ import asyncio
 import gc
 import mmap
 import random
+import secrets
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
+from tradesaga.domain.access import PREFIX
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.market_clock import EPOCH, FILE_BYTES, MarketClock, datetime_of, unpack
 
@@ -132,6 +134,11 @@ class SystemIds:
     def uuid7(self) -> UUID:
         """A fresh UUIDv7."""
         return uuid7()
+
+
+def new_api_secret() -> str:
+    """A fresh token of the API: 256 random bits behind the prefix."""
+    return PREFIX + secrets.token_urlsafe(32)
 
 
 class SystemRandom:

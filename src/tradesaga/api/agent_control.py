@@ -30,6 +30,7 @@ from tradesaga.api.requests import (
     StartRequest,
     StopRequest,
 )
+from tradesaga.api.scopes import caller_in
 from tradesaga.domain.agent import Agent, Command, Mode, Pause, Resume, Start, Stop, command
 from tradesaga.domain.errors import IllegalTransition
 from tradesaga.ports.operations import Operations
@@ -51,8 +52,10 @@ ACTIONS: Final[Mapping[str, Command]] = {
 
 
 def actor_of(request: Request[Any, Any, Any]) -> str:
-    """Who the audit log names for a command that came over the API."""
-    return f"api:{request.client.host}" if request.client else "api"
+    """Who the audit log names for a command: the token's name, its id, and the address."""
+    address = request.client.host if request.client else "unknown"
+    caller = caller_in(request.scope["state"])
+    return f"api:{address}" if caller is None else f"api:{caller.name}#{caller.token_id}@{address}"
 
 
 @post(

@@ -1,6 +1,6 @@
 """The REST API as an ASGI application: translates requests into operations, never decides.
 
-    gate (trace id, host, origin) -> routing -> strict doors -> operation -> answer
+    gate (trace id, host, origin, caller) -> routing -> scope -> strict doors -> operation -> answer
                                         any exception -> problem document
 
 The application holds no state and starts nothing: the composition root owns the operations, the
@@ -9,7 +9,7 @@ metrics and their lives.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cache
 from typing import Final
 
@@ -21,6 +21,7 @@ from tradesaga.api.agent_control import actor_of, agent_status, pause, resume, s
 from tradesaga.api.approvals import approve, deny, list_approvals
 from tradesaga.api.asyncapi import events_document
 from tradesaga.api.checkpoints import list_checkpoints
+from tradesaga.api.doorman import Doorman
 from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
 from tradesaga.api.json_response import JsonResponse
@@ -53,7 +54,7 @@ from tradesaga.api.schedules import (
     remove_schedule,
     trigger_schedule,
 )
-from tradesaga.api.scopes import Scopes
+from tradesaga.api.scopes import guard
 from tradesaga.api.strategies import (
     activate_strategy,
     create_strategy,
@@ -62,6 +63,7 @@ from tradesaga.api.strategies import (
     get_strategy,
     update_strategy,
 )
+from tradesaga.api.tokens import create_token, list_tokens, revoke_token, rotate_token
 from tradesaga.api.trading import close_position, list_orders, list_positions, list_reservations
 from tradesaga.api.why import why, why_decision
 from tradesaga.ports.approval_operations import ApprovalOperations
@@ -74,6 +76,7 @@ from tradesaga.ports.risk_operations import RiskOperations
 from tradesaga.ports.saga_operations import SagaOperations
 from tradesaga.ports.schedule_operations import ScheduleOperations
 from tradesaga.ports.strategy_operations import StrategyOperations
+from tradesaga.ports.token_operations import TokenOperations
 
 PREFIX: Final = "/api/v1"
 OPERATIONS: Final = (
@@ -89,7 +92,8 @@ OPERATIONS: Final = (
     get_retention, run_retention,
     get_strategy, create_strategy, update_strategy, activate_strategy, deactivate_strategy,
     delete_strategy,
-    get_retention, run_retention, get_ladder, kill, rearm, acknowledge,
+    get_ladder, kill, rearm, acknowledge,
+    list_tokens, create_token, revoke_token, rotate_token,
 )  # fmt: skip
 DEPENDENCIES: Final = (
     "operations",
@@ -99,7 +103,7 @@ DEPENDENCIES: Final = (
     "risk",
     "ladder",
     "approvals",
-    "scopes",
+    "access",
     "strategies",
     "metrics_text",
     "actor",
@@ -113,7 +117,7 @@ def create_app(
     retention: RetentionOperations,
     risk: RiskOperations,
     approvals: ApprovalOperations,
-    scopes: Scopes,
+    access: TokenOperations,
     strategies: StrategyOperations,
     schedules: ScheduleOperations,
     ladder: LadderOperations,
@@ -121,6 +125,7 @@ def create_app(
     *,
     metrics_port: Metrics,
     ids: IdSource,
+    monotonic: Callable[[], float],
     hosts: Collection[str] | None = (),
     asyncapi: bytes = b"{}",
 ) -> Litestar:
@@ -134,7 +139,7 @@ def create_app(
         dependencies={
             "operations": Provide(lambda: operations, sync_to_thread=False),
             "sagas": Provide(lambda: sagas, sync_to_thread=False),
-            "scopes": Provide(lambda: scopes, sync_to_thread=False),
+            "access": Provide(lambda: access, sync_to_thread=False),
             "approvals": Provide(lambda: approvals, sync_to_thread=False),
             "risk": Provide(lambda: risk, sync_to_thread=False),
             "retention": Provide(lambda: retention, sync_to_thread=False),
@@ -144,6 +149,7 @@ def create_app(
             "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },
+        guards=[guard],
         exception_handlers={Exception: Problems(metrics_port)},
         logging_config=None,
         openapi_config=None,
@@ -152,7 +158,9 @@ def create_app(
         response_class=JsonResponse,
     )
     # Around all of Litestar: its own middleware does not see requests for unknown paths.
-    app.asgi_handler = Gate(app.asgi_handler, ids=ids, hosts=hosts)
+    app.asgi_handler = Gate(
+        app.asgi_handler, ids=ids, hosts=hosts, doorman=Doorman(access, monotonic=monotonic)
+    )
     return app
 
 

@@ -1,10 +1,10 @@
 """The gate in front of every request, those for unknown paths included.
 
 It gives each request its trace id (the caller's, by W3C traceparent, else a new one), binds it to
-the log, and refuses two ways into a server on loopback that a browser opens to any web page: a
-name that was rebound to this address (the Host header tells), and a command sent from a page of
-another site (Origin and Sec-Fetch-Site tell). Reading needs no such guard: without CORS headers
-the page does not see the answer.
+the log, and refuses whom the doorman does not know, before a byte of the body is read. Two ways in
+that a browser opens to any web page are closed besides: a name that was rebound to this address
+(the Host header tells), and a command sent from a page of another site (Origin and Sec-Fetch-Site
+tell). Reading needs no such guard: without CORS headers the page does not see the answer.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from tradesaga.api.doorman import Doorman
 from tradesaga.api.loopback import is_loopback
 from tradesaga.api.problems import CROSS_SITE, MISDIRECTED, Refusal, document, shown
+from tradesaga.api.scopes import SAFE_METHODS, is_open
 from tradesaga.ports.identity import IdSource
 
-SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _TRACEPARENT: Final = re.compile(
     r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
@@ -37,8 +38,11 @@ class Gate:
     It answers for loopback and for `hosts` (lower case); None answers for every host.
     """
 
-    def __init__(self, app: ASGIApp, *, ids: IdSource, hosts: Collection[str] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, *, ids: IdSource, hosts: Collection[str] | None, doorman: Doorman
+    ) -> None:
         self._app = app
+        self._doorman = doorman
         self._ids = ids
         self._hosts = hosts
 
@@ -59,28 +63,41 @@ class Gate:
         trace_id = _trace_id_of(headers.get("traceparent", "")) or self._ids.uuid7().hex
         scope.setdefault("state", {})["trace_id"] = trace_id
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):
-            refusal = self._refusal(str(scope["method"]), headers)
-            if refusal is None:
-                await self._app(scope, receive, send_marked)
+            try:
+                self._must_come_from_us(str(scope["method"]), headers)
+                caller = self._identify(scope, headers)
+            except Refusal as refusal:
+                request: Request[Any, Any, Any] = Request(scope, receive=receive, send=send)
+                answer = document(request, refusal).to_asgi_response(app=None, request=request)
+                await answer(scope, receive, send_marked)
                 return
-            request: Request[Any, Any, Any] = Request(scope, receive=receive, send=send)
-            answer = document(request, refusal).to_asgi_response(app=None, request=request)
-            await answer(scope, receive, send_marked)
+            with structlog.contextvars.bound_contextvars(**caller):
+                await self._app(scope, receive, send_marked)
 
-    def _refusal(self, method: str, headers: Headers) -> Refusal | None:
+    def _identify(self, scope: Scope, headers: Headers) -> dict[str, str]:
+        """Let the caller in, or a request for an open path; what the log says of who it is."""
+        client = scope.get("client")
+        address = client[0] if client else "unknown"
+        if is_open(scope["path"]):
+            self._doorman.let_pass(address)
+            return {}
+        caller = self._doorman.let_in(headers.get("authorization"), address)
+        scope["state"]["caller"] = caller
+        return {"caller": caller.name}
+
+    def _must_come_from_us(self, method: str, headers: Headers) -> None:
         host = headers.get("host", "")
         name = _name_of(host) or ""
         if not (self._hosts is None or is_loopback(name) or name in self._hosts):
-            return Refusal(MISDIRECTED, f"the request is for the host {shown(host)}")
+            raise Refusal(MISDIRECTED, f"the request is for the host {shown(host)}")
         if method in SAFE_METHODS:
-            return None
+            return
         site = headers.get("sec-fetch-site", "same-origin")
         if site not in ("same-origin", "none"):
-            return Refusal(CROSS_SITE, f"the browser says that the request is {shown(site)}")
+            raise Refusal(CROSS_SITE, f"the browser says that the request is {shown(site)}")
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return Refusal(CROSS_SITE, f"the request comes from a page of {shown(origin)}")
-        return None
+            raise Refusal(CROSS_SITE, f"the request comes from a page of {shown(origin)}")
 
 
 def _trace_id_of(traceparent: str) -> str | None:

@@ -7,6 +7,7 @@ formats. What neither knows is that our Decimals leave as JSON numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
@@ -40,7 +41,7 @@ from tradesaga.api.ladder import (
 )
 from tradesaga.api.limits import LimitsAnswer, LimitsRequest
 from tradesaga.api.locks import LocksAnswer
-from tradesaga.api.problems import Problem
+from tradesaga.api.problems import MEDIA_TYPE, Problem
 from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, StopRequest
 from tradesaga.api.retention import RetentionAnswer, RetentionRunAnswer
 from tradesaga.api.saga_answers import SagaRecordAnswer, SagasAnswer
@@ -52,12 +53,20 @@ from tradesaga.api.schedule_answers import (
     TriggeredAnswer,
 )
 from tradesaga.api.schedule_requests import AnalyseRequest, ChangeScheduleRequest, ScheduleRequest
+from tradesaga.api.scopes import is_open, needed
 from tradesaga.api.strategies import ActivatedAnswer, DeactivatedAnswer, DeletedAnswer
 from tradesaga.api.strategy_requests import (
     ActivateRequest,
     CreateStrategyRequest,
     DeactivateRequest,
     UpdateStrategyRequest,
+)
+from tradesaga.api.tokens import (
+    CreateTokenRequest,
+    MintedAnswer,
+    RotateTokenRequest,
+    TokenAnswer,
+    TokensAnswer,
 )
 from tradesaga.api.trade_answers import OrdersAnswer, PositionsAnswer, ReservationsAnswer
 from tradesaga.api.why import WhyAnswer
@@ -74,6 +83,7 @@ BODIES = (
     LimitsRequest, LimitsAnswer,
     CreateStrategyRequest, UpdateStrategyRequest, ActivateRequest, DeactivateRequest,
     StrategyAnswer, ActivatedAnswer, DeactivatedAnswer, DeletedAnswer,
+    CreateTokenRequest, RotateTokenRequest, TokenAnswer, TokensAnswer, MintedAnswer,
     KillRequest, RearmRequest, AcknowledgeRequest, LadderAnswer, KilledAnswer, RearmedAnswer,
 )  # fmt: skip
 """Every type that is a whole body; the types within them are found."""
@@ -98,7 +108,23 @@ def openapi_document(
     document = described.openapi_schema.to_schema()
     _, schemas = msgspec.json.schema_components(BODIES, ref_template="#/components/schemas/{name}")
     document["components"]["schemas"] = with_numbers(schemas)
+    document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            _describe_door(path, method, operation)
     return msgspec.json.encode(document)
+
+
+def _describe_door(path: str, method: str, operation: dict[str, Any]) -> None:
+    """What the gate and the guard do before every operation."""
+    refusals = [421, 429] if is_open(path) else [401, 403, 421, 429]
+    for status in refusals:
+        operation["responses"][str(status)] = {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    scopes = needed(operation["operationId"], frozenset({method.upper()}))
+    operation["security"] = [] if is_open(path) else [{"token": [scope]} for scope in scopes]
 
 
 def with_numbers(schema: Any) -> Any:

@@ -70,12 +70,18 @@ CROSS_SITE = Kind(
     title="A page of another site may not send commands",
     hint="Send commands from a page of this address, from the command line or from a program.",
 )
+UNAUTHENTICATED = Kind(
+    code="unauthenticated",
+    status=401,
+    title="The request shows no token that is known here",
+    hint="Send the header Authorization: Bearer TOKEN. The command line does so by itself on this "
+    "machine; `tradesaga token create` makes tokens.",
+)
 FORBIDDEN = Kind(
     code="forbidden",
     status=403,
-    title="This needs a scope that the request does not have",
-    hint="Send the header Authorization: Bearer with the token that is configured for it; without "
-    "one in the configuration nobody may.",
+    title="This needs a scope that the token does not have",
+    hint="Use a token with the scope that `detail` names; `tradesaga token ls` lists them.",
 )
 NO_SUCH_PATH = Kind(
     code="no-such-path",
@@ -126,6 +132,12 @@ MISDIRECTED = Kind(
     title="This server does not answer for that host",
     hint="Use http://127.0.0.1 or http://localhost with the port of the API.",
 )
+TOO_MANY = Kind(
+    code="too-many-requests",
+    status=429,
+    title="These are more requests than are answered",
+    hint="Wait as many seconds as the header Retry-After says.",
+)
 INTERNAL = Kind(
     code="internal-error",
     status=500,
@@ -155,8 +167,9 @@ TIMED_OUT = Kind(
 KINDS: Final = {
     kind.code: kind
     for kind in (
-        INVALID, MALFORMED, CROSS_SITE, FORBIDDEN, NO_SUCH_PATH, NOT_FOUND, METHOD, WRONG_STATE,
-        CONFLICT,         TOO_LARGE, MEDIA, MISDIRECTED, INTERNAL, REFUSED, UNAVAILABLE, TIMED_OUT,
+        INVALID, MALFORMED, UNAUTHENTICATED, CROSS_SITE, FORBIDDEN, NO_SUCH_PATH, NOT_FOUND, METHOD,
+        WRONG_STATE, CONFLICT, TOO_LARGE, MEDIA, MISDIRECTED, TOO_MANY, INTERNAL,
+        REFUSED, UNAVAILABLE, TIMED_OUT,
     )
 }  # fmt: skip
 

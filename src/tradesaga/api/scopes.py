@@ -1,45 +1,78 @@
-"""Who may do what only a scope allows; until there is authentication, a token shown is the scope.
+"""Which scope an operation needs: one table, and the guard that asks it.
 
-Without a configured token nobody has the scope. Tokens are compared in constant time.
+Reading needs `read`. What is not a reading operation stands in the table, or nobody may call it:
+a new operation is closed until somebody has thought about it. A few paths are open, because a
+probe has no token and a problem must be explained to whoever was refused.
 """
 
 from __future__ import annotations
 
-import hmac
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Final
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
 from tradesaga.api.problems import FORBIDDEN, Refusal
+from tradesaga.domain.access import AccessScope, Caller
 
-RISK_ADMIN: Final = "risk_admin"
+READ, OPERATE, TRADE = AccessScope.READ, AccessScope.OPERATE, AccessScope.TRADE
+RISK_ADMIN, ADMIN = AccessScope.RISK_ADMIN, AccessScope.ADMIN
+
+OPEN_PATHS: Final = frozenset({"/health", "/livez", "/readyz", "/startupz", "/problems"})
+OPEN_BELOW: Final = "/problems/"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_ONE_OF: Final[Mapping[tuple[AccessScope, ...], str]] = {
+    (OPERATE,): "startAgent stopAgent pauseAgent resumeAgent cancelCycle"
+    " addSchedule changeSchedule removeSchedule enableSchedule disableSchedule triggerSchedule"
+    " analyzeStrategy createStrategy updateStrategy deleteStrategy activateStrategy"
+    " deactivateStrategy runRetention",
+    (TRADE,): "retrySaga compensateSaga resolveSaga closePosition approveOrder denyOrder"
+    " acknowledge",
+    # Halting is for everybody who may do anything; re-arming is not.
+    (OPERATE, TRADE, RISK_ADMIN): "kill",
+    (RISK_ADMIN,): "putRiskLimits rearm",
+    (ADMIN,): "listTokens createToken revokeToken rotateToken",
+}
+NEEDED: Final[Mapping[str, tuple[AccessScope, ...]]] = {
+    name: scopes for scopes, names in _ONE_OF.items() for name in names.split()
+}
+"""By operation id: one of these scopes."""
 
 
-class Scopes(Protocol):
-    """Tells whether a request has a scope."""
-
-    def allows(self, scope: str, authorization: str | None) -> bool:
-        """Whether the header `Authorization` gives `scope`."""
-        ...
+def is_open(path: str) -> bool:
+    """Whether a path is answered without a token."""
+    return path in OPEN_PATHS or path.startswith(OPEN_BELOW)
 
 
-class TokenScopes:
-    """One token for `risk_admin`; empty: nobody has it."""
-
-    def __init__(self, risk_admin: str) -> None:
-        self._risk_admin = risk_admin.encode()
-
-    def allows(self, scope: str, authorization: str | None) -> bool:
-        """See `Scopes`."""
-        kind, _, token = (authorization or "").partition(" ")
-        shown = token.strip().encode() if kind.lower() == "bearer" else b""
-        right = hmac.compare_digest(shown, self._risk_admin)
-        return scope == RISK_ADMIN and right and bool(self._risk_admin)
+def needed(operation_id: str, methods: frozenset[str]) -> tuple[AccessScope, ...]:
+    """One of these scopes is needed; empty: nobody may."""
+    if operation_id in NEEDED:
+        return NEEDED[operation_id]
+    return (READ,) if methods <= SAFE_METHODS else ()
 
 
-def require(scopes: Scopes, scope: str, authorization: str | None) -> None:
-    """Refuse a request without `scope`.
+def caller_in(state: Mapping[str, Any]) -> Caller | None:
+    """Who sends the request, as the gate has found out; None on an open path."""
+    return state.get("caller")
+
+
+def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Refuse a caller without a scope that the operation needs; before anything is read.
 
     Raises:
-        Refusal: saying which scope is missing, not why.
+        Refusal: naming the scope.
     """
-    if not scopes.allows(scope, authorization):
-        raise Refusal(FORBIDDEN, f"this needs the scope {scope}")
+    if is_open(connection.url.path):
+        return
+    assert isinstance(handler, HTTPRouteHandler)
+    scopes = needed(str(handler.operation_id), frozenset(map(str, handler.http_methods)))
+    caller = caller_in(connection.scope["state"])
+    if caller is not None and scopes and caller.may(scopes):
+        return
+    said = " or ".join(scopes)
+    raise Refusal(
+        FORBIDDEN,
+        f"this needs the scope {said}" if scopes else "no scope is set for this operation",
+    )

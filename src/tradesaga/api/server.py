@@ -45,8 +45,9 @@ async def serve(
     if not (allow_remote or is_loopback(host)):
         raise Invalid(
             [
-                f"--host {host} is open to other machines, and the API knows no authentication: "
-                "use --host 127.0.0.1, or put a proxy in front and allow it in so many words"
+                f"--host {host} is open to other machines, and the API speaks plain HTTP, where "
+                "tokens can be read: use --host 127.0.0.1, or put a proxy with TLS in front and "
+                "say --allow-remote"
             ]
         )
     listener = _listen(host, port)

@@ -24,10 +24,11 @@ async def ask(
     url: str,
     body: Mapping[str, Any] | None = None,
     *,
+    token: str = "",
     seconds_max: float = SECONDS_MAX,
 ) -> tuple[int, bytes]:
     """Status and body of the answer. Raises Unavailable if nobody answers in HTTP in time."""
-    return await asyncio.to_thread(_ask, method, url, body, seconds_max)
+    return await asyncio.to_thread(_ask, method, url, body, token, seconds_max)
 
 
 async def answers_ok(url: str) -> bool:
@@ -36,13 +37,15 @@ async def answers_ok(url: str) -> bool:
 
 
 def _ask(
-    method: str, url: str, body: Mapping[str, Any] | None, seconds_max: float
+    method: str, url: str, body: Mapping[str, Any] | None, token: str, seconds_max: float
 ) -> tuple[int, bytes]:
     parts = urlsplit(url)
     assert parts.hostname is not None, url
     connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=seconds_max)
     try:
         headers = {} if body is None else {"Content-Type": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         connection.request(method, path, None if body is None else _encode(body), headers)
         response = connection.getresponse()

@@ -58,7 +58,7 @@ def market_time_left(clock_file: Path) -> tuple[datetime, bool]:
     return datetime_of(mapping.anchor_market_us), bool(mapping.ended)
 
 
-async def start_once(api: Api, tally: Tally) -> bool:
+async def start_once(api: Api, tally: Tally, *, token: str) -> bool:
     """Start the agent unless it was ever started; True if it was done now.
 
     An agent that was stopped since stays stopped, one that was running runs on by itself. Raises
@@ -71,7 +71,9 @@ async def start_once(api: Api, tally: Tally) -> bool:
                 try:
                     if await tally.was_started():
                         return False
-                    status, body = await ask("POST", f"{api.url}/api/v1/agent/start", {})
+                    status, body = await ask(
+                        "POST", f"{api.url}/api/v1/agent/start", {}, token=token
+                    )
                 except Unavailable as error:
                     said = str(error)
                 else:

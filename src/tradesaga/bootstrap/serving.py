@@ -37,9 +37,9 @@ from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.adapters.system import ScaledClock, SystemClock, SystemIds, calm_collector
 from tradesaga.api.app import create_app
-from tradesaga.api.scopes import TokenScopes
 from tradesaga.api.server import serve as serve_http
 from tradesaga.bootstrap import translation
+from tradesaga.bootstrap.access import must_be_guarded, token_book
 from tradesaga.bootstrap.event_documents import events_document
 from tradesaga.bootstrap.identity import identity_of
 from tradesaga.config import Loaded, Settings, wire_values
@@ -51,6 +51,7 @@ from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
 from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.token_book import TokenBook
 from tradesaga.engine.world import World
 from tradesaga.paper.strategies import default_strategies, load_strategies
 from tradesaga.ports.clock import Clock
@@ -119,9 +120,15 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             metrics.read_at_scrape(
                 uptime=control.uptime, strategies_active=control.strategies_active
             )
-            serving = _api(settings, options, control, metrics, stop)
+            pool = ReaderPool(dsn, connections_max=1)
+            stack.push_async_callback(pool.close)
+            tokens = await token_book(settings, options.state_dir, pool, control.scribe)
+            must_be_guarded(settings.server.host, tokens)
+            looking = group.create_task(tokens.run(), name="tokens")
+            serving = _api(settings, options, control, tokens, metrics, stop)
             group.create_task(serving, name="api")
             await asyncio.wait([running])
+            looking.cancel()
             await journal.close(JOURNAL_CLOSE_TIME_MAX)
             await asyncio.wait([writing])
 
@@ -252,6 +259,7 @@ async def _api(
     settings: Settings,
     options: ServeOptions,
     control: AgentControl,
+    tokens: TokenBook,
     metrics: PrometheusMetrics,
     stop: asyncio.Event,
 ) -> None:
@@ -261,13 +269,14 @@ async def _api(
         control.retention,
         control.risk,
         control.approvals,
-        TokenScopes(settings.risk.admin_token.reveal()),
+        tokens,
         control.strategy_control,
         control.schedules,
         control.kill,
         metrics.text,
         metrics_port=metrics,
         ids=SystemIds(),
+        monotonic=SystemClock().monotonic,
         hosts=None if options.allow_remote else (),
         asyncapi=events_document(settings),
     )

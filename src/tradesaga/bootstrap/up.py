@@ -32,6 +32,7 @@ from tradesaga.bootstrap.playing import (
 )
 from tradesaga.bootstrap.processes import Processes, processes_of
 from tradesaga.bootstrap.simulated import START_CASH
+from tradesaga.bootstrap.token_file import ensure_token, read_token, token_path
 from tradesaga.config import Settings
 from tradesaga.domain.errors import Invalid, Rejected
 from tradesaga.domain.ids import AgentId
@@ -138,12 +139,17 @@ class _Life:
         """What is done while everything is up; ends with the recording, or when cancelled."""
         loop = asyncio.get_running_loop()
         began, since, had_ended = loop.time(), EPOCH, False
+        state_dir = self._options.state_dir
         replay = self._processes.replay
         if replay is not None:
             since, had_ended = market_time_left(replay.neighbours.clock_file)
         await supervisor.up.wait()
         url = f"{self._processes.api.url}/api/v1"
         self._display.say(f"API {url}  ready after {loop.time() - began:.1f} s", "bold")
+        file = token_path(state_dir)
+        self._display.say(
+            f'curl -H "Authorization: Bearer $(cat {file})" {url}/agent/status', "dim"
+        )
         if replay is None or self._recording is None:
             self._display.say("the agent is as it was left; Ctrl-C stops everything")
             return await _for_ever()
@@ -169,7 +175,8 @@ class _Life:
                 since=since,
                 settings=self._settings,
             )
-            if await start_once(self._processes.api, accompanied.tally):
+            token = read_token(token_path(self._options.state_dir))
+            if await start_once(self._processes.api, accompanied.tally, token=token):
                 self._display.say("the agent runs")
             await accompanied.watch()
             summary = await accompanied.summary()
@@ -221,9 +228,8 @@ def _plan(options: UpOptions, environment: Mapping[str, str]) -> Plan:
     if not (options.allow_remote or is_loopback(host)):
         raise Invalid(
             [
-                f"server.host {host} is open to other machines, and the API knows no "
-                "authentication: use --host 127.0.0.1, or put a proxy in front and say "
-                "--allow-remote"
+                f"server.host {host} is open to other machines, and the API speaks plain HTTP: "
+                "use --host 127.0.0.1, or put a proxy with TLS in front and say --allow-remote"
             ]
         )
     return found
@@ -274,6 +280,8 @@ def _prepare(
         _refuse_other_data(state_dir, recording)
     api = _api(options, plan)
     _refuse_taken_port(api)
+    if ensure_token(state_dir) is None:
+        raise Invalid([f"no token file can be written in {state_dir}: choose another --state-dir"])
     return processes_of(
         plan,
         state_dir=state_dir,

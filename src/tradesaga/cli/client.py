@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -19,7 +20,12 @@ import httpx2
 import msgspec
 from cyclopts import Parameter
 
+from tradesaga.api.loopback import is_loopback
+from tradesaga.bootstrap.token_file import read_token, token_path
 from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.domain.errors import Invalid
+from tradesaga.embedded.failures import Unusable
+from tradesaga.embedded.state import default_state_dir
 
 PREFIX: Final = "/api/v1"
 PROBLEM: Final = "application/problem+json"
@@ -51,6 +57,14 @@ class Server:
         Literal["text", "json"],
         Parameter(name=["--output", "-o"], help="Text for people or JSON for programs."),
     ] = "text"
+    token_file: Annotated[
+        Path | None,
+        Parameter(
+            env_var="TRADESAGA_TOKEN_FILE",
+            help="A private file with the token; else from TRADESAGA_TOKEN_FILE, else, for this "
+            "machine, that of the state directory.",
+        ),
+    ] = None
 
 
 class CallFailed(Exception):
@@ -85,7 +99,7 @@ async def call(
     _must_be_address(server.url)
     body = {name: value for name, value in (fields or {}).items() if value is not None}
     content = msgspec.json.encode(body) if method in ("POST", "PATCH") else None
-    headers = {"Content-Type": "application/json"} if content else {}
+    headers = _authorization(server) | ({"Content-Type": "application/json"} if content else {})
     try:
         # The library's own limit is per read; the deadline is for the whole exchange.
         async with (
@@ -127,6 +141,32 @@ def _must_be_address(url: str) -> None:
         is_address = False
     if not is_address:
         raise CallFailed(ExitCode.USAGE, f"{url} is no address", "Give --url http://HOST:PORT.")
+
+
+def _authorization(server: Server) -> dict[str, str]:
+    """The header with the token; empty without a token file.
+
+    A token is read from a file alone: every user of the machine sees arguments. That of this
+    machine is shown to this machine alone.
+    """
+    try:
+        if server.token_file is not None:
+            return _bearer(server.token_file)
+        if is_loopback(urlsplit(server.url).hostname or ""):
+            return _bearer(token_path(default_state_dir()))
+    except FileNotFoundError as error:
+        if server.token_file is not None:
+            raise CallFailed(ExitCode.USAGE, f"there is no {server.token_file}") from error
+    except Unusable:  # no home, no state directory
+        return {}
+    return {}
+
+
+def _bearer(path: Path) -> dict[str, str]:
+    try:
+        return {"Authorization": f"Bearer {read_token(path)}"}
+    except Invalid as error:
+        raise CallFailed(ExitCode.USAGE, *error.problems) from error
 
 
 def _usable(server: Server, response: httpx2.Response) -> bytes:

@@ -44,7 +44,7 @@ def serve(
     default_strategies_for
         Symbols, separated by commas: add the built-in strategies over them.
     allow_remote
-        Listen on an address that other machines reach. The API knows no authentication.
+        Listen on an address that other machines reach, in plain HTTP: put TLS in front of it.
     record
         Note in this directory what is asked, told and done, for `tradesaga replay --recorded`.
     state_dir

@@ -63,7 +63,7 @@ def up(
     governor
         Hold time until the agent has finished its cycle of the minute, a second at most.
     allow_remote
-        Listen on an address that other machines reach. The API knows no authentication.
+        Listen on an address that other machines reach, in plain HTTP: put TLS in front of it.
     record
         Note in this directory what the orchestrator asks, is told and does, to replay it.
     """

@@ -30,6 +30,7 @@ from tradesaga.engine.risk_control import RiskControl
 from tradesaga.engine.saga_control import SagaControl
 from tradesaga.engine.schedule_control import ScheduleControl
 from tradesaga.engine.scheduler import Scheduler
+from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.strategy_book import StrategyBook
 from tradesaga.engine.strategy_control import StrategyControl
@@ -47,7 +48,7 @@ class AgentControl:
     """Commands and views of one agent on the node that holds its lease.
 
     `sagas` are its trades, `retention` looks after its old rows, `risk` says why, `kill` is its
-    ladder with the kill switch.
+    ladder with the kill switch, `scribe` writes what concerns no cycle and no trade.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class AgentControl:
         records: Records,
         bus: Bus,
         leadership: Leadership,
+        scribe: Scribe,
         state: AgentState,
         book: StrategyBook,
         desk: TradeDesk,
@@ -81,6 +83,7 @@ class AgentControl:
         self.strategy_control = strategies
         self.schedules = schedules
         self.kill = kill
+        self.scribe = scribe
         self._ladder = ladder
         self._settings = settings
         self._clock = clock

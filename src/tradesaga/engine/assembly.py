@@ -162,6 +162,7 @@ def _control(
         records=world.records,
         bus=world.bus,
         leadership=core.leadership,
+        scribe=core.scribe,
         state=core.state,
         book=core.book,
         desk=core.desk,

@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
+from tradesaga.domain.access import ApiToken
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.approval import Approval
 from tradesaga.domain.checkpoint import Checkpoint
@@ -97,6 +98,7 @@ Stored = (
     | Checkpoint
     | LimitChange
     | Approval
+    | ApiToken
     | Void
 )
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""
@@ -124,6 +126,7 @@ class Update:
         | Ladder
         | EquityMarks
         | Approval
+        | ApiToken
     )
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 import asyncpg
 
 from tests.adapters.postgres import values
+from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
 from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
@@ -32,6 +33,7 @@ class Running:
     lease: PostgresLease
     records: PostgresRecords
     outbox: PostgresOutbox
+    access: PostgresAccessRecords
     admin: Connection
     task: asyncio.Task[None]
 
@@ -52,7 +54,9 @@ async def running(
             assert held is not None
             await journal.open(agent, held.epoch)
             await journal.commit(values.change(Insert(values.agent(agent)), agent_id=agent))
-        yield Running(dsn, journal, lease, PostgresRecords(pool), PostgresOutbox(pool), admin, task)
+        records, outbox = PostgresRecords(pool), PostgresOutbox(pool)
+        access = PostgresAccessRecords(pool)
+        yield Running(dsn, journal, lease, records, outbox, access, admin, task)
     finally:
         await journal.close(CLOSE_TIME_MAX)
         await asyncio.wait([task])

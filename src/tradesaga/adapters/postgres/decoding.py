@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 
 from tradesaga.adapters.postgres.connection import Connection
+from tradesaga.domain.access import AccessScope, ApiToken
 from tradesaga.domain.agent import Agent, AgentStatus, Mode
 from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.checkpoint import Checkpoint, Occasion
@@ -105,6 +106,7 @@ _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
         "errors": _errors,
         "metadata": _or_empty,
     },
+    ApiToken: {"scopes": lambda stored: tuple(map(AccessScope, stored))},
     LimitChange: {"mode": _member(Mode)},
     Approval: {
         "side": _member(Side),

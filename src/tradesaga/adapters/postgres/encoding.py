@@ -19,6 +19,7 @@ import msgspec
 
 from tradesaga.adapters.chain import to_wire
 from tradesaga.adapters.postgres.fields import reading, time_check
+from tradesaga.domain.access import ApiToken
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.approval import Approval
 from tradesaga.domain.checkpoint import Checkpoint
@@ -181,6 +182,12 @@ _KINDS: Mapping[type, _Kind] = {
     ),
     Checkpoint: _Kind("checkpoints", Operation.RARE_NEW),
     Approval: _Kind("approvals", Operation.RARE_NEW, Operation.RARE_SET, _fields(Approval)),
+    ApiToken: _Kind(
+        "api_tokens",
+        Operation.RARE_NEW,
+        Operation.RARE_SET,
+        _fields(ApiToken, "name", "scopes", "created_at", "created_by"),
+    ),
     LimitChange: _Kind("risk_limits", Operation.RARE_NEW, special={"limits": _numbers}),
     Fill: _Kind("fills", Operation.FILL_NEW),
     Trade: _Kind("trades", Operation.TRADE_NEW),
