@@ -55,6 +55,9 @@ class NoMetrics:
     def order_ended(self, status: str) -> None:
         """Nothing."""
 
+    def rate_limited(self, service: str, outcome: str) -> None:
+        """Nothing."""
+
     def error_occurred(self, error_type: str) -> None:
         """Nothing."""
 

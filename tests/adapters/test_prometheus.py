@@ -23,6 +23,7 @@ OURS = {
     "orchestrator_cycles_skipped_total": "counter",
     "orchestrator_cycle_duration_seconds": "histogram",
     "orchestrator_schedule_lateness_seconds": "histogram",
+    "orchestrator_rate_limited_total": "counter",
     "orchestrator_last_cycle_timestamp_seconds": "gauge",
     "orchestrator_build_info": "gauge",
     "orchestrator_invariants_broken": "gauge",

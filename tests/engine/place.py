@@ -146,6 +146,9 @@ class CountingMetrics:
     def order_ended(self, status: str) -> None:
         self.seen.append(("order_ended", status))
 
+    def rate_limited(self, service: str, outcome: str) -> None:
+        self.seen.append(("rate_limited", service, outcome))
+
     def error_occurred(self, error_type: str) -> None:
         self.seen.append(("error_occurred", error_type))
 

@@ -1,4 +1,4 @@
-"""The metrics in Prometheus' text format: the specification's seven, and nine more.
+"""The metrics in Prometheus' text format: the specification's seven, and ten more.
 
 Names, types and the unit of `orchestrator_cycle_duration_ms` are the specification's; the same
 durations stand under `..._seconds` as well, the unit that Prometheus asks for. Every known label
@@ -51,6 +51,9 @@ class PrometheusMetrics:
         self._orders = self._counter("orders", "Orders that ended.", "status")
         self._archived = self._counter(
             "rows_archived", "Rows that left a working table for the archive.", "table"
+        )
+        self._limited = self._counter(
+            "rate_limited", "Requests that a rate limit held up.", "service", "outcome"
         )
         self._errors = self._counter("errors", "Errors.", "type")
         self._durations_ms = self._histogram(
@@ -107,6 +110,10 @@ class PrometheusMetrics:
     def order_ended(self, status: str) -> None:
         """Count an order that ended."""
         self._count(self._orders, status)
+
+    def rate_limited(self, service: str, outcome: str) -> None:
+        """Count a request that waited for a token or found none, or that a neighbour refused."""
+        self._count(self._limited, service, outcome)
 
     def error_occurred(self, error_type: str) -> None:
         """Count an error."""

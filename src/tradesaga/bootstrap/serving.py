@@ -25,6 +25,7 @@ from tradesaga.adapters import logging as log_output
 from tradesaga.adapters.halt_files import HaltFiles
 from tradesaga.adapters.http.decision_service import HttpDecisionService
 from tradesaga.adapters.http.market_data import HttpMarketData
+from tradesaga.adapters.http.pace import Pace
 from tradesaga.adapters.http.trading_engine import HttpTradingEngine
 from tradesaga.adapters.nats.bus import NatsBus
 from tradesaga.adapters.postgres.archive import PostgresArchive
@@ -43,6 +44,7 @@ from tradesaga.bootstrap.access import must_be_guarded, token_book
 from tradesaga.bootstrap.event_documents import events_document
 from tradesaga.bootstrap.identity import identity_of
 from tradesaga.config import Loaded, Settings, wire_values
+from tradesaga.config.rate_limit import RateLimit
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.strategies import Strategy
@@ -227,9 +229,13 @@ async def _world(
         clock=clock,
         claimed=is_ours,
         refusal_to_send=gate.refusal_at_last,
+        pace=_pace("trading-engine", services.trading_engine.rate_limit, clock, metrics),
     )
     market_data = HttpMarketData(
-        url=services.market_data.url, time_max=services.market_data.timeout, clock=clock
+        url=services.market_data.url,
+        time_max=services.market_data.timeout,
+        clock=clock,
+        pace=_pace("market-data", services.market_data.rate_limit, clock, metrics),
     )
     decisions = HttpDecisionService(
         url=services.ai_decision.url, time_max=services.ai_decision.timeout
@@ -252,6 +258,16 @@ async def _world(
         decisions=decisions,
         calendar=translation.calendar_around(settings, clock.now(), clock.now()),
         gate=gate,
+    )
+
+
+def _pace(name: str, limit: RateLimit, clock: Clock, metrics: PrometheusMetrics) -> Pace:
+    return Pace(
+        name,
+        translation.rate_of(limit),
+        wait_max=limit.wait_max,
+        monotonic=clock.monotonic,
+        noted=metrics.rate_limited,
     )
 
 

@@ -24,6 +24,7 @@ from tradesaga.config import (
     Weekday,
     split_override,
 )
+from tradesaga.config.rate_limit import RateLimit
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.ids import AgentId, StrategyId, derived
 from tradesaga.domain.market import Calendar
@@ -33,6 +34,7 @@ from tradesaga.domain.retention import RetentionPolicy
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.risk import BOUNDS, Limits
 from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.token_bucket import Rate
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.market_gate import CRYPTO
 from tradesaga.engine.settings import EngineSettings
@@ -80,6 +82,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
             Mode.NORMAL: _limits(settings, profiles.normal),
             Mode.AGGRESSIVE: _limits(settings, profiles.aggressive),
         },
+        decision_rate=rate_of(settings.services.ai_decision.rate_limit),
         sectors=sectors_of(settings),
         quote_cadence=BAR_CADENCE,
         lease_renew_every=settings.lease.renew,
@@ -174,6 +177,13 @@ def venue_capabilities(settings: Settings) -> Capabilities:
         looks_up=venue.looks_up,
         cancel_on_disconnect=venue.cancel_on_disconnect,
     )
+
+
+def rate_of(limit: RateLimit) -> Rate | None:
+    """How often a neighbour is asked at most; None without a limit."""
+    if not limit.per_minute:
+        return None
+    return Rate(per_minute=limit.per_minute, burst=limit.burst, reserve=limit.reserve)
 
 
 def strategies_of(

@@ -22,6 +22,7 @@ from typing_extensions import override
 
 from tradesaga.config import values
 from tradesaga.config.limits import Risk
+from tradesaga.config.rate_limit import RateLimit
 from tradesaga.config.rebalance import Rebalance
 from tradesaga.config.retention import Retention
 from tradesaga.config.secret import Secret
@@ -273,6 +274,7 @@ class Service(Section):
 
     url: str = key(HTTP_URL, "http://127.0.0.1:3002")
     timeout: timedelta = key(CALL_DEADLINE, 10_000)
+    rate_limit: RateLimit = section(RateLimit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,6 +288,7 @@ class TradingEngine(Section):
     dedupe_ttl: timedelta = key(DELAY, 0)
     looks_up: bool = key(values.truth, True)
     cancel_on_disconnect: bool = key(values.truth, False)
+    rate_limit: RateLimit = section(RateLimit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

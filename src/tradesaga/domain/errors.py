@@ -10,6 +10,7 @@ TradesagaError
 │   └── DeadlineExceeded
 ├── Refused             a neighbour refused in so many words: it has not taken effect, never will
 ├── NotSent             our own gate was closed before the first byte left: nobody heard of it
+│   └── Throttled       our own rate limit left no token in time
 └── Conflict            another hand was first: load again, decide again
     └── Fenced          the lease has passed on: stop acting at once
 """
@@ -65,6 +66,10 @@ class Refused(TradesagaError):
 
 class NotSent(TradesagaError):
     """The gate was closed at the instant of the sending; nothing was sent."""
+
+
+class Throttled(NotSent):
+    """The service is asked no more often than its rate limit allows; nothing was sent."""
 
 
 class Conflict(TradesagaError):

@@ -162,7 +162,7 @@ class AnalysisCycle:
         if work.questions:
             return  # the answers came by themselves
         view, now = _seen(work), self.clock.now()
-        work.questions = [
+        wished = [
             Question(
                 request_id=str(derived(work.cycle.id, strategy.id, symbol)),
                 strategy=strategy,
@@ -173,6 +173,12 @@ class AnalysisCycle:
             for symbol in strategy.symbols
             if symbol in view.quotes
         ]
+        held = {s for s, quantity in self.desk.holdings.positions.items() if quantity}
+        work.questions = list(self.requests.affordable(wished, held, now))
+        for question in wished:
+            if question not in work.questions:
+                self.metrics.rate_limited("ai-decision", "refused")
+                work.fail(question.name, f"not asked about {question.symbol}: rate limit", now)
         work.entries.extend(self._question_entry(work, asked) for asked in work.questions)
         asked = self.requests.ask(work.questions)
         time_max = self.settings.decision_time_max

@@ -80,7 +80,7 @@ def assemble(
     """All parts of one agent; their tasks will belong to `group`."""
     core = core_of(world, settings, policy, group)
     kill = kill_switch(world, settings.agent_id, core.desk, core.book, core.ladder)
-    requests = DecisionRequests()
+    requests = DecisionRequests(settings.decision_rate)
     gate = _gate(world, settings, core, core.market)
     core.watch.limits = gate.limits
     instructed = _instructed(world, settings, core, gate)

@@ -9,12 +9,14 @@ came of it is committed; until then a second telling of it is neither an answer 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from tradesaga.domain.decisions import Proposal
+from tradesaga.domain.schedule import EPOCH
 from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.token_bucket import Rate, TokenBucket
 from tradesaga.ports.bus import Delivery
 
 
@@ -51,11 +53,27 @@ class Round:
 
 
 class DecisionRequests:
-    """All rounds that are open."""
+    """All rounds that are open, and how often may be asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, rate: Rate | None = None) -> None:
         self._open: list[Round] = []
         self._in_hand: set[str] = set()
+        self._bucket = None if rate is None else TokenBucket(rate, 0.0)
+
+    def affordable(
+        self, questions: Sequence[Question], held: Container[str], now: datetime
+    ) -> Sequence[Question]:
+        """Those that the rate allows, in their order; about what is held first, from the reserve.
+
+        The others are for the next cycle: nobody waits here.
+        """
+        if self._bucket is None:
+            return questions
+        seconds, found = (now - EPOCH).total_seconds(), list[Question]()
+        for question in sorted(questions, key=lambda q: q.symbol not in held):
+            if not self._bucket.take(seconds, urgent=question.symbol in held):
+                found.append(question)
+        return [question for question in questions if question in found]
 
     def ask(self, questions: Sequence[Question]) -> Round:
         """Open a round; close it with `end`."""

@@ -13,6 +13,7 @@ from tradesaga.domain.ids import AgentId
 from tradesaga.domain.rebalance import RebalancePolicy
 from tradesaga.domain.retention import KEEP_ALL, RetentionPolicy
 from tradesaga.domain.risk import Limits
+from tradesaga.domain.token_bucket import Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,8 @@ class EngineSettings:
     rebalance_time_max: timedelta = timedelta(minutes=5)
     """From the release of what was held for the open."""
     execution_mode: ExecutionMode = ExecutionMode.AUTONOMOUS
+    decision_rate: Rate | None = None
+    """How often the decision makers are asked at most, in the clock's time."""
     sectors: Mapping[str, str] = field(default_factory=dict)
     """Sector by symbol; empty switches the rule on sectors off."""
     stop_time_max: timedelta = timedelta(seconds=20)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import assert_never
 
-from tradesaga.domain.errors import NotSent, Refused, Transient
+from tradesaga.domain.errors import NotSent, Refused, Throttled, Transient
 from tradesaga.domain.orders import Order, OrderStatus
 from tradesaga.domain.trade_messages import (
     Ambiguous,
@@ -92,6 +92,8 @@ class TradeActions:
         trade.is_sending = True
         try:
             return Reported(report=await self.venue.submit(order))
+        except Throttled as error:  # an exit asks again, an entry has had its time
+            return CancelWanted(reason=str(error)) if order.opening else None
         except NotSent:
             return None  # refused when its first byte was about to go: ask again
         except Refused as refusal:

@@ -29,6 +29,10 @@ class Metrics(Protocol):
         """`orchestrator_orders_total`."""
         ...
 
+    def rate_limited(self, service: str, outcome: str) -> None:
+        """`orchestrator_rate_limited_total`."""
+        ...
+
     def error_occurred(self, error_type: str) -> None:
         """`orchestrator_errors_total`."""
         ...

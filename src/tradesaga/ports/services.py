@@ -76,7 +76,8 @@ class TradingEngine(Protocol):
         """Send the order under its client order id.
 
         Raises:
-            NotSent: it may not be sent at the instant it would be; nobody heard of it.
+            NotSent: it may not be sent at the instant it would be; nobody heard of it. As
+                Throttled: it would be one too many for the venue.
             Refused: refused in so many words; it was not placed.
             Transient: nobody knows (a duplicate client order id too: look it up).
         """

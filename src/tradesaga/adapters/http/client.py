@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 import httpx2
 import msgspec
 
-from tradesaga.domain.errors import DeadlineExceeded, NotSent, Unavailable
+from tradesaga.adapters.http.pace import UNPACED, Pace
+from tradesaga.domain.errors import DeadlineExceeded, NotSent, Throttled, Unavailable
 from tradesaga.ports.services import Health
 
 T = TypeVar("T")
@@ -29,7 +30,8 @@ ANSWER_BYTES_MAX = 8 * 1024 * 1024
 CONNECTIONS_MAX = 32
 IDLE_SECONDS_MAX = 2.0
 """Less than servers keep a connection: one that they close just then would lose a request."""
-_OWN_TROUBLE = frozenset({408, 425, 429})
+TOO_MANY = 429
+_OWN_TROUBLE = frozenset({408, 425, TOO_MANY})
 """4xx that say nothing about the request."""
 _NO_BUS = "in-memory mode"
 
@@ -66,9 +68,11 @@ class ServiceClient:
         name: str,
         url: str,
         time_max: timedelta,
+        pace: Pace = UNPACED,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.name = name
+        self._pace = pace
         self._seconds_max = time_max.total_seconds()
         self._http = httpx2.AsyncClient(
             base_url=url,
@@ -93,25 +97,38 @@ class ServiceClient:
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
         leave: Leave | None = None,
+        urgent: bool = False,
     ) -> Reply:
         """One request, one answer; `leave` is asked when its first byte is about to go.
 
+        `urgent`: it reduces risk, and may take of the rate limit's reserve.
+
         Raises:
-            NotSent: `leave` said why not.
+            NotSent: `leave` said why not; as Throttled, the rate limit does.
             Unavailable, DeadlineExceeded: as the module says; it may have had its effect.
         """
+        await self._pace.token(urgent=urgent)
         reply = await self._send(method, API + path, params=params, body=body, leave=leave)
+        if reply.status == TOO_MANY:
+            self._pace.told()
         if not (reply.is_success or 400 <= reply.status < 500) or reply.status in _OWN_TROUBLE:
             raise Unavailable(f"{self.name} answers {reply.status} to {method} {path}")
         return reply
 
-    async def read(self, path: str, form: type[T], params: Mapping[str, str] | None = None) -> T:
+    async def read(
+        self,
+        path: str,
+        form: type[T],
+        params: Mapping[str, str] | None = None,
+        *,
+        urgent: bool = False,
+    ) -> T:
         """GET and decode.
 
         Raises:
-            Unavailable, DeadlineExceeded: no usable answer, 4xx included.
+            Unavailable, DeadlineExceeded: no usable answer, 4xx and a lack of tokens included.
         """
-        reply = await self.call("GET", path, params=params)
+        reply = await self.look("GET", path, params=params, urgent=urgent)
         if not reply.is_success:
             raise Unavailable(f"{self.name} answers {reply.status} to GET {path}")
         return self.decode(reply, form)
@@ -122,6 +139,24 @@ class ServiceClient:
             return msgspec.json.decode(reply.body, type=form)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise Unavailable(f"{self.name} gives an unreadable answer: {error}") from error
+
+    async def look(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        urgent: bool = False,
+    ) -> Reply:
+        """As `call`, where it makes no difference whether the request was sent.
+
+        Raises:
+            Unavailable, DeadlineExceeded: no answer, or no token.
+        """
+        try:
+            return await self.call(method, path, params=params, urgent=urgent)
+        except Throttled as error:
+            raise Unavailable(str(error)) from error
 
     async def health(self) -> Health:
         """What it says of itself; never raises."""

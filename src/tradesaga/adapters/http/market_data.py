@@ -13,6 +13,7 @@ import msgspec
 from structlog import get_logger
 
 from tradesaga.adapters.http.client import ServiceClient
+from tradesaga.adapters.http.pace import UNPACED, Pace
 from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.money import is_usable
 from tradesaga.ports.clock import Clock
@@ -65,11 +66,12 @@ class HttpMarketData:
         url: str,
         time_max: timedelta,
         clock: Clock,
+        pace: Pace = UNPACED,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._clock = clock
         self._client = ServiceClient(
-            name="market-data", url=url, time_max=time_max, transport=transport
+            name="market-data", url=url, time_max=time_max, pace=pace, transport=transport
         )
 
     async def close(self) -> None:

@@ -17,10 +17,11 @@ import httpx2
 import msgspec
 
 from tradesaga.adapters.http.client import Reply, ServiceClient
+from tradesaga.adapters.http.pace import UNPACED, Pace
 from tradesaga.adapters.http.venue_orders import ListedOrder, encode, report_of
 from tradesaga.domain.errors import Refused, Unavailable
 from tradesaga.domain.money import is_sane
-from tradesaga.domain.orders import Order, VenueReport
+from tradesaga.domain.orders import Order, OrderStatus, VenueReport
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.services import (
     Account,
@@ -100,14 +101,15 @@ class HttpTradingEngine:
         clock: Clock,
         claimed: Claimed = _none_claimed,
         refusal_to_send: RefusalToSend = _always_sent,
+        pace: Pace = UNPACED,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._client = ServiceClient(
-            name="trading-engine", url=url, time_max=time_max, transport=transport
+            name="trading-engine", url=url, time_max=time_max, pace=pace, transport=transport
         )
         # A cancel never waits for a connection that a submit has.
         self._cancels = ServiceClient(
-            name="trading-engine", url=url, time_max=time_max, transport=transport
+            name="trading-engine", url=url, time_max=time_max, pace=pace, transport=transport
         )
         self._refusal_to_send = refusal_to_send
         self._capabilities = capabilities
@@ -127,7 +129,11 @@ class HttpTradingEngine:
     async def submit(self, order: Order) -> VenueReport:
         """Send the order, once; raises NotSent when it may not be sent at the instant it would."""
         reply = await self._client.call(
-            "POST", "/orders", body=encode(order), leave=lambda: self._refusal_to_send(order)
+            "POST",
+            "/orders",
+            body=encode(order),
+            leave=lambda: self._refusal_to_send(order),
+            urgent=not order.opening,
         )
         if not reply.is_success:
             raise refusal_of(reply, order)
@@ -146,7 +152,7 @@ class HttpTradingEngine:
     async def cancel(self, venue_order_id: str) -> None:
         """Ask for it; the verdict is for a look-up."""
         path = _path_of(venue_order_id)
-        reply = await self._cancels.call("DELETE", path)
+        reply = await self._cancels.look("DELETE", path, urgent=True)
         if not (reply.is_success or reply.status in _NOTHING_TO_CANCEL):
             raise Unavailable(f"trading-engine answers {reply.status} to DELETE {path}")
 
@@ -185,7 +191,7 @@ class HttpTradingEngine:
 
     async def _by_venue_id(self, order: Order, venue_order_id: str) -> ListedOrder | None:
         path = _path_of(venue_order_id)
-        reply = await self._client.call("GET", path)
+        reply = await self._client.look("GET", path, urgent=_is_urgent(order))
         if reply.status == 404 and _problem(reply) is not None:
             return None
         if not reply.is_success:
@@ -198,7 +204,7 @@ class HttpTradingEngine:
 
     async def _by_client_id(self, order: Order) -> ListedOrder | None:
         query = {"clientOrderId": order.client_order_id}
-        said = await self._client.read("/orders", _Orders, query)
+        said = await self._client.read("/orders", _Orders, query, urgent=_is_urgent(order))
         return _the_only(
             order, [o for o in said.orders if o.client_order_id == order.client_order_id]
         )
@@ -209,7 +215,7 @@ class HttpTradingEngine:
         latest = order.expires_at + ARRIVAL_TIME_MAX
         candidates = [
             listed
-            for listed in await self._all_orders()
+            for listed in await self._all_orders(urgent=_is_urgent(order))
             if not listed.belies(order)
             and listed.decision_id is None  # the venue made that one by itself
             and (listed.created_at is None or earliest <= listed.created_at <= latest)
@@ -217,16 +223,21 @@ class HttpTradingEngine:
         ]
         return _the_only(order, candidates)
 
-    async def _all_orders(self) -> list[ListedOrder]:
+    async def _all_orders(self, *, urgent: bool) -> list[ListedOrder]:
         found: dict[str, ListedOrder] = {}
         query = {"limit": str(PAGE)}
         for _ in range(PAGES_MAX):
-            page = await self._client.read("/orders", _Orders, query)
+            page = await self._client.read("/orders", _Orders, query, urgent=urgent)
             found |= {listed.order_id: listed for listed in page.orders}
             if page.next_cursor is None:
                 return list(found.values())
             query["after"] = page.next_cursor
         raise Unavailable(f"trading-engine lists more than {PAGES_MAX * PAGE} orders")
+
+
+def _is_urgent(order: Order) -> bool:
+    """An order of unknown outcome holds its symbol until somebody knows."""
+    return order.status is OrderStatus.UNKNOWN
 
 
 def _the_only(order: Order, candidates: Sequence[ListedOrder]) -> ListedOrder | None:

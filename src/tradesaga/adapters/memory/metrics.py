@@ -32,6 +32,9 @@ class CountingMetrics:
     def order_ended(self, status: str) -> None:
         """The order is in the journal."""
 
+    def rate_limited(self, service: str, outcome: str) -> None:
+        """The cycle says in its errors what it did not ask."""
+
     def error_occurred(self, error_type: str) -> None:
         """Count it."""
         self.errors[error_type] += 1
