@@ -35,6 +35,7 @@ from tradesaga.engine.recovery import Found
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.world import World
+from tradesaga.ports.clock import OtherClock
 from tradesaga.ports.halt_marks import HaltMarks
 from tradesaga.ports.journal import Change
 from tradesaga.ports.lease import Held
@@ -193,6 +194,8 @@ class Place:
     ids: CountingIds = field(default_factory=CountingIds)
     metrics: CountingMetrics = field(default_factory=CountingMetrics)
     marks: HaltMarks | None = None
+    database_clock: OtherClock | None = None
+    venue_clock: OtherClock | None = None
     found: Found = field(default_factory=Found, init=False)
     """By the latest recovery."""
 
@@ -223,6 +226,8 @@ class Place:
             decisions=ScriptedDecisions(),
             calendar=self.calendar,
             marks=self.marks,
+            database_clock=self.database_clock,
+            venue_clock=self.venue_clock,
         )
 
     @asynccontextmanager

@@ -212,14 +212,3 @@ async def test_an_overfill_leaves_reducing_only_until_a_person_knows_of_it() -> 
         assert await beat(place, parts) is Rung.REDUCE_ONLY
         await parts.ladder.acknowledge(Cause.OVERFILL, Scope(), "ann")
         assert parts.ladder.rung() is Rung.NORMAL
-
-
-async def test_a_lease_without_time_to_send_forbids_entries() -> None:
-    place = Place()
-    async with place.running() as parts:
-        causes = parts.scheduler._heartbeat.causes
-        causes.lease()
-        assert standing(parts) == []
-        parts.leadership._held = None
-        causes.lease()
-        assert standing(parts) == [Cause.LEASE_STALL]

@@ -34,6 +34,11 @@ _READS_MAX = 1000
 _COUNTING_SUSPEND = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
+def host_now() -> datetime:
+    """The host's clock as it is set, aware UTC; may go backwards."""
+    return datetime.now(UTC)
+
+
 def real_ns() -> int:
     """Nanoseconds of the monotonic clock that counts suspend; the same in all processes."""
     return time.clock_gettime_ns(_COUNTING_SUSPEND)

@@ -23,12 +23,14 @@ from structlog import get_logger
 from tradesaga import __version__
 from tradesaga.adapters import logging as log_output
 from tradesaga.adapters.halt_files import HaltFiles
+from tradesaga.adapters.http.clock import HttpClock
 from tradesaga.adapters.http.decision_service import HttpDecisionService
 from tradesaga.adapters.http.market_data import HttpMarketData
 from tradesaga.adapters.http.pace import Pace
 from tradesaga.adapters.http.trading_engine import HttpTradingEngine
 from tradesaga.adapters.nats.bus import NatsBus
 from tradesaga.adapters.postgres.archive import PostgresArchive
+from tradesaga.adapters.postgres.clock import PostgresClock
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.migrate import migrate
@@ -36,7 +38,13 @@ from tradesaga.adapters.postgres.preflight import ServerReport, check_postgres
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
 from tradesaga.adapters.prometheus import PrometheusMetrics
-from tradesaga.adapters.system import ScaledClock, SystemClock, SystemIds, calm_collector
+from tradesaga.adapters.system import (
+    ScaledClock,
+    SystemClock,
+    SystemIds,
+    calm_collector,
+    host_now,
+)
 from tradesaga.api.app import create_app
 from tradesaga.api.server import serve as serve_http
 from tradesaga.bootstrap import translation
@@ -241,7 +249,15 @@ async def _world(
         url=services.ai_decision.url, time_max=services.ai_decision.timeout
     )
     archive = PostgresArchive(dsn)
-    for closes in (pool, archive, lease, venue, market_data, decisions):
+    database_clock = PostgresClock(dsn, host_now)
+    venue_clock = HttpClock(
+        name="trading-engine",
+        url=services.trading_engine.url,
+        time_max=services.trading_engine.timeout,
+        host_now=host_now,
+    )
+    clocks = database_clock, venue_clock
+    for closes in (pool, archive, lease, venue, market_data, decisions, *clocks):
         stack.push_async_callback(closes.close)
     return World(
         journal=journal,
@@ -258,6 +274,8 @@ async def _world(
         decisions=decisions,
         calendar=translation.calendar_around(settings, clock.now(), clock.now()),
         gate=gate,
+        database_clock=database_clock,
+        venue_clock=venue_clock,
     )
 
 

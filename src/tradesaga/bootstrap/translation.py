@@ -37,7 +37,7 @@ from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.token_bucket import Rate
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.market_gate import CRYPTO
-from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.settings import EngineSettings, Tolerances
 from tradesaga.ports.services import Capabilities
 
 US_EQUITY = "US_EQUITY"
@@ -89,6 +89,12 @@ def engine_settings(settings: Settings) -> EngineSettings:
         retention=_retention_policy(settings),
         rebalance=_rebalance_policy(settings),
         rebalance_time_max=settings.cycles.rebalance.timeout,
+        tolerances=Tolerances(
+            bus_lost_max=settings.event_bus.lost_after,
+            commit_time_slow=settings.database.commit_slow,
+            commit_time_max=settings.database.commit_wait,
+            host_clock_error_max=settings.database.clock_error,
+        ),
     )
 
 

@@ -248,6 +248,15 @@ class Database(Section):
     schema: str = key(_SCHEMA, "orchestration")
     user: str = key(NAME, "${DB_USER:-tradesaga}")
     password: Secret = secret_key("${DB_PASSWORD:-}")
+    commit_slow: timedelta = key(DEADLINE, 500)
+    commit_wait: timedelta = key(DEADLINE, 2000)
+    clock_error: timedelta = key(DEADLINE, 50)
+
+    @override
+    def conflicts(self) -> Iterator[Unfit]:
+        if self.commit_slow > self.commit_wait:
+            what = f"{ms(self.commit_slow)} is longer than commitWait"
+            yield Unfit(what, f"write at most {ms(self.commit_wait)}", "commitSlow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +265,7 @@ class EventBus(Section):
 
     url: str = key(_NATS_URL, "${NATS_URL}")
     token: Secret = secret_key("${NATS_TOKEN:-}")
+    lost_after: timedelta = key(DEADLINE, 5000)
     publish_prefix: str = key(_PREFIX, "ai-trader.orchestrator")
     subscriptions: tuple[str, ...] = key(
         values.distinct(_SUBJECT),

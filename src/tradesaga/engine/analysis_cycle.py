@@ -45,6 +45,7 @@ from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.loss_watch import LossWatch
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import PositionCheck
+from tradesaga.engine.quote_watch import QuoteWatch
 from tradesaga.engine.risk_gate import Batch, Circumstances, MarketView, RiskGate
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.settings import EngineSettings
@@ -87,6 +88,7 @@ class AnalysisCycle:
     metrics: Metrics
     causes: LadderWatch
     losses: LossWatch
+    quotes: QuoteWatch
 
     async def run(
         self,
@@ -132,6 +134,7 @@ class AnalysisCycle:
         account = await self.venue.account()
         await self.losses.saw(account.equity)
         quotes = await self.market_data.quotes(work.symbols)
+        self.quotes.saw(work.symbols, quotes)
         work.view = MarketView(
             quotes=quotes, account=account, tradable=frozenset(work.symbols), spent=spent
         )

@@ -22,7 +22,6 @@ from tradesaga.engine.kill_switch import KillSwitch, kill_switch
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.limit_book import LimitBook
-from tradesaga.engine.loss_watch import LossWatch
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.pause_end import PauseEnd
@@ -43,6 +42,7 @@ from tradesaga.engine.strategy_book import StrategyBook
 from tradesaga.engine.strategy_control import StrategyControl
 from tradesaga.engine.strategy_exits import StrategyExits
 from tradesaga.engine.watch_list import WatchList
+from tradesaga.engine.watchers import Watchers, watchers_of
 from tradesaga.engine.world import World
 
 
@@ -72,6 +72,7 @@ class Parts:
     ladder: LadderState
     kill: KillSwitch
     approvals: Approvals
+    watchers: Watchers
 
 
 def assemble(
@@ -81,12 +82,14 @@ def assemble(
     core = core_of(world, settings, policy, group)
     kill = kill_switch(world, settings.agent_id, core.desk, core.book, core.ladder)
     requests = DecisionRequests(settings.decision_rate)
-    gate = _gate(world, settings, core, core.market)
-    core.watch.limits = gate.limits
+    relay = _relay(world, settings, core)
+    watchers = watchers_of(world, settings, core, relay)
+    kill.on_rearmed = watchers.losses.rearmed
+    gate = _gate(settings, core)
+    core.watch.limits = core.limits
     instructed = _instructed(world, settings, core, gate)
     approvals = Approvals(settings=settings, trades=instructed, book=core.book)
-    losses = _losses(world, settings, core, gate, kill)
-    scheduler = _scheduler(world, settings, core, approvals, requests, losses, group)
+    scheduler = _scheduler(world, settings, core, approvals, requests, watchers, group)
     if settings.rebalance is not None:
         rebalance = RebalanceCycle(
             settings=settings, policy=settings.rebalance, runner=core.runner, instructed=instructed
@@ -97,13 +100,7 @@ def assemble(
         leadership=core.leadership,
         control=_control(world, settings, core, scheduler, approvals, retention, kill),
         scheduler=scheduler,
-        relay=OutboxRelay(
-            outbox=world.outbox,
-            bus=world.bus,
-            clock=world.clock,
-            agent_id=settings.agent_id,
-            wake=core.scribe.events_written,
-        ),
+        relay=relay,
         coordinator=EventCoordinator(
             bus=world.bus,
             scribe=core.scribe,
@@ -118,7 +115,7 @@ def assemble(
             unsolicited=scheduler.analyse_unsolicited,
             told=scheduler.heard,
         ),
-        recovery=_recovery(world, settings, core, gate.limits),
+        recovery=_recovery(world, settings, core, core.limits),
         checkpoints=core.checkpoints,
         book=core.book,
         board=core.board,
@@ -143,6 +140,17 @@ def assemble(
         ladder=core.ladder,
         kill=kill,
         approvals=approvals,
+        watchers=watchers,
+    )
+
+
+def _relay(world: World, settings: EngineSettings, core: Core) -> OutboxRelay:
+    return OutboxRelay(
+        outbox=world.outbox,
+        bus=world.bus,
+        clock=world.clock,
+        agent_id=settings.agent_id,
+        wake=core.scribe.events_written,
     )
 
 
@@ -260,39 +268,16 @@ def _retention(world: World, settings: EngineSettings, scribe: Scribe) -> Retent
     )
 
 
-def _gate(world: World, settings: EngineSettings, core: Core, market: MarketGate) -> RiskGate:
+def _gate(settings: EngineSettings, core: Core) -> RiskGate:
     return RiskGate(
         settings=settings,
         state=core.state,
         desk=core.desk,
-        market=market,
-        limits=LimitBook(
-            settings.limits,
-            scribe=core.scribe,
-            records=world.records,
-            clock=world.clock,
-            agent_id=settings.agent_id,
-        ),
+        market=core.market,
+        limits=core.limits,
         ladder=core.ladder,
         causes=core.causes,
     )
-
-
-def _losses(
-    world: World, settings: EngineSettings, core: Core, gate: RiskGate, kill: KillSwitch
-) -> LossWatch:
-    losses = LossWatch(
-        scribe=core.scribe,
-        records=world.records,
-        clock=world.clock,
-        market=core.market,
-        state=core.state,
-        limits=gate.limits,
-        ladder=core.ladder,
-        agent_id=settings.agent_id,
-    )
-    kill.on_rearmed = losses.rearmed
-    return losses
 
 
 def _scheduler(
@@ -301,7 +286,7 @@ def _scheduler(
     core: Core,
     approvals: Approvals,
     requests: DecisionRequests,
-    losses: LossWatch,
+    watchers: Watchers,
     group: asyncio.TaskGroup,
 ) -> Scheduler:
     gate = approvals.trades.gate
@@ -325,7 +310,8 @@ def _scheduler(
             crew=core.crew,
             metrics=world.metrics,
             causes=core.causes,
-            losses=losses,
+            losses=watchers.losses,
+            quotes=watchers.quotes,
         ),
         heartbeat=HeartbeatCycle(
             clock=world.clock,
@@ -337,6 +323,9 @@ def _scheduler(
             absent=core.absent,
             market=gate.market,
             causes=core.causes,
+            vitals=watchers.vitals,
+            clocks=watchers.clocks,
+            quotes=watchers.quotes,
         ),
         active=core.book.active_by_id,
         book=core.schedules,

@@ -17,6 +17,7 @@ from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.saga_runner import SagaRunner
@@ -50,6 +51,7 @@ class Core:
     breaker: Breaker
     ladder: LadderState
     causes: LadderWatch
+    limits: LimitBook
 
 
 def core_of(
@@ -89,7 +91,7 @@ def core_of(
     desk.on_revived = crew.take
     breaker = _breaker(world, settings, state, scribe)
     ladder = _ladder(world, settings, scribe)
-    causes = LadderWatch(ladder=ladder, leadership=leadership, state=state, settings=settings)
+    causes = LadderWatch(ladder=ladder, state=state, settings=settings)
     desk.on_booked = causes.booked
     desk.quarantines = causes.quarantines
     return Core(
@@ -118,6 +120,9 @@ def core_of(
         watch=_watch(world, settings, policy, scribe, state),
         market=_market(world, settings),
         schedules=ScheduleBook(scribe=scribe, records=records, clock=clock, agent_id=agent_id),
+        limits=LimitBook(
+            settings.limits, scribe=scribe, records=records, clock=clock, agent_id=agent_id
+        ),
     )
 
 

@@ -1,9 +1,10 @@
 """The heartbeat cycle: are the neighbours well, do the books agree, do the invariants hold.
 
-check_service_health   poll the three services; does the second source agree on the session
+check_service_health   poll the three services; does the second source agree on the session;
+                       do the clocks agree, are the quotes fresh
 sync_positions         our positions against the venue's; drift is reported, never copied;
                        orders that were proven absent are looked for
-update_status          now and then the invariants are due
+update_status          bus, database and lease; now and then the invariants are due
 """
 
 from __future__ import annotations
@@ -13,12 +14,15 @@ from datetime import datetime, timedelta
 
 from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.errors import Transient
+from tradesaga.engine.clock_watch import ClockWatch
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.position_check import PositionCheck
+from tradesaga.engine.quote_watch import QuoteWatch
+from tradesaga.engine.vital_signs import VitalSigns
 from tradesaga.engine.watch_list import WatchList
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.metrics import Metrics
@@ -40,6 +44,9 @@ class HeartbeatCycle:
     absent: WatchList
     market: MarketGate
     causes: LadderWatch
+    vitals: VitalSigns
+    clocks: ClockWatch
+    quotes: QuoteWatch
 
     async def run(self, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
         """One heartbeat. Raises Fenced, Unavailable."""
@@ -64,7 +71,11 @@ class HeartbeatCycle:
             if health is not Health.HEALTHY:
                 work.note("warning", f"{name} is {health}", self.clock.now())
         await self.market.ask(self.clock.now())
-        work.entries += self.market.alarms(self.clock.now(), self.metrics)
+        now = self.clock.now()
+        work.entries += self.market.alarms(now, self.metrics)
+        self.causes.calendar(self.market.end_of_calendar(now), self.market.refusal_of_entries(now))
+        await self.clocks.check()
+        await self.quotes.check()
 
     async def sync_positions(self, work: CycleWork) -> None:
         """Compare; a venue that gives no answer is not a venue without positions."""
@@ -82,7 +93,7 @@ class HeartbeatCycle:
             )  # fmt: skip
 
     async def update_status(self, work: CycleWork) -> None:
-        """Count for the watch, which works by itself; look at the lease."""
-        self.causes.lease()
+        """Count for the watch, which works by itself; look at bus, database and lease."""
+        self.vitals.check()
         if why := self.watch.beat():
             work.note("warning", why, self.clock.now())

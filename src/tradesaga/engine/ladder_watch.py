@@ -1,6 +1,6 @@
 """Enters what the agent notices by itself on the ladder, and tells it when the cause has gone.
 
-    heartbeat       a service is down, the lease leaves no time to send
+    heartbeat       a service is down, the calendar ends or is disputed
     comparison      positions differ, at the venue and in our books, and do not heal
     end of a cycle  analyses fail in a row
     answers         the decision maker of a strategy stays silent in cycles in a row
@@ -24,7 +24,6 @@ from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.decision_requests import Question
 from tradesaga.engine.health import AI_DECISION, MARKET_DATA, TRADING_ENGINE
 from tradesaga.engine.ladder_state import LadderState
-from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.ports.saga_operations import LockReason, SymbolLock
 from tradesaga.ports.services import Health
@@ -34,6 +33,7 @@ DRIFT_CHECKS_MAX: Final = 3
 """Comparisons in a row that find another position before nothing opens on the symbol."""
 DRIFTING_SYMBOLS_MAX: Final = 2
 """So many symbols that do not heal are no matter of one symbol any more: nothing opens at all."""
+DISPUTE_CHECKS_MAX: Final = 2
 SERVICES: Final = {
     TRADING_ENGINE: Cause.TRADING_ENGINE_DOWN,
     AI_DECISION: Cause.AI_DECISION_DOWN,
@@ -49,16 +49,15 @@ class LadderWatch:
         self,
         *,
         ladder: LadderState,
-        leadership: Leadership,
         state: AgentState,
         settings: EngineSettings,
     ) -> None:
         self._ladder = ladder
-        self._leadership = leadership
         self._state = state
         self._settings = settings
         self._failed = 0
         self._drifting: Counter[str] = Counter()
+        self._disputed = 0
         self._silent: Counter[StrategyId] = Counter()
 
     def services(self, found: Mapping[str, Health]) -> None:
@@ -67,10 +66,17 @@ class LadderWatch:
             health = found[name]
             self._ladder.observe(cause, f"{name} is {health}" if health in DOWN else "")
 
-    def lease(self) -> None:
-        """The heartbeat's look at the time that is left."""
-        can_send = self._leadership.may_send(opening=False)
-        self._ladder.observe(Cause.LEASE_STALL, "" if can_send else "no time is left to send in")
+    def calendar(self, ended: str, disputed: str) -> None:
+        """The calendar was looked at: why it says nothing of now, and what its second source says.
+
+        A dispute must last for `DISPUTE_CHECKS_MAX` looks: at an open the two may differ for a
+        moment. The gate of the market refuses entries from its first moment on.
+        """
+        self._disputed = self._disputed + 1 if disputed else 0
+        if ended or self._disputed >= DISPUTE_CHECKS_MAX:
+            self._ladder.enter(Cause.CALENDAR_UNKNOWN, ended or disputed)
+        elif not disputed:
+            self._ladder.absent(Cause.CALENDAR_UNKNOWN)
 
     def positions(self, differing: Mapping[str, str], *, left_out: Collection[str] = ()) -> None:
         """Positions were compared: how they differ, by symbol, and which could not be looked at.

@@ -107,6 +107,13 @@ class MarketGate:
             return "the market-data service says that the market is closed, our calendar not"
         return ""
 
+    def end_of_calendar(self, now: datetime) -> str:
+        """Why our calendar says nothing of `now`; empty when it does."""
+        left = self.calendar.days_left(now) if self.hours_only else None
+        if left is None or left >= 0:
+            return ""
+        return f"the calendar was checked until {-left} days ago: install a newer release"
+
     def alarms(self, now: datetime, metrics: Metrics) -> Sequence[Entry]:
         """Alerts for what was not so the last time; each counts and is logged once."""
         found = {"session sources disagree": self._disagreement(now)}

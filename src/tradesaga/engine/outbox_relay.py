@@ -37,6 +37,8 @@ class OutboxRelay:
         self._clock = clock
         self._agent_id = agent_id
         self._wake = wake
+        self.stuck_since: float | None = None
+        """Since when, on the clock's monotonic scale, the bus has not taken what waits."""
 
     async def run(self) -> None:
         """Publish for ever."""
@@ -55,7 +57,9 @@ class OutboxRelay:
         """Publish one batch; how many rows the bus has taken. Raises Unavailable."""
         rows = await self._outbox.pending(self._agent_id, limit=BATCH_MAX)
         if not rows:
+            self.stuck_since = None
             return 0
+        begun = self._clock.monotonic()
         by_thing: defaultdict[str, list[OutboxRow]] = defaultdict(list)
         for row in rows:
             by_thing[row.correlation_id or row.type].append(row)
@@ -73,7 +77,10 @@ class OutboxRelay:
                 at=self._clock.now(),
             )
         if done < len(rows):
+            if done or self.stuck_since is None:
+                self.stuck_since = begun
             raise Unavailable(f"the bus took {done} of {len(rows)} events")
+        self.stuck_since = None
         return done
 
     async def _publish(self, rows: Sequence[OutboxRow], sent: dict[int, int]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from tradesaga.domain.errors import Fenced
 from tradesaga.domain.ids import AgentId
+from tradesaga.engine.commit_times import CommitTimes
 from tradesaga.engine.leadership import Leadership
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Change, Entry, Journal, Row
@@ -28,6 +29,7 @@ class Scribe:
         self._leadership = leadership
         self._agent_id = agent_id
         self.events_written = asyncio.Event()
+        self.times = CommitTimes(clock)
 
     @property
     def epoch(self) -> int:
@@ -65,6 +67,10 @@ class Scribe:
             rows=tuple(rows),
             entries=tuple(entries),
         )
-        await self._journal.commit(change)
+        begun = self.times.begin()
+        try:
+            await self._journal.commit(change)
+        finally:
+            self.times.end(begun)
         if any(entry.event is not None for entry in entries):
             self.events_written.set()

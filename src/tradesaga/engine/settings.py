@@ -17,6 +17,16 @@ from tradesaga.domain.token_bucket import Rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerances:
+    """How bad what carries the agent may be before nothing is entered any more; real time."""
+
+    bus_lost_max: timedelta = timedelta(seconds=5)
+    commit_time_slow: timedelta = timedelta(milliseconds=500)
+    commit_time_max: timedelta = timedelta(seconds=2)
+    host_clock_error_max: timedelta = timedelta(milliseconds=50)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """One agent's settings."""
 
@@ -50,5 +60,6 @@ class EngineSettings:
     """How often the decision makers are asked at most, in the clock's time."""
     sectors: Mapping[str, str] = field(default_factory=dict)
     """Sector by symbol; empty switches the rule on sectors off."""
+    tolerances: Tolerances = field(default_factory=Tolerances)
     stop_time_max: timedelta = timedelta(seconds=20)
     """Real time that a stop may take; the gateway gives up after 30 s."""

@@ -10,7 +10,7 @@ from tradesaga.domain.market import Calendar
 from tradesaga.engine.send_gate import SendGate
 from tradesaga.ports.archive import Archive
 from tradesaga.ports.bus import Bus
-from tradesaga.ports.clock import Clock
+from tradesaga.ports.clock import Clock, OtherClock
 from tradesaga.ports.halt_marks import HaltMarks
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.journal import Journal
@@ -46,5 +46,8 @@ class World:
     decisions: DecisionService
     calendar: Calendar
     gate: SendGate = field(default_factory=SendGate)
+    database_clock: OtherClock | None = None
+    venue_clock: OtherClock | None = None
+    """Clocks to compare the host's with; None where there is none."""
     marks: HaltMarks | None = None
     """Without a state directory the kill switch leaves no mark."""

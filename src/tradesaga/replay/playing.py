@@ -18,6 +18,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from tradesaga.adapters.memory.archive import MemoryArchive
+from tradesaga.adapters.memory.clock import SharedClock
 from tradesaga.adapters.memory.journal import MemoryJournal, MemoryStore
 from tradesaga.adapters.memory.lease import MemoryLease
 from tradesaga.adapters.memory.metrics import CountingMetrics
@@ -203,4 +204,6 @@ class _Replay:
             market_data=self._neighbours.market_data,
             decisions=ReplayDecisions(),
             calendar=self._script.calendar,
+            database_clock=SharedClock(),
+            venue_clock=SharedClock(),
         )

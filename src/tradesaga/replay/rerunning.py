@@ -19,6 +19,7 @@ import msgspec
 from typing_extensions import override
 
 from tradesaga.adapters.memory.archive import MemoryArchive
+from tradesaga.adapters.memory.clock import SharedClock
 from tradesaga.adapters.memory.journal import MemoryJournal, MemoryStore
 from tradesaga.adapters.memory.lease import MemoryLease
 from tradesaga.adapters.memory.metrics import CountingMetrics
@@ -218,6 +219,8 @@ class _Rerun:
             decisions=RecordedDecisions(self._answers),
             calendar=self._life.calendar,
             archive=MemoryArchive(),
+            database_clock=SharedClock(),
+            venue_clock=SharedClock(),
         )
 
 

@@ -43,10 +43,11 @@ _FIRST_BYTE = "http11.send_request_headers.started"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer in full: 2xx, or a 4xx about the request itself."""
+    """An answer in full: 2xx, or a 4xx about the request itself. `date` is its header's text."""
 
     status: int
     body: bytes
+    date: str = ""
 
     @property
     def is_success(self) -> bool:
@@ -175,6 +176,10 @@ class ServiceClient:
             return Health.DEGRADED
         return state
 
+    async def date(self) -> str:
+        """The Date of an answer, as it stands there; empty without one. Raises as `call`."""
+        return (await self._send("GET", "/health")).date
+
     async def _send(
         self,
         method: str,
@@ -197,7 +202,9 @@ class ServiceClient:
                     headers=headers,
                     extensions=extensions,
                 ) as response:
-                    return Reply(status=response.status_code, body=await self._body(response))
+                    body_read = await self._body(response)
+                    date = response.headers.get("date", "")
+                    return Reply(status=response.status_code, body=body_read, date=date)
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise DeadlineExceeded(
                 f"{self.name} gives no answer to {method} {path} within {self._seconds_max:g} s"

@@ -239,3 +239,6 @@ select strategy_id, symbol, sum(case side when 'buy' then quantity else -quantit
 from trades
 where agent_id = $1
 group by strategy_id, symbol;
+
+-- clock: the server's time at this very moment
+select clock_timestamp();
