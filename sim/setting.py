@@ -13,7 +13,7 @@ from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.risk import Limits
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
-from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.settings import EngineSettings, Tolerances
 from tradesaga.testing.sim_venue import VISIBILITY_LAG
 
 START = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -71,6 +71,12 @@ SETTINGS = EngineSettings(
     market_hours_only=True,
     limits=dict.fromkeys(Mode, LIMITS),
     quote_cadence=timedelta(minutes=1),
+    tolerances=Tolerances(  # the weather is so bad that nothing would be traded with the usual ones
+        bus_lost_max=timedelta(minutes=1),
+        commit_time_slow=timedelta(seconds=30),
+        commit_time_max=timedelta(minutes=1),
+        lease_stall_max=timedelta(minutes=1),
+    ),
     lease_renew_every=timedelta(seconds=1.25),
 )
 STRATEGIES = tuple(

@@ -22,7 +22,7 @@ QUICK = {
     "acknowledged before the commit": 1,
     "ambiguous is absent": 41,
     "busts are not booked": 5,
-    "cancel request is the verdict": 5,
+    "cancel request is the verdict": 1,
     "fresh client id on retry": 20,
     "no answer is a refusal": 2,
     "opened in a pause": 1,

@@ -24,6 +24,7 @@ class Tolerances:
     commit_time_slow: timedelta = timedelta(milliseconds=500)
     commit_time_max: timedelta = timedelta(seconds=2)
     host_clock_error_max: timedelta = timedelta(milliseconds=50)
+    lease_stall_max: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

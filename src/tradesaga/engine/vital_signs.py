@@ -3,7 +3,7 @@
     EVENT_BUS_DOWN   no connection, or nothing taken of what waits, for `bus_lost_max`
     DATABASE_SLOW    one commit has waited for `commit_time_max`; or in `SLOW_LOOKS` looks in a row
                      that saw commits, none was quicker than `commit_time_slow`
-    LEASE_STALL      the lease leaves no time to send
+    LEASE_STALL      the lease leaves no time to send, for `lease_stall_max` (at once by default)
 
 It looks each second of real time, and what it finds is in force at once. That a cause is gone is
 told by the heartbeat alone: two of them in a row, however often was looked between.
@@ -51,6 +51,7 @@ class VitalSigns:
         self._clock = clock
         self._tolerances = tolerances
         self._lost_since: float | None = None
+        self._stalled_since: float | None = None
         self._slow_looks = 0
         self._saw_commits = False
 
@@ -75,12 +76,21 @@ class VitalSigns:
         self._saw_commits = False
 
     def _found(self) -> Mapping[Cause, str]:
-        can_send = self._leadership.may_send(opening=False)
         return {
             Cause.EVENT_BUS_DOWN: self._bus_down(),
             Cause.DATABASE_SLOW: self._database_slow(),
-            Cause.LEASE_STALL: "" if can_send else "no time is left to send in",
+            Cause.LEASE_STALL: self._lease_stalls(),
         }
+
+    def _lease_stalls(self) -> str:
+        now = self._clock.monotonic()
+        if self._leadership.may_send(opening=False):
+            self._stalled_since = None
+            return ""
+        if self._stalled_since is None:
+            self._stalled_since = now
+        longest = self._tolerances.lease_stall_max.total_seconds()
+        return "no time is left to send in" if now - self._stalled_since >= longest else ""
 
     def _bus_down(self) -> str:
         now, longest = self._clock.monotonic(), self._tolerances.bus_lost_max
