@@ -249,14 +249,7 @@ async def _world(
         url=services.ai_decision.url, time_max=services.ai_decision.timeout
     )
     archive = PostgresArchive(dsn)
-    database_clock = PostgresClock(dsn, host_now)
-    venue_clock = HttpClock(
-        name="trading-engine",
-        url=services.trading_engine.url,
-        time_max=services.trading_engine.timeout,
-        host_now=host_now,
-    )
-    clocks = database_clock, venue_clock
+    clocks = PostgresClock(dsn, host_now), _venue_clock(settings)
     for closes in (pool, archive, lease, venue, market_data, decisions, *clocks):
         stack.push_async_callback(closes.close)
     return World(
@@ -274,8 +267,15 @@ async def _world(
         decisions=decisions,
         calendar=translation.calendar_around(settings, clock.now(), clock.now()),
         gate=gate,
-        database_clock=database_clock,
-        venue_clock=venue_clock,
+        database_clock=clocks[0],
+        venue_clock=clocks[1],
+    )
+
+
+def _venue_clock(settings: Settings) -> HttpClock:
+    venue = settings.services.trading_engine
+    return HttpClock(
+        name="trading-engine", url=venue.url, time_max=venue.timeout, host_now=host_now
     )
 
 
