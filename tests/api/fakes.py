@@ -37,7 +37,14 @@ from tradesaga.domain.ids import (
 from tradesaga.domain.orders import Order, OrderStatus, OrderType, Side
 from tradesaga.domain.strategies import Performance, Strategy, StrategyStatus
 from tradesaga.ports.journal import CycleLog
-from tradesaga.ports.operations import HealthReport, InvariantReport, Started, Status, Stopped
+from tradesaga.ports.operations import (
+    HealthReport,
+    InvariantReport,
+    Readiness,
+    Started,
+    Status,
+    Stopped,
+)
 from tradesaga.ports.records import CycleRecord, StrategyRecord
 from tradesaga.ports.services import Health
 
@@ -206,6 +213,7 @@ class FakeOperations:
         self.next_cycle_at: datetime | None = LATER
         self.listed: Sequence[Cycle] = (RUNNING_CYCLE, CYCLE)
         self.invariant_report = InvariantReport()
+        self.ready = Readiness(database=True, leads=True, recovered=True)
         self.report = HealthReport(
             database=True,
             event_bus=True,
@@ -293,6 +301,10 @@ class FakeOperations:
     async def invariants(self) -> InvariantReport:
         self._asked("invariants")
         return self.invariant_report
+
+    async def readiness(self) -> Readiness:
+        self._asked("readiness")
+        return self.ready
 
     async def health(self) -> HealthReport:
         self._asked("health")

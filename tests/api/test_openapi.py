@@ -69,6 +69,8 @@ OPERATIONS = {
     ("POST", "/api/v1/retention/run"): "runRetention",
     ("GET", "/health"): "getHealth",
     ("GET", "/livez"): "getLiveness",
+    ("GET", "/readyz"): "getReadiness",
+    ("GET", "/startupz"): "getStartup",
     ("GET", "/metrics"): "getMetrics",
 }
 BODIES = {
@@ -125,7 +127,8 @@ def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
     for path, item in document["paths"].items():
         for operation in item.values():
             for status, response in operation["responses"].items():
-                if status.startswith(("4", "5")) and path != "/health":
+                own = path in {"/health", "/readyz", "/startupz"} and status == "503"
+                if status.startswith(("4", "5")) and not own:
                     assert list(response["content"]) == ["application/problem+json"]
 
 

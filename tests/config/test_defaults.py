@@ -61,6 +61,7 @@ SPECIFIED = {
 }
 
 ADDED = {
+    "server.allowed_hosts": (),
     "cycles.analysis.decision_timeout": timedelta(seconds=30),
     "trading.exchange": "NYSE",
     "trading.weekend": ("saturday", "sunday"),

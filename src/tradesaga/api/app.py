@@ -35,6 +35,8 @@ from tradesaga.api.monitoring import (
     metrics,
     problem_index,
     problem_page,
+    readyz,
+    startupz,
 )
 from tradesaga.api.openapi import openapi_document
 from tradesaga.api.problems import Problems
@@ -126,13 +128,14 @@ def create_app(
     metrics_port: Metrics,
     ids: IdSource,
     monotonic: Callable[[], float],
-    hosts: Collection[str] | None = (),
+    hosts: Collection[str] = (),
+    addresses: bool = False,
     asyncapi: bytes = b"{}",
 ) -> Litestar:
-    """The application; it answers for loopback and for `hosts`, with None for every host.
+    """The application; it answers for loopback and for `hosts`, with `addresses` for any address.
 
-    `asyncapi` is the document of the events, as it is served. Pass None as `hosts` only when
-    bound to more than loopback: see `api.gate`.
+    `asyncapi` is the document of the events, as it is served. Pass
+    `addresses` only when bound to more than loopback: see `api.gate`.
     """
     app = Litestar(
         [*_routes(), _document_route(document()), events_document(asyncapi)],
@@ -159,7 +162,11 @@ def create_app(
     )
     # Around all of Litestar: its own middleware does not see requests for unknown paths.
     app.asgi_handler = Gate(
-        app.asgi_handler, ids=ids, hosts=hosts, doorman=Doorman(access, monotonic=monotonic)
+        app.asgi_handler,
+        ids=ids,
+        hosts=hosts,
+        addresses=addresses,
+        doorman=Doorman(access, monotonic=monotonic),
     )
     return app
 
@@ -175,6 +182,8 @@ def _routes() -> list[ControllerRouterHandler]:
         Router(PREFIX, route_handlers=OPERATIONS, before_request=refuse_unknown_parameters),
         health,
         livez,
+        readyz,
+        startupz,
         metrics,
         problem_index,
         problem_page,

@@ -9,6 +9,7 @@ tell). Reading needs no such guard: without CORS headers the page does not see t
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Collection
 from typing import Any, Final
@@ -21,11 +22,21 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from tradesaga.api.doorman import Doorman
-from tradesaga.api.loopback import is_loopback
-from tradesaga.api.problems import CROSS_SITE, MISDIRECTED, Refusal, document, shown
+from tradesaga.api.loopback import is_address, is_loopback
+from tradesaga.api.problems import (
+    CROSS_SITE,
+    MISDIRECTED,
+    TOO_MANY_HEADERS,
+    Refusal,
+    document,
+    shown,
+)
 from tradesaga.api.scopes import SAFE_METHODS, is_open
 from tradesaga.ports.identity import IdSource
 
+HEADERS_MAX: Final = 64
+URL_BYTES_MAX: Final = 8 * 1024
+BODY_SECONDS_MAX: Final = 15.0
 _TRACEPARENT: Final = re.compile(
     r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
@@ -35,16 +46,24 @@ _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-sto
 class Gate:
     """ASGI middleware around the whole application.
 
-    It answers for loopback and for `hosts` (lower case); None answers for every host.
+    It answers for loopback, for `hosts`, and with `addresses` for every address: a page of another
+    site has a name of its own.
     """
 
     def __init__(
-        self, app: ASGIApp, *, ids: IdSource, hosts: Collection[str] | None, doorman: Doorman
+        self,
+        app: ASGIApp,
+        *,
+        ids: IdSource,
+        hosts: Collection[str],
+        addresses: bool,
+        doorman: Doorman,
     ) -> None:
         self._app = app
         self._doorman = doorman
         self._ids = ids
-        self._hosts = hosts
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._addresses = addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it with a problem."""
@@ -64,6 +83,7 @@ class Gate:
         scope.setdefault("state", {})["trace_id"] = trace_id
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):
             try:
+                _must_be_short(scope)
                 self._must_come_from_us(str(scope["method"]), headers)
                 caller = self._identify(scope, headers)
             except Refusal as refusal:
@@ -72,7 +92,7 @@ class Gate:
                 await answer(scope, receive, send_marked)
                 return
             with structlog.contextvars.bound_contextvars(**caller):
-                await self._app(scope, receive, send_marked)
+                await self._app(scope, _in_time(receive), send_marked)
 
     def _identify(self, scope: Scope, headers: Headers) -> dict[str, str]:
         """Let the caller in, or a request for an open path; what the log says of who it is."""
@@ -88,7 +108,8 @@ class Gate:
     def _must_come_from_us(self, method: str, headers: Headers) -> None:
         host = headers.get("host", "")
         name = _name_of(host) or ""
-        if not (self._hosts is None or is_loopback(name) or name in self._hosts):
+        known = is_loopback(name) or name in self._hosts or (self._addresses and is_address(name))
+        if not known:
             raise Refusal(MISDIRECTED, f"the request is for the host {shown(host)}")
         if method in SAFE_METHODS:
             return
@@ -98,6 +119,34 @@ class Gate:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             raise Refusal(CROSS_SITE, f"the request comes from a page of {shown(origin)}")
+
+
+def _must_be_short(scope: Scope) -> None:
+    number = sum(1 for _ in scope["headers"])
+    if number > HEADERS_MAX:
+        raise Refusal(TOO_MANY_HEADERS, f"there are {number} headers")
+    if len(scope["raw_path"]) + len(scope["query_string"]) > URL_BYTES_MAX:
+        raise Refusal(TOO_MANY_HEADERS, f"the path and its parameters exceed {URL_BYTES_MAX} bytes")
+
+
+def _in_time(receive: Receive) -> Receive:
+    """What receives the body until its deadline; a client that dribbles has gone away then."""
+    deadline = asyncio.get_running_loop().time() + BODY_SECONDS_MAX
+    complete = False
+
+    async def received() -> Any:
+        nonlocal complete
+        if complete:
+            return await receive()  # waits for the end of the connection
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            return {"type": "http.disconnect"}
+        complete = not message.get("more_body", False)
+        return message
+
+    return received
 
 
 def _trace_id_of(traceparent: str) -> str | None:

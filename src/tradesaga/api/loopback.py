@@ -11,3 +11,12 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def is_address(host: str) -> bool:
+    """Whether `host` is an address and no name: what a name means can be changed by others."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

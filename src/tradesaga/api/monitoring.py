@@ -10,11 +10,13 @@ from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, SkipValidation
+from msgspec import Struct
 
 from tradesaga.api.agent_control import OperationsPort
 from tradesaga.api.answers import HealthAnswer, health_answer
 from tradesaga.api.json_response import JsonResponse
 from tradesaga.api.problems import KINDS, NO_SUCH_PATH, Kind, Refusal, shown
+from tradesaga.ports.operations import Readiness
 
 MetricsText = Callable[[], tuple[bytes, str]]
 """The metrics as text, and its content type."""
@@ -48,6 +50,42 @@ async def health(operations: OperationsPort) -> Response[HealthAnswer]:
 def livez() -> str:
     """The process answers; asks nobody else."""
     return "ok\n"
+
+
+class ReadyAnswer(Struct, frozen=True, kw_only=True):
+    """`role` is leader or standby; a standby is ready: it answers what is asked of it."""
+
+    status: str
+    database: str
+    role: str
+
+
+@get(
+    "/readyz",
+    operation_id="getReadiness",
+    summary="Get whether requests may be sent here",
+    responses={
+        503: ResponseSpec(ReadyAnswer, description="the database is away", generate_examples=False)
+    },
+    tags=TAGS,
+)
+async def readyz(operations: OperationsPort) -> Response[ReadyAnswer]:
+    """Whether the database answers; the schema is up to date before anything is answered."""
+    return _ready(await operations.readiness(), needs_recovery=False)
+
+
+@get(
+    "/startupz",
+    operation_id="getStartup",
+    summary="Get whether the start is over",
+    responses={
+        503: ResponseSpec(ReadyAnswer, description="it still recovers", generate_examples=False)
+    },
+    tags=TAGS,
+)
+async def startupz(operations: OperationsPort) -> Response[ReadyAnswer]:
+    """As readyz; a leader must have settled what it found open, too."""
+    return _ready(await operations.readiness(), needs_recovery=True)
 
 
 @get(
@@ -89,6 +127,16 @@ def problem_page(code: FromPath[str]) -> str:
     if kind is None:
         raise Refusal(NO_SUCH_PATH, f"there is no kind of problem called {shown(code)}")
     return _page(kind.title, _explained(kind))
+
+
+def _ready(found: Readiness, *, needs_recovery: bool) -> Response[ReadyAnswer]:
+    good = found.database and (found.recovered or not needs_recovery)
+    answer = ReadyAnswer(
+        status="ready" if good else "not ready",
+        database="connected" if found.database else "disconnected",
+        role="leader" if found.leads else "standby",
+    )
+    return JsonResponse(answer, status_code=200 if good else 503)
 
 
 def _explained(kind: Kind) -> str:

@@ -41,6 +41,7 @@ from tradesaga.api.ladder import (
 )
 from tradesaga.api.limits import LimitsAnswer, LimitsRequest
 from tradesaga.api.locks import LocksAnswer
+from tradesaga.api.monitoring import ReadyAnswer
 from tradesaga.api.problems import MEDIA_TYPE, Problem
 from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, StopRequest
 from tradesaga.api.retention import RetentionAnswer, RetentionRunAnswer
@@ -74,7 +75,7 @@ from tradesaga.api.why import WhyAnswer
 BODIES = (
     StartRequest, StopRequest, PauseRequest, ResumeRequest,
     StartedAnswer, StoppedAnswer, PausedAnswer, ResumedAnswer, StatusAnswer,
-    StrategiesAnswer, CyclesAnswer, CycleRecordAnswer, HealthAnswer, Problem,
+    StrategiesAnswer, CyclesAnswer, CycleRecordAnswer, HealthAnswer, ReadyAnswer, Problem,
     InterventionRequest, ResolveRequest, ScheduleRequest, ChangeScheduleRequest, AnalyseRequest,
     ScheduleAnswer, SchedulesAnswer, FiresAnswer, TriggeredAnswer,
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,

@@ -138,6 +138,12 @@ TOO_MANY = Kind(
     title="These are more requests than are answered",
     hint="Wait as many seconds as the header Retry-After says.",
 )
+TOO_MANY_HEADERS = Kind(
+    code="headers-too-large",
+    status=431,
+    title="The head of the request is too large",
+    hint="Send at most 64 headers, and at most 8 KiB of path and parameters.",
+)
 INTERNAL = Kind(
     code="internal-error",
     status=500,
@@ -168,7 +174,8 @@ KINDS: Final = {
     kind.code: kind
     for kind in (
         INVALID, MALFORMED, UNAUTHENTICATED, CROSS_SITE, FORBIDDEN, NO_SUCH_PATH, NOT_FOUND, METHOD,
-        WRONG_STATE, CONFLICT, TOO_LARGE, MEDIA, MISDIRECTED, TOO_MANY, INTERNAL,
+        WRONG_STATE, CONFLICT, TOO_LARGE, MEDIA, MISDIRECTED, TOO_MANY,
+        TOO_MANY_HEADERS, INTERNAL,
         REFUSED, UNAVAILABLE, TIMED_OUT,
     )
 }  # fmt: skip

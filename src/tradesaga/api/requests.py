@@ -21,6 +21,7 @@ from typing_extensions import override
 from tradesaga.api.problems import MALFORMED, MEDIA, Refusal, invalid, shown
 
 BODY_BYTES_MAX: Final = 65536
+BODY_DEPTH_MAX: Final = 16
 PAUSE_MINUTES_MAX: Final = 525600
 """A year."""
 CYCLES_MAX: Final = 1000
@@ -151,6 +152,8 @@ def read_body(body: bytes, shape: type[Struct]) -> Struct:
         raise Refusal(MALFORMED, "the body is nested too deeply") from error
     if not isinstance(raw, dict):
         raise Refusal(MALFORMED, f"the body is {shown(raw)}, not a JSON object")
+    if _is_deeper(raw, BODY_DEPTH_MAX):
+        raise Refusal(MALFORMED, f"the body is nested more than {BODY_DEPTH_MAX} levels deep")
     fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
     known = ", ".join(fields) or "none"
     problems = [
@@ -199,6 +202,14 @@ def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     ]
     if problems:
         raise invalid(problems)
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether `value` has more than so many levels; looks no further than those."""
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in items)
 
 
 def _remedy(annotation: Any) -> str:

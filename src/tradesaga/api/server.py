@@ -16,6 +16,7 @@ import uvicorn
 from litestar import Litestar
 from typing_extensions import override
 
+from tradesaga.api.connections import BoundedProtocol
 from tradesaga.api.loopback import is_loopback
 from tradesaga.domain.errors import Invalid, Unavailable
 
@@ -57,7 +58,7 @@ async def serve(
             app,
             access_log=False,
             backlog=BACKLOG,
-            http="httptools",
+            http=BoundedProtocol,
             lifespan="off",  # the composition root owns all lives
             log_config=None,
             proxy_headers=False,

@@ -46,6 +46,7 @@ from tradesaga.adapters.system import (
     host_now,
 )
 from tradesaga.api.app import create_app
+from tradesaga.api.loopback import is_loopback
 from tradesaga.api.server import serve as serve_http
 from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.access import must_be_guarded, token_book
@@ -311,7 +312,8 @@ async def _api(
         metrics_port=metrics,
         ids=SystemIds(),
         monotonic=SystemClock().monotonic,
-        hosts=None if options.allow_remote else (),
+        hosts=settings.server.allowed_hosts,
+        addresses=not is_loopback(settings.server.host),
         asyncapi=events_document(settings),
     )
     await serve_http(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -23,6 +24,9 @@ def run_until_signalled(
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> _T:
     """Run `server`, which ends when its event is set; what it returns."""
+
+    # A core dump would have every secret of the process in it; children inherit the limit.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
     async def main() -> _T:
         loop = asyncio.get_running_loop()

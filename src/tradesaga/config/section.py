@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from ipaddress import ip_address
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from tradesaga.config import values
 from tradesaga.config.secret import Secret
@@ -34,11 +36,27 @@ PORT: Final = values.whole(1, 65_535)
 COUNT: Final = values.whole(1, 100_000)
 NAME: Final = values.matching(r"\S(?:.{0,61}\S)?", "a name", "write 1 to 63 characters")
 HOST: Final = values.matching(r"[^\s@?#]{1,255}", "a host", "write a host name or address")
-HTTP_URL: Final = values.matching(
+_HTTP_URL: Final = values.matching(
     r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/@?#:\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#@]*)?",
     "an address without login",
     "write http://host:port or https://host",
 )
+
+
+def http_url(value: object) -> str:
+    """Read the address of a neighbour; never a link-local one, where clouds keep credentials."""
+    url = _HTTP_URL(value)
+    try:
+        address = ip_address(urlsplit(url).hostname or "")
+    except ValueError:  # a name: whoever writes the configuration answers for it
+        return url
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    if mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified:
+        raise Unfit(f"{url} is no address of a service", "write that of a neighbour")
+    return url
+
+
+HTTP_URL: Final = http_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

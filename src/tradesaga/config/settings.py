@@ -128,6 +128,7 @@ class Server(Section):
 
     port: int = key(values.whole(0, 65_535), 3005)
     host: str = key(HOST, "0.0.0.0")  # noqa: S104 -- the specification's default
+    allowed_hosts: tuple[str, ...] = key(values.distinct(HOST), [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,14 @@ from tradesaga.engine.strategy_control import StrategyControl
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.bus import Bus
 from tradesaga.ports.clock import Clock
-from tradesaga.ports.operations import HealthReport, InvariantReport, Started, Status, Stopped
+from tradesaga.ports.operations import (
+    HealthReport,
+    InvariantReport,
+    Readiness,
+    Started,
+    Status,
+    Stopped,
+)
 from tradesaga.ports.records import CycleRecord, Records, StrategyRecord
 
 LAST_LOOKED_AT = 20
@@ -204,13 +211,18 @@ class AgentControl:
         """See `ports.operations`."""
         return self._watch.last
 
+    async def readiness(self) -> Readiness:
+        """See `ports.operations`."""
+        leads = self._leadership.may_send(opening=False)
+        return Readiness(
+            database=await self._database_answers(),
+            leads=leads,
+            recovered=self.ready.is_set() or not leads,
+        )
+
     async def health(self) -> HealthReport:
         """See `ports.operations`."""
-        try:
-            await self._records.counts(self._settings.agent_id)
-            database = True
-        except Unavailable:
-            database = False
+        database = await self._database_answers()
         current = self._current()
         return HealthReport(
             database=database,
@@ -273,6 +285,13 @@ class AgentControl:
         reasons = self._ladder.ladder.reasons
         said += [f"{r.rung} for {r.scope.name} by {r.cause}" for r in reasons]
         return "; ".join(said)
+
+    async def _database_answers(self) -> bool:
+        try:
+            await self._records.counts(self._settings.agent_id)
+        except Unavailable:
+            return False
+        return True
 
     def _must_lead(self) -> None:
         if not self._state.is_loaded:

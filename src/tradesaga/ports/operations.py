@@ -52,6 +52,18 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Readiness:
+    """Whether this process can be asked; `leads` is false for a standby, which answers as well.
+
+    `recovered` is whether a leader has settled what it found; a standby has nothing to settle.
+    """
+
+    database: bool
+    leads: bool
+    recovered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
     """Whether the parts answer; `services` by their names in the specification."""
 
@@ -143,6 +155,10 @@ class Operations(Protocol):
 
     async def invariants(self) -> InvariantReport:
         """The last result of the watch over the database; asks nobody, never raises."""
+        ...
+
+    async def readiness(self) -> Readiness:
+        """Whether it can be asked. Raises nothing."""
         ...
 
     async def health(self) -> HealthReport:
