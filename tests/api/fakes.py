@@ -14,6 +14,7 @@ import httpx2
 from tests.api.fake_access import ADMIN_HEADER, FakeAccess
 from tests.api.fake_approvals import FakeApprovals
 from tests.api.fake_ladder import FakeLadder
+from tests.api.fake_metrics import CountedErrors
 from tests.api.fake_retention import FakeRetention
 from tests.api.fake_risk import FakeRisk
 from tests.api.fake_sagas import FakeSagas
@@ -314,33 +315,6 @@ class FakeOperations:
         self.calls.append((name, arguments))
         if self.error is not None:
             raise self.error
-
-
-class CountedErrors:
-    """The metrics port; only errors are kept."""
-
-    def __init__(self) -> None:
-        self.errors: list[str] = []
-
-    def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None: ...
-    def cycle_began(self, cycle_type: str, late: timedelta) -> None: ...
-
-    def cycle_skipped(self, cycle_type: str, reason: str, number: int = 1) -> None: ...
-    def decision_made(self, action: str, verdict: str) -> None: ...
-    def order_ended(self, status: str) -> None: ...
-    def agent_up(self, uptime: timedelta) -> None: ...
-    def strategies_active(self, number: int) -> None: ...
-    def ladder_rung(self, severity: int) -> None: ...
-
-    def kill_unresolved(self, number: int) -> None: ...
-
-    def invariants_broken(self, number: int) -> None: ...
-    def rows_archived(self, table: str, number: int) -> None: ...
-
-    def rate_limited(self, service: str, outcome: str) -> None: ...
-
-    def error_occurred(self, error_type: str) -> None:
-        self.errors.append(error_type)
 
 
 class OneId:
