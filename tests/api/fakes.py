@@ -14,6 +14,7 @@ import httpx2
 from tests.api.fake_access import ADMIN_HEADER, FakeAccess
 from tests.api.fake_approvals import FakeApprovals
 from tests.api.fake_ladder import FakeLadder
+from tests.api.fake_letters import FakeLetters
 from tests.api.fake_metrics import CountedErrors
 from tests.api.fake_retention import FakeRetention
 from tests.api.fake_risk import FakeRisk
@@ -333,6 +334,7 @@ class Api:
         self.retention = FakeRetention()
         self.risk = FakeRisk()
         self.approvals = FakeApprovals()
+        self.dead_letters = FakeLetters()
         self.strategies = FakeStrategies()
         self.schedules = FakeSchedules()
         self.ladder = FakeLadder()
@@ -350,6 +352,7 @@ class Api:
             self.schedules,
             self.ladder,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
+            dead_letters=self.dead_letters,
             metrics_port=self.metrics,
             ids=OneId(),
             monotonic=self._monotonic,
@@ -362,6 +365,7 @@ class Api:
         self.sagas.__init__()  # type: ignore[misc]  # as above
         self.risk.__init__()  # type: ignore[misc]  # as above
         self.approvals.__init__()  # type: ignore[misc]  # as above
+        self.dead_letters.__init__()  # type: ignore[misc]  # as above
         self.retention.__init__()  # type: ignore[misc]  # as above
         self.strategies.__init__()  # type: ignore[misc]  # as above
         self.schedules.__init__()  # type: ignore[misc]  # as above

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.api.fake_approvals import WAITING
+from tests.api.fake_letters import OPEN
 from tests.api.fake_risk import DENIED_ID
 from tests.api.fake_sagas import PARKED_ID
 from tests.api.fake_schedules import DAILY_ID
@@ -49,6 +50,10 @@ OPERATIONS = {
     ("GET", "/api/v1/approvals"): "listApprovals",
     ("POST", "/api/v1/approvals/{approvalId}/approve"): "approveOrder",
     ("POST", "/api/v1/approvals/{approvalId}/deny"): "denyOrder",
+    ("GET", "/api/v1/dead-letters"): "listDeadLetters",
+    ("GET", "/api/v1/dead-letters/{letterId}"): "getDeadLetter",
+    ("POST", "/api/v1/dead-letters/{letterId}/replay"): "replayDeadLetter",
+    ("POST", "/api/v1/dead-letters/{letterId}/discard"): "discardDeadLetter",
     ("GET", "/api/v1/invariants"): "getInvariants",
     ("GET", "/api/v1/decisions/{decisionId}/why"): "whyDecision",
     ("GET", "/api/v1/why"): "why",
@@ -84,6 +89,8 @@ BODIES = {
     "approve": {"by": "ann", "reason": "x"},
     "tokens": {"name": "ci", "scopes": ["read"]},
     "deny": {"by": "ann", "reason": "x"},
+    "replay": {"by": "ann", "reason": "x"},
+    "discard": {"by": "ann", "reason": "x"},
     "close": {"reason": "x"},
     "compensate": {"reason": "x"},
     "resolve": {"reason": "x", "outcome": "canceled"},
@@ -164,7 +171,7 @@ async def test_answers_have_exactly_the_described_fields(
         "{strategyId}", "sma-spy" if path.endswith("/analyze") else "sample"
     )
     where = where.replace("{tokenName}", "read-token")
-    where = where.replace("{approvalId}", str(WAITING.id))
+    where = where.replace("{approvalId}", str(WAITING.id)).replace("{letterId}", str(OPEN.id))
     where = "/api/v1/why?symbol=ACME" if where == "/api/v1/why" else where
     response = await api.client.request(method, where, json=body)
     described = document["paths"][path][method.lower()]["responses"]

@@ -21,6 +21,7 @@ from tradesaga.api.agent_control import actor_of, agent_status, pause, resume, s
 from tradesaga.api.approvals import approve, deny, list_approvals
 from tradesaga.api.asyncapi import events_document
 from tradesaga.api.checkpoints import list_checkpoints
+from tradesaga.api.dead_letters import discard_letter, get_letter, list_letters, replay_letter
 from tradesaga.api.doorman import Doorman
 from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
@@ -69,6 +70,7 @@ from tradesaga.api.tokens import create_token, list_tokens, revoke_token, rotate
 from tradesaga.api.trading import close_position, list_orders, list_positions, list_reservations
 from tradesaga.api.why import why, why_decision
 from tradesaga.ports.approval_operations import ApprovalOperations
+from tradesaga.ports.dead_letters import DeadLetterOperations
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.ladder_operations import LadderOperations
 from tradesaga.ports.metrics import Metrics
@@ -90,7 +92,7 @@ OPERATIONS: Final = (
     list_orders, list_positions, list_reservations, close_position, list_locks, get_invariants,
     why_decision, why, get_limits, put_limits,
     list_approvals, approve, deny,
-    list_checkpoints,
+    list_checkpoints, list_letters, get_letter, replay_letter, discard_letter,
     get_retention, run_retention,
     get_strategy, create_strategy, update_strategy, activate_strategy, deactivate_strategy,
     delete_strategy,
@@ -106,6 +108,7 @@ DEPENDENCIES: Final = (
     "ladder",
     "approvals",
     "access",
+    "dead_letters",
     "strategies",
     "metrics_text",
     "actor",
@@ -125,6 +128,7 @@ def create_app(
     ladder: LadderOperations,
     metrics_text: MetricsText,
     *,
+    dead_letters: DeadLetterOperations,
     metrics_port: Metrics,
     ids: IdSource,
     monotonic: Callable[[], float],
@@ -144,6 +148,7 @@ def create_app(
             "sagas": Provide(lambda: sagas, sync_to_thread=False),
             "access": Provide(lambda: access, sync_to_thread=False),
             "approvals": Provide(lambda: approvals, sync_to_thread=False),
+            "dead_letters": Provide(lambda: dead_letters, sync_to_thread=False),
             "risk": Provide(lambda: risk, sync_to_thread=False),
             "retention": Provide(lambda: retention, sync_to_thread=False),
             "strategies": Provide(lambda: strategies, sync_to_thread=False),

@@ -30,6 +30,7 @@ from tradesaga.api.answers import (
 from tradesaga.api.approvals import ApprovalAnswer, ApprovalRequest, ApprovalsAnswer
 from tradesaga.api.checkpoints import CheckpointsAnswer
 from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
+from tradesaga.api.dead_letters import LetterRequest, LettersAnswer, WholeLetterAnswer
 from tradesaga.api.invariants import InvariantsAnswer
 from tradesaga.api.ladder import (
     AcknowledgeRequest,
@@ -79,7 +80,8 @@ BODIES = (
     InterventionRequest, ResolveRequest, ScheduleRequest, ChangeScheduleRequest, AnalyseRequest,
     ScheduleAnswer, SchedulesAnswer, FiresAnswer, TriggeredAnswer,
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
-    CheckpointsAnswer, LocksAnswer, ApprovalRequest, ApprovalAnswer, ApprovalsAnswer,
+    CheckpointsAnswer, LettersAnswer, WholeLetterAnswer, LetterRequest,
+    LocksAnswer, ApprovalRequest, ApprovalAnswer, ApprovalsAnswer,
     InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer,
     LimitsRequest, LimitsAnswer,
     CreateStrategyRequest, UpdateStrategyRequest, ActivateRequest, DeactivateRequest,

@@ -268,6 +268,7 @@ async def _world(
         decisions=decisions,
         calendar=translation.calendar_around(settings, clock.now(), clock.now()),
         gate=gate,
+        read_message=bus.read,
         database_clock=clocks[0],
         venue_clock=clocks[1],
     )
@@ -309,6 +310,7 @@ async def _api(
         control.schedules,
         control.kill,
         metrics.text,
+        dead_letters=control.dead_letters,
         metrics_port=metrics,
         ids=SystemIds(),
         monotonic=SystemClock().monotonic,

@@ -52,6 +52,10 @@ COMMANDS: Final = {
         "approvals:approvals",
         "List orders that wait for an approval; approve or deny one.",
     ),
+    "dead-letters": (
+        "dead_letters:dead_letters",
+        "List messages that had no effect; replay or discard one.",
+    ),
     "events": (
         "events:events",
         "Watch the event bus, publish by hand or again, show the schemas.",

@@ -20,6 +20,7 @@ from tradesaga.domain.money import ZERO
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.approvals import Approvals
 from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.dead_letters import DeadLetters
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.kill_switch import KillSwitch
@@ -76,6 +77,7 @@ class AgentControl:
         watch: InvariantWatch,
         retention: Retention,
         approvals: Approvals,
+        dead_letters: DeadLetters,
         risk: RiskControl,
         ladder: LadderState,
         kill: KillSwitch,
@@ -86,6 +88,7 @@ class AgentControl:
         self.sagas = sagas
         self.retention = retention
         self.approvals = approvals
+        self.dead_letters = dead_letters
         self.risk = risk
         self.strategy_control = strategies
         self.schedules = schedules

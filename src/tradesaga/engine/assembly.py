@@ -12,6 +12,7 @@ from tradesaga.engine.approvals import Approvals
 from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.core import Core, core_of
+from tradesaga.engine.dead_letters import DeadLetters
 from tradesaga.engine.decision_requests import DecisionRequests
 from tradesaga.engine.event_coordinator import EventCoordinator
 from tradesaga.engine.health import HealthBoard
@@ -96,25 +97,13 @@ def assemble(
         )
         scheduler.register_rebalance(rebalance.run)
     retention = _retention(world, settings, core.scribe)
+    coordinator = _coordinator(world, settings, core, requests, scheduler)
     return Parts(
         leadership=core.leadership,
-        control=_control(world, settings, core, scheduler, approvals, retention, kill),
+        control=_control(world, settings, core, scheduler, approvals, retention, kill, coordinator),
         scheduler=scheduler,
         relay=relay,
-        coordinator=EventCoordinator(
-            bus=world.bus,
-            scribe=core.scribe,
-            records=world.records,
-            clock=world.clock,
-            desk=core.desk,
-            requests=requests,
-            market=core.market,
-            board=core.board,
-            metrics=world.metrics,
-            agent_id=settings.agent_id,
-            unsolicited=scheduler.analyse_unsolicited,
-            told=scheduler.heard,
-        ),
+        coordinator=coordinator,
         recovery=_recovery(world, settings, core, core.limits),
         checkpoints=core.checkpoints,
         book=core.book,
@@ -154,6 +143,29 @@ def _relay(world: World, settings: EngineSettings, core: Core) -> OutboxRelay:
     )
 
 
+def _coordinator(
+    world: World,
+    settings: EngineSettings,
+    core: Core,
+    requests: DecisionRequests,
+    scheduler: Scheduler,
+) -> EventCoordinator:
+    return EventCoordinator(
+        bus=world.bus,
+        scribe=core.scribe,
+        records=world.records,
+        clock=world.clock,
+        desk=core.desk,
+        requests=requests,
+        market=core.market,
+        board=core.board,
+        metrics=world.metrics,
+        agent_id=settings.agent_id,
+        unsolicited=scheduler.analyse_unsolicited,
+        told=scheduler.heard,
+    )
+
+
 def _control(
     world: World,
     settings: EngineSettings,
@@ -162,6 +174,7 @@ def _control(
     approvals: Approvals,
     retention: Retention,
     kill: KillSwitch,
+    coordinator: EventCoordinator,
 ) -> AgentControl:
     instructed, gate = approvals.trades, approvals.trades.gate
     return AgentControl(
@@ -180,6 +193,14 @@ def _control(
         watch=core.watch,
         retention=retention,
         approvals=approvals,
+        dead_letters=DeadLetters(
+            agent_id=settings.agent_id,
+            records=world.records,
+            scribe=core.scribe,
+            clock=world.clock,
+            read=world.read_message,
+            handle=coordinator.handle_again,
+        ),
         risk=RiskControl(
             agent_id=settings.agent_id,
             records=world.records,

@@ -15,7 +15,8 @@ they say is cumulative. At most `IN_FLIGHT_MAX` are handled at a time; the rest 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
 
 from structlog import get_logger
 
@@ -51,6 +52,12 @@ IN_FLIGHT_MAX = 64
 TRIES_MAX = 5
 """A decision whose analysis fails this often is put aside: its like would come back for ever."""
 REMEMBERED_MAX = 10_000
+LETTER_BYTES_MAX = 256 * 1024
+"""Of a message that is kept: no readable one is larger."""
+LETTER_TEXT_MAX = 500
+FLOOD_MAX = 100
+FLOOD_SPAN = timedelta(minutes=1)
+"""So many unreadable messages are kept in such a time; more are counted and dropped."""
 
 Unsolicited = Callable[[Answer], Awaitable[bool]]
 """Analyses an answer that nobody asked for; False when the agent does not run."""
@@ -88,6 +95,7 @@ class EventCoordinator:
         self._unsolicited = unsolicited
         self._told = told
         self._tries = _Tries()
+        self._flood = _Flood()
         self._deciding: set[str] = set()
 
     async def run(self) -> None:
@@ -106,8 +114,28 @@ class EventCoordinator:
             await delivery.retry_later()
         except Rejected as error:  # it can be read, but never be stored: it would come for ever
             await self._bury(delivery, str(error))
+        except Fenced:
+            raise
+        except Conflict as error:
+            await self._later_or_never(delivery, error)
         finally:
             room.release()
+
+    async def _later_or_never(self, delivery: Delivery, error: Conflict) -> None:
+        """Another hand was first: load again and decide again, but not for ever."""
+        incoming = delivery.incoming
+        assert incoming is not None, "what cannot be read is not decided"
+        if self._tries.tried_enough(incoming.event_id):
+            await self._bury(delivery, f"no effect in {TRIES_MAX} tries: {error}")
+            return
+        log.warning("event handled later", subject=delivery.subject, error=str(error))
+        await delivery.retry_later()
+
+    async def handle_again(self, delivery: Delivery) -> None:
+        """Handle what was put aside. Raises Rejected, Conflict, Unavailable, Fenced."""
+        if delivery.incoming is not None:
+            self._tries.forget(delivery.incoming.event_id)
+        await self.handle(delivery)
 
     async def handle(self, delivery: Delivery) -> None:
         """Give one delivery its effect and settle it with the bus. Raises Unavailable, Fenced."""
@@ -192,16 +220,27 @@ class EventCoordinator:
         await delivery.acknowledge()
 
     async def _bury(self, delivery: Delivery, problem: str) -> None:
+        subject, problem = _plain(delivery.subject), _plain(problem)
         self._metrics.error_occurred("dead_letter")
-        log.error("dead letter", subject=delivery.subject, problem=problem)
+        log.error("dead letter", subject=subject, problem=problem)
+        now = self._clock.now()
+        if delivery.incoming is None and not self._flood.has_room(now):
+            # The bus has it for as long as its stream keeps it; our tables do not grow at its pace.
+            self._metrics.error_occurred("dead_letter_dropped")
+            await delivery.discard()
+            return
         letter = DeadLetter(
-            subject=delivery.subject,
+            subject=subject,
             reason=problem,
-            body=delivery.body,
-            received_at=self._clock.now(),
+            body=delivery.body[:LETTER_BYTES_MAX],
+            received_at=now,
         )
-        body = {"subject": delivery.subject, "problem": problem}
-        await self._commit((Insert(letter),), "message.dead", delivery.subject, body)
+        body: dict[str, str | int] = {
+            "subject": subject,
+            "problem": problem,
+            "bytes": len(delivery.body),
+        }
+        await self._commit((Insert(letter),), "message.dead", subject, body)
         await delivery.discard()
 
     async def _note(self, incoming: Incoming, kind: str, body: dict[str, str]) -> None:
@@ -213,7 +252,7 @@ class EventCoordinator:
             return  # noted before
 
     async def _commit(
-        self, rows: tuple[Row, ...], kind: str, subject: str, body: dict[str, str]
+        self, rows: tuple[Row, ...], kind: str, subject: str, body: Mapping[str, str | int]
     ) -> None:
         entry = Entry(kind=kind, subject=subject, actor="engine", body=body)
         await self._scribe.fact(rows, (entry,))
@@ -242,3 +281,27 @@ class _Tries:
         if len(self._counts) > REMEMBERED_MAX:
             self._counts.pop(next(iter(self._counts)))
         return False
+
+    def forget(self, event_id: str) -> None:
+        """Begin to count anew."""
+        self._counts.pop(event_id, None)
+
+
+class _Flood:
+    """How many unreadable messages were kept in the present span of time."""
+
+    def __init__(self) -> None:
+        self._since: datetime | None = None
+        self._count = 0
+
+    def has_room(self, now: datetime) -> bool:
+        """Count one more; False when the span has its fill."""
+        if self._since is None or now - self._since >= FLOOD_SPAN:
+            self._since, self._count = now, 0
+        self._count += 1
+        return self._count <= FLOOD_MAX
+
+
+def _plain(text: str) -> str:
+    """A foreign text as the database can store it, and a person read it."""
+    return "".join(one if one.isprintable() else "?" for one in text[:LETTER_TEXT_MAX])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tradesaga.domain.errors import Rejected
+from tradesaga.domain.events import Incoming
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market import Calendar
 from tradesaga.engine.send_gate import SendGate
 from tradesaga.ports.archive import Archive
-from tradesaga.ports.bus import Bus
+from tradesaga.ports.bus import Bus, ReadMessage
 from tradesaga.ports.clock import Clock, OtherClock
 from tradesaga.ports.halt_marks import HaltMarks
 from tradesaga.ports.identity import IdSource
@@ -26,6 +28,11 @@ class OpenableJournal(Journal, Protocol):
     async def open(self, agent_id: AgentId, epoch: int) -> object:
         """Read where the agent's log ends; from now on it writes under `epoch`."""
         ...
+
+
+def nobody_reads(subject: str, _body: bytes) -> Incoming:
+    """What a world without a real bus has for it. Raises Rejected."""
+    raise Rejected(f"no message of {subject} can be read here")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,5 +56,6 @@ class World:
     database_clock: OtherClock | None = None
     venue_clock: OtherClock | None = None
     """Clocks to compare the host's with; None where there is none."""
+    read_message: ReadMessage = nobody_reads
     marks: HaltMarks | None = None
     """Without a state directory the kill switch leaves no mark."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from tradesaga.domain.events import Incoming
 from tradesaga.ports.records import OutboxRow
+
+ReadMessage = Callable[[str, bytes], Incoming]
+"""Reads a message of a subject as a delivery would. Raises Rejected with the reason."""
 
 
 class Delivery(Protocol):

@@ -18,6 +18,7 @@ from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.approval import Approval
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
+from tradesaga.domain.dead_letters import LetterEnd
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import Event
 from tradesaga.domain.ids import AgentId, CycleId
@@ -100,6 +101,7 @@ Stored = (
     | Approval
     | ApiToken
     | Void
+    | LetterEnd
 )
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""
 

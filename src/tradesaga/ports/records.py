@@ -20,6 +20,7 @@ from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.domain.values import quick
+from tradesaga.ports.dead_letters import DeadLetterRecords
 from tradesaga.ports.journal import CycleLog
 from tradesaga.ports.risk_records import RiskRecords
 from tradesaga.ports.trade_records import TradeRecords
@@ -119,7 +120,7 @@ class LogMark:
     hash: bytes
 
 
-class Records(TradeRecords, RiskRecords, Protocol):
+class Records(TradeRecords, RiskRecords, DeadLetterRecords, Protocol):
     """Readers for recovery and the API. All raise Unavailable when the database gives no answer."""
 
     async def agent(self, agent_id: AgentId) -> Agent | None:

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import Any
 
 from tradesaga.adapters.chain import GENESIS, event_id_of
+from tradesaga.adapters.memory.dead_letters import MemoryDeadLetterRecords
 from tradesaga.adapters.memory.journal import LoggedEntry, MemoryStore
-from tradesaga.adapters.memory.risk_records import MemoryRiskRecords
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
@@ -40,7 +40,7 @@ ENDED_OTHERWISE = frozenset(
 )
 
 
-class MemoryRecords(MemoryRiskRecords):
+class MemoryRecords(MemoryDeadLetterRecords):
     """Implements `ports.records.Records`."""
 
     async def agent(self, agent_id: AgentId) -> Agent | None:

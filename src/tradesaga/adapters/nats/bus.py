@@ -34,7 +34,7 @@ from tradesaga.adapters.nats.provisioning import (
     ensure_streams,
 )
 from tradesaga.adapters.nats.pull import pull
-from tradesaga.domain.errors import Refused, Unavailable
+from tradesaga.domain.errors import Refused, Rejected, Unavailable
 from tradesaga.domain.events import Incoming
 from tradesaga.ports.bus import Delivery, Published
 from tradesaga.ports.clock import Clock
@@ -105,6 +105,13 @@ class NatsBus:
         """All subscribed events for ever; one reader."""
         while True:
             yield await self._waiting.get()
+
+    def read(self, _subject: str, body: bytes) -> Incoming:
+        """See `ports.bus.ReadMessage`."""
+        try:
+            return decode_event(body, self._clock.now())
+        except Unreadable as error:
+            raise Rejected(str(error)) from error
 
     def is_connected(self) -> bool:
         """Whether the connection stands and all consumers are in place."""

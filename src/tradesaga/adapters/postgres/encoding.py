@@ -24,6 +24,7 @@ from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.approval import Approval
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
+from tradesaga.domain.dead_letters import LetterEnd
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId
@@ -202,6 +203,7 @@ _KINDS: Mapping[type, _Kind] = {
         "equity_marks", Operation.RARE_NEW, Operation.RARE_SET, _fields(EquityMarks)
     ),
     Void: _Kind("voids", Operation.RARE_NEW),
+    LetterEnd: _Kind("letter_ends", Operation.RARE_NEW),
 }
 _ADDITIONS: Mapping[type, Operation] = {
     CycleLog: Operation.CYCLE_LOG,

@@ -9,11 +9,11 @@ from decimal import Decimal
 
 import asyncpg
 
+from tradesaga.adapters.postgres.dead_letters import PostgresDeadLetterRecords
 from tradesaga.adapters.postgres.decoding import read_trade, reader
 from tradesaga.adapters.postgres.invariants import check_invariants, recheck_invariants
 from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.adapters.postgres.reading import ReaderPool
-from tradesaga.adapters.postgres.risk_records import PostgresRiskRecords
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
@@ -47,7 +47,7 @@ _checkpoint, _submission = reader(Checkpoint), reader(Submission)
 _schedule = reader(Schedule)
 
 
-class PostgresRecords(PostgresRiskRecords):
+class PostgresRecords(PostgresDeadLetterRecords):
     """Implements `ports.records.Records`."""
 
     async def agent(self, agent_id: AgentId) -> Agent | None:
