@@ -142,7 +142,7 @@ def help_of(command: tuple[str, ...]) -> str | None:
 
 
 def names_a_command(word: str) -> bool:
-    return re.fullmatch(r"[a-z]+", word) is not None
+    return re.fullmatch(r"[a-z]+(?:-[a-z]+)*", word) is not None
 
 
 @every_page
