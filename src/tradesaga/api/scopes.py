@@ -29,6 +29,7 @@ _ONE_OF: Final[Mapping[tuple[AccessScope, ...], str]] = {
     " analyzeStrategy createStrategy updateStrategy deleteStrategy activateStrategy"
     " deactivateStrategy runRetention",
     (TRADE,): "retrySaga compensateSaga resolveSaga closePosition approveOrder denyOrder"
+    " replayDeadLetter discardDeadLetter"
     " acknowledge",
     # Halting is for everybody who may do anything; re-arming is not.
     (OPERATE, TRADE, RISK_ADMIN): "kill",
