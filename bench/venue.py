@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from tradesaga.domain.orders import Order, OrderStatus, VenueFill, VenueReport
 from tradesaga.ports.clock import Clock
-from tradesaga.ports.services import Account, Capabilities, Health, VenuePosition
+from tradesaga.ports.services import Account, Capabilities, Health, OpenOrder, VenuePosition
 
 PRICE = Decimal("370.01")
 
@@ -55,6 +55,9 @@ class InstantVenue:
         raise NotImplementedError
 
     async def positions(self) -> Sequence[VenuePosition]:
+        raise NotImplementedError
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
         raise NotImplementedError
 
     async def health(self) -> Health:

@@ -22,7 +22,7 @@ from tradesaga.domain.orders import Order, VenueReport
 from tradesaga.engine.send_gate import SendGate
 from tradesaga.ports.bus import Delivery, Published
 from tradesaga.ports.records import OutboxRow
-from tradesaga.ports.services import Account, Capabilities, Health, VenuePosition
+from tradesaga.ports.services import Account, Capabilities, Health, OpenOrder, VenuePosition
 from tradesaga.testing.seams import Seams
 
 EQUITY = Decimal(1_000_000)
@@ -75,6 +75,10 @@ class WireVenue:
     async def positions(self) -> Sequence[VenuePosition]:
         """See the port."""
         return cast(list[VenuePosition], await self.wire.call("positions"))
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """See the port."""
+        return cast(list[OpenOrder], await self.wire.call("open_orders"))
 
     async def health(self) -> Health:
         """Always well."""

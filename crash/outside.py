@@ -21,7 +21,7 @@ from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import ENDED, Order, OrderStatus, VenueFill, VenueReport
 from tradesaga.ports.bus import Published
 from tradesaga.ports.records import OutboxRow
-from tradesaga.ports.services import AmbiguousMatch, VenuePosition
+from tradesaga.ports.services import AmbiguousMatch, OpenOrder, VenuePosition
 
 REDELIVER_SECONDS = 0.01
 STALE_BY = timedelta(seconds=5000)
@@ -180,6 +180,24 @@ class Outside:
             placed.status = OrderStatus.CANCELED
             if self.scenario.events:
                 self._announce(placed)
+
+    def open_orders(self) -> list[OpenOrder]:
+        """What may still fill and is visible by now, as `VenueReport` names it."""
+        return [
+            OpenOrder(
+                venue_order_id=placed.id,
+                client_order_id=placed.order.client_order_id if self.scenario.looks_up else None,
+                symbol=placed.order.symbol,
+                side=placed.order.side,
+                type=placed.order.type,
+                quantity=placed.order.quantity,
+                filled_quantity=placed.filled,
+                limit_price=placed.order.limit_price,
+                created_at=None,
+            )
+            for placed in self.placed
+            if placed.status not in ENDED and placed.visible_at <= self.clock.now()
+        ]
 
     def positions(self) -> list[VenuePosition]:
         """Net filled quantities."""

@@ -68,6 +68,7 @@ SETTINGS = EngineSettings(
     analysis_time_max=timedelta(seconds=55),
     decision_time_max=timedelta(seconds=8),
     heartbeat_interval=timedelta(seconds=30),
+    reconcile_every=timedelta(seconds=10),
     market_hours_only=True,
     limits=dict.fromkeys(Mode, LIMITS),
     quote_cadence=timedelta(minutes=1),

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sim.setting import CALENDAR, SETTINGS, START, STRATEGIES, SYMBOLS, policy_of
@@ -77,6 +77,9 @@ class NoMetrics:
         """Nothing."""
 
     def rows_archived(self, table: str, number: int) -> None:
+        """Nothing."""
+
+    def reconciled(self, at: datetime, drifting: int) -> None:
         """Nothing."""
 
 

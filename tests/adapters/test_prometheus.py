@@ -28,6 +28,9 @@ OURS = {
     "orchestrator_build_info": "gauge",
     "orchestrator_invariants_broken": "gauge",
     "orchestrator_rows_archived_total": "counter",
+    "orchestrator_reconciliation_lag_seconds": "gauge",
+    "orchestrator_last_reconciliation_timestamp_seconds": "gauge",
+    "orchestrator_drifting_symbols": "gauge",
     "orchestrator_ladder_rung": "gauge",
     "orchestrator_kill_unresolved": "gauge",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 
 class CountedErrors:
@@ -25,6 +25,8 @@ class CountedErrors:
 
     def invariants_broken(self, number: int) -> None: ...
     def rows_archived(self, table: str, number: int) -> None: ...
+
+    def reconciled(self, at: datetime, drifting: int) -> None: ...
 
     def rate_limited(self, service: str, outcome: str) -> None: ...
 

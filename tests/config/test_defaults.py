@@ -100,6 +100,7 @@ ADDED = {
     "database.commit_wait": timedelta(seconds=2),
     "database.clock_error": timedelta(milliseconds=50),
     "event_bus.lost_after": timedelta(seconds=5),
+    "reconciliation.interval": timedelta(seconds=3),
     "lease.ttl": timedelta(seconds=2),
     "lease.renew": timedelta(milliseconds=500),
     "risk.orders_per_minute": 30,

@@ -171,6 +171,9 @@ class CountingMetrics:
     def rows_archived(self, table: str, number: int) -> None:
         self.seen.append(("rows_archived", table, number))
 
+    def reconciled(self, at: datetime, drifting: int) -> None:
+        self.seen.append(("reconciled", at, drifting))
+
 
 class CountingIds:
     """UUIDs 1, 2, 3 ... of version 7, so that they sort by their making."""

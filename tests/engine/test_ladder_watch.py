@@ -146,7 +146,7 @@ async def test_a_fill_between_the_two_looks_makes_it_no_comparison(
     place = Place()
     async with place.running() as parts:
         parts.ladder.enter(Cause.DRIFT, "", scope=Scope(ScopeKind.SYMBOL, "BOLT"))
-        check = parts.scheduler._heartbeat.positions
+        check = parts.scheduler._heartbeat.books.positions
         real = place.venue.positions
 
         async def positions() -> Sequence[VenuePosition]:

@@ -66,7 +66,7 @@ async def test_a_drift_that_does_not_heal_quarantines_until_the_books_agree() ->
     place = Place()
     async with place.running() as parts:
         await carried_out(place, parts)
-        check = parts.scheduler._heartbeat.positions
+        check = parts.scheduler._heartbeat.books.positions
         (placed,) = place.venue.orders.values()
         fills, placed.fills = placed.fills, []  # the venue forgets what it filled
         for number in range(DRIFT_CHECKS_MAX):
@@ -80,7 +80,7 @@ async def test_a_drift_that_does_not_heal_quarantines_until_the_books_agree() ->
         assert "the venue" in lock.detail
         await parts.ladder.write()
     async with place.running() as parts:
-        check = parts.scheduler._heartbeat.positions
+        check = parts.scheduler._heartbeat.books.positions
         assert await denied(place, parts, 21), "also for the next process"
         placed.fills = fills
         for number in range(CHECKS_TO_CLEAR):

@@ -125,6 +125,17 @@ def test_an_order_from_submit_to_fill(both: Both) -> None:
     assert both.ask(lambda venue: venue.positions())
 
 
+def test_open_orders_are_the_same(both: Both) -> None:
+    both.at(0)
+    assert both.ask(lambda venue: venue.open_orders()) == []
+    both.ask(submits(LIMIT))
+    (listed,) = both.ask(lambda venue: venue.open_orders())
+    assert (listed.client_order_id, listed.quantity) == (LIMIT.client_order_id, LIMIT.quantity)
+    assert (listed.limit_price, listed.filled_quantity) == (LIMIT.limit_price, 0)
+    both.ask(cancels(listed.venue_order_id))
+    assert both.ask(lambda venue: venue.open_orders()) == []
+
+
 @pytest.mark.parametrize("order", [SELL, ODD, HUGE], ids=lambda order: order.client_order_id)
 def test_a_refusal_says_the_same(both: Both, order: Order) -> None:
     both.at(0)

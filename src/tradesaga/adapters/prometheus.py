@@ -1,4 +1,4 @@
-"""The metrics in Prometheus' text format: the specification's seven, and ten more.
+"""The metrics in Prometheus' text format: the specification's seven, and thirteen more.
 
 Names, types and the unit of `orchestrator_cycle_duration_ms` are the specification's; the same
 durations stand under `..._seconds` as well, the unit that Prometheus asks for. Every known label
@@ -77,6 +77,16 @@ class PrometheusMetrics:
         self._unresolved = self._gauge(
             "kill_unresolved", "Orders without a verdict when the last kill's time was up."
         )
+        self._drifting = self._gauge(
+            "drifting_symbols", "Symbols on which the last comparison found other positions."
+        )
+        self._reconciled = self._gauge(
+            "last_reconciliation_timestamp_seconds",
+            "When the books were last compared, Unix time of the service's clock.",
+        )
+        self._lag = self._gauge(
+            "reconciliation_lag_seconds", "Seconds since that comparison, or since the start."
+        )
         self._last_cycle = Gauge(
             "orchestrator_last_cycle_timestamp_seconds",
             "When the last cycle ended, Unix time of the service's clock.",
@@ -143,17 +153,25 @@ class PrometheusMetrics:
         """Count rows that left a working table."""
         self._count(self._archived, table, number=number)
 
+    def reconciled(self, at: datetime, drifting: int) -> None:
+        """Set when the books were last compared, and on how many symbols they differ."""
+        self._reconciled.set(at.timestamp())
+        self._drifting.set(drifting)
+
     def read_at_scrape(
         self,
         *,
         uptime: Callable[[], timedelta] | None = None,
         strategies_active: Callable[[], int] | None = None,
+        reconciliation_lag: Callable[[], timedelta] | None = None,
     ) -> None:
         """Ask these for the gauges whenever `text` is called; they must neither wait nor raise."""
         if uptime is not None:
             self._uptime.set_function(lambda: uptime().total_seconds())
         if strategies_active is not None:
             self._strategies.set_function(strategies_active)
+        if reconciliation_lag is not None:
+            self._lag.set_function(lambda: reconciliation_lag().total_seconds())
 
     def text(self) -> tuple[bytes, str]:
         """All metrics as they are now, and the content type of that text."""

@@ -174,12 +174,20 @@ class HealthAgent(Struct, frozen=True, kw_only=True, rename="camel"):
     current_cycle: str | None
 
 
+class HealthReconciliation(Struct, frozen=True, kw_only=True, rename="camel"):
+    """When the venue's books were last compared with ours, null: not yet; symbols that differ."""
+
+    last_at: Timestamp | None
+    drifting: int
+
+
 class HealthAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Exactly the specification's health document."""
+    """The specification's health document, and the last comparison with the venue."""
 
     status: Literal["healthy", "degraded", "unhealthy"]
     checks: HealthChecks
     agent: HealthAgent
+    reconciliation: HealthReconciliation
 
 
 def stamp(at: datetime) -> str:
@@ -322,6 +330,9 @@ def health_answer(report: HealthReport) -> HealthAnswer:
             status="unknown" if agent is None else str(agent.status),
             uptime=_seconds(report.uptime),
             current_cycle=report.current_cycle,
+        ),
+        reconciliation=HealthReconciliation(
+            last_at=stamp_or_none(report.reconciled_at), drifting=report.drifting
         ),
     )
 

@@ -42,7 +42,7 @@ def _rerun(path: Path, given: Settings | None) -> Rerun:
         Life(
             beginning=beginning,
             lines=lines,
-            settings=translation.engine_settings(settings),
+            settings=replace(translation.engine_settings(settings), reconcile_every=None),
             policy=translation.saga_policy(settings, capabilities),
             capabilities=capabilities,
             calendar=translation.calendar_around(settings, lines[0].at, lines[-1].at),

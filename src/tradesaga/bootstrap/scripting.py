@@ -80,7 +80,8 @@ def script_of(options: ScriptOptions, settings: Settings) -> Script:
         else load_strategies(options.strategies)
     )
     engine, capabilities = (
-        translation.engine_settings(settings),
+        # Virtual time knows no load: the heartbeat's comparisons are enough for a replay.
+        replace(translation.engine_settings(settings), reconcile_every=None),
         translation.venue_capabilities(settings),
     )
     first, last = start_of(spans[0].start), start_of(spans[-1].end)

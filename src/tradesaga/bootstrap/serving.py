@@ -129,7 +129,9 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             running = group.create_task(orchestrator.run(stop), name="orchestrator")
             control = await orchestrator.control
             metrics.read_at_scrape(
-                uptime=control.uptime, strategies_active=control.strategies_active
+                uptime=control.uptime,
+                strategies_active=control.strategies_active,
+                reconciliation_lag=lambda: control.books.lag,
             )
             pool = ReaderPool(dsn, connections_max=1)
             stack.push_async_callback(pool.close)

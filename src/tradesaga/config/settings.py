@@ -156,6 +156,13 @@ class HeartbeatCycle(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation(Section):
+    """The comparison of our books with the venue's; a longer interval would find drift late."""
+
+    interval: timedelta = key(milliseconds(1000, 10_000), 3000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RebalanceCycle(Section):
     """The cycle that brings positions back to their targets, in `trading.timezone`."""
 
@@ -352,6 +359,7 @@ class Settings(Section):
     database: Database = section(Database)
     event_bus: EventBus = section(EventBus)
     services: Services = section(Services)
+    reconciliation: Reconciliation = section(Reconciliation)
     lease: Lease = section(Lease)
     risk: Risk = section(Risk)
     rebalance: Rebalance = section(Rebalance)

@@ -26,6 +26,7 @@ from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.kill_switch import KillSwitch
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.reconciliation import Reconciliation
 from tradesaga.engine.retention import Retention
 from tradesaga.engine.risk_control import RiskControl
 from tradesaga.engine.saga_control import SagaControl
@@ -53,7 +54,7 @@ LAST_LOOKED_AT = 20
 
 
 class AgentControl:
-    """Commands and views of one agent on the node that holds its lease.
+    """Commands and views of one agent on the node that holds its lease; `books` are reconciled.
 
     `sagas` are its trades, `retention` looks after its old rows, `risk` says why, `kill` is its
     ladder with the kill switch, `scribe` writes what concerns no cycle and no trade.
@@ -84,7 +85,9 @@ class AgentControl:
         sagas: SagaControl,
         strategies: StrategyControl,
         schedules: ScheduleControl,
+        books: Reconciliation,
     ) -> None:
+        self.books = books
         self.sagas = sagas
         self.retention = retention
         self.approvals = approvals
@@ -226,8 +229,10 @@ class AgentControl:
     async def health(self) -> HealthReport:
         """See `ports.operations`."""
         database = await self._database_answers()
-        current = self._current()
+        current, compared = self._current(), self.books.last
         return HealthReport(
+            reconciled_at=None if compared is None else compared.at,
+            drifting=0 if compared is None else len(compared.drifts),
             database=database,
             event_bus=self._bus.is_connected(),
             services=self._board.services,

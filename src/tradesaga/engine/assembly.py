@@ -26,8 +26,8 @@ from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.pause_end import PauseEnd
-from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.rebalance_cycle import RebalanceCycle
+from tradesaga.engine.reconciliation import Reconciliation
 from tradesaga.engine.recovery import Recovery
 from tradesaga.engine.retention import Retention
 from tradesaga.engine.risk_control import RiskControl
@@ -74,6 +74,7 @@ class Parts:
     kill: KillSwitch
     approvals: Approvals
     watchers: Watchers
+    books: Reconciliation
 
 
 def assemble(
@@ -130,6 +131,7 @@ def assemble(
         kill=kill,
         approvals=approvals,
         watchers=watchers,
+        books=core.books,
     )
 
 
@@ -213,6 +215,7 @@ def _control(
         schedules=_schedule_control(world, settings, core, scheduler),
         ladder=core.ladder,
         kill=kill,
+        books=core.books,
         sagas=SagaControl(
             agent_id=settings.agent_id,
             records=world.records,
@@ -311,7 +314,6 @@ def _scheduler(
     group: asyncio.TaskGroup,
 ) -> Scheduler:
     gate = approvals.trades.gate
-    positions = PositionCheck(venue=world.venue, desk=core.desk, causes=core.causes)
     return Scheduler(
         settings=settings,
         clock=world.clock,
@@ -327,7 +329,7 @@ def _scheduler(
             gate=gate,
             desk=core.desk,
             approvals=approvals,
-            positions=positions,
+            positions=core.books.positions,
             crew=core.crew,
             metrics=world.metrics,
             causes=core.causes,
@@ -338,7 +340,7 @@ def _scheduler(
             clock=world.clock,
             runner=core.runner,
             board=core.board,
-            positions=positions,
+            books=core.books,
             metrics=world.metrics,
             watch=core.watch,
             absent=core.absent,

@@ -19,6 +19,8 @@ from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
+from tradesaga.engine.position_check import PositionCheck
+from tradesaga.engine.reconciliation import Reconciliation
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.saga_runner import SagaRunner
 from tradesaga.engine.schedule_book import ScheduleBook
@@ -52,6 +54,7 @@ class Core:
     ladder: LadderState
     causes: LadderWatch
     limits: LimitBook
+    books: Reconciliation
 
 
 def core_of(
@@ -69,14 +72,7 @@ def core_of(
     scribe = Scribe(journal=world.journal, clock=clock, leadership=leadership, agent_id=agent_id)
     records, name = world.records, settings.agent_name
     state = AgentState(scribe=scribe, records=records, clock=clock, agent_id=agent_id, name=name)
-    desk = TradeDesk(
-        scribe=scribe,
-        records=world.records,
-        clock=clock,
-        metrics=world.metrics,
-        policy=policy,
-        agent_id=agent_id,
-    )
+    desk = _desk(world, settings, policy, scribe)
     world.gate.ask(lambda _: state.refusal_to_send())
     world.gate.ask_last(leadership.refusal_to_send)
     actions = TradeActions(
@@ -116,6 +112,7 @@ def core_of(
         checkpoints=_checkpoints(world, settings, scribe, book),
         ladder=ladder,
         causes=causes,
+        books=_books(world, settings, desk, causes),
         absent=_absent(world, settings, desk),
         watch=_watch(world, settings, policy, scribe, state),
         market=_market(world, settings),
@@ -123,6 +120,17 @@ def core_of(
         limits=LimitBook(
             settings.limits, scribe=scribe, records=records, clock=clock, agent_id=agent_id
         ),
+    )
+
+
+def _desk(world: World, settings: EngineSettings, policy: Policy, scribe: Scribe) -> TradeDesk:
+    return TradeDesk(
+        scribe=scribe,
+        records=world.records,
+        clock=world.clock,
+        metrics=world.metrics,
+        policy=policy,
+        agent_id=settings.agent_id,
     )
 
 
@@ -155,6 +163,21 @@ def _ladder(world: World, settings: EngineSettings, scribe: Scribe) -> LadderSta
         clock=world.clock,
         metrics=world.metrics,
         agent_id=settings.agent_id,
+    )
+
+
+def _books(
+    world: World, settings: EngineSettings, desk: TradeDesk, causes: LadderWatch
+) -> Reconciliation:
+    return Reconciliation(
+        agent_id=settings.agent_id,
+        venue=world.venue,
+        desk=desk,
+        records=world.records,
+        positions=PositionCheck(venue=world.venue, desk=desk, causes=causes),
+        clock=world.clock,
+        metrics=world.metrics,
+        every=settings.reconcile_every,
     )
 
 

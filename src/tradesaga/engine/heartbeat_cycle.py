@@ -2,7 +2,7 @@
 
 check_service_health   poll the three services; does the second source agree on the session;
                        do the clocks agree, are the quotes fresh
-sync_positions         our positions against the venue's; drift is reported, never copied;
+sync_positions         orders, fills and positions against the venue's (`reconciliation`);
                        orders that were proven absent are looked for
 update_status          bus, database and lease; now and then the invariants are due
 """
@@ -20,8 +20,8 @@ from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.market_gate import MarketGate
-from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.quote_watch import QuoteWatch
+from tradesaga.engine.reconciliation import Reconciliation
 from tradesaga.engine.vital_signs import VitalSigns
 from tradesaga.engine.watch_list import WatchList
 from tradesaga.ports.clock import Clock
@@ -38,7 +38,7 @@ class HeartbeatCycle:
     clock: Clock
     runner: CycleRunner
     board: HealthBoard
-    positions: PositionCheck
+    books: Reconciliation
     metrics: Metrics
     watch: InvariantWatch
     absent: WatchList
@@ -78,15 +78,16 @@ class HeartbeatCycle:
         await self.quotes.check()
 
     async def sync_positions(self, work: CycleWork) -> None:
-        """Compare; a venue that gives no answer is not a venue without positions."""
+        """Compare; a venue that gives no answer is not a venue without orders and positions."""
         await self.absent.check()
         try:
-            drifts = await self.positions.run()
+            found = await self.books.run_once()
         except Transient as error:
-            work.note("warning", f"positions unknown: {error}", self.clock.now())
+            work.note("warning", f"not reconciled: {error}", self.clock.now())
             return
-        for drift in drifts:
-            self.metrics.error_occurred("position_drift")
+        if found.booked:
+            work.note("warning", f"{found.booked} orders were booked anew", self.clock.now())
+        for drift in found.drifts:
             work.note(
                 "warning", f"position drift in {drift.symbol}", self.clock.now(),
                 ours=str(drift.ours), venue=str(drift.venue),

@@ -86,6 +86,8 @@ class Orchestrator:
             await parts.market.ask(self._world.clock.now())
             await parts.watchers.clocks.check()
             loops.create_task(parts.watchers.vitals.run(), name="vital signs")
+            await parts.books.try_once()
+            loops.create_task(parts.books.run(), name="reconciliation")
             await parts.pause_end.run_once()
             loops.create_task(parts.pause_end.run(), name="pause")
             loops.create_task(parts.approvals.run(), name="approvals")

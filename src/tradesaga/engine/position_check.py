@@ -7,13 +7,18 @@ moments altogether. What a comparison means for the agent is for `LadderWatch` t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
+from typing import Final
 
 from tradesaga.domain.money import ZERO
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.services import TradingEngine
+
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +38,12 @@ class PositionCheck:
     desk: TradeDesk
     causes: LadderWatch
 
-    async def run(self) -> tuple[Drift, ...]:
-        """The differences. Raises Transient: no answer is not a venue without positions."""
+    async def run(self, also: Mapping[str, str] = NOTHING) -> tuple[Drift, ...]:
+        """The differences; `also` says by symbol what else differs, besides the positions.
+
+        Raises:
+            Transient: no answer; that is not a venue without positions.
+        """
         moving = self.desk.trades.working()
         booked = self.desk.holdings.bookings
         theirs = {p.symbol: p.quantity for p in await self.venue.positions()}
@@ -48,5 +57,5 @@ class PositionCheck:
             if ours.get(s, ZERO) != theirs.get(s, ZERO)
         )
         differing = {d.symbol: f"we hold {d.ours:f}, the venue {d.venue:f}" for d in drifts}
-        self.causes.positions(differing, left_out=left_out)
+        self.causes.positions({**also, **differing}, left_out=left_out - {*also})
         return drifts

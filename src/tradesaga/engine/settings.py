@@ -62,5 +62,7 @@ class EngineSettings:
     sectors: Mapping[str, str] = field(default_factory=dict)
     """Sector by symbol; empty switches the rule on sectors off."""
     tolerances: Tolerances = field(default_factory=Tolerances)
+    reconcile_every: timedelta | None = None
+    """Between comparisons with the venue besides the heartbeat's; None: there are no others."""
     stop_time_max: timedelta = timedelta(seconds=20)
     """Real time that a stop may take; the gateway gives up after 30 s."""

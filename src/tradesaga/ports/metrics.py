@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 
@@ -59,4 +59,8 @@ class Metrics(Protocol):
 
     def rows_archived(self, table: str, number: int) -> None:
         """`orchestrator_rows_archived_total`."""
+        ...
+
+    def reconciled(self, at: datetime, drifting: int) -> None:
+        """`orchestrator_last_reconciliation_timestamp_seconds`, `orchestrator_drifting_symbols`."""
         ...

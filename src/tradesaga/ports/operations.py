@@ -73,6 +73,10 @@ class HealthReport:
     agent: Agent | None
     uptime: timedelta
     current_cycle: str | None
+    reconciled_at: datetime | None = None
+    """When the venue's books were last compared with ours; None: not in this process."""
+    drifting: int = 0
+    """Symbols on which that comparison found other positions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

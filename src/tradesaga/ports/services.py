@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from tradesaga.domain.market import MarketStatus, Quote
-from tradesaga.domain.orders import Order, VenueReport
+from tradesaga.domain.orders import Order, Side, VenueReport
 
 
 class Health(StrEnum):
@@ -42,6 +42,26 @@ class VenuePosition:
     quantity: Decimal
     average_entry_price: Decimal
     current_price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOrder:
+    """An order that the venue may still fill, ours or not; `type` is the venue's word.
+
+    `filled_quantity` is what stands of its fills. `client_order_id` is None where the venue keeps
+    none, `decision_id` that of the decision for which the venue made it by itself.
+    """
+
+    venue_order_id: str
+    client_order_id: str | None
+    symbol: str
+    side: Side
+    type: str
+    quantity: Decimal
+    filled_quantity: Decimal
+    limit_price: Decimal | None
+    created_at: datetime | None
+    decision_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +126,16 @@ class TradingEngine(Protocol):
 
     async def positions(self) -> Sequence[VenuePosition]:
         """All open positions. Raises Transient; a failed read is never "flat"."""
+        ...
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """All orders of the account that may still fill, in no order, at most some thousands.
+
+        An order may miss that was placed, and one be listed that ended, while the list was read.
+
+        Raises:
+            Transient: no usable answer, or more orders than the bound: never "no orders".
+        """
         ...
 
     async def health(self) -> Health:

@@ -21,6 +21,7 @@ from tradesaga.ports.services import (
     AmbiguousMatch,
     Capabilities,
     Health,
+    OpenOrder,
     VenuePosition,
 )
 from tradesaga.replay.clock import PlayedClock
@@ -99,6 +100,11 @@ class RecordedVenue:
         """As the port."""
         held: list[VenuePosition] = await self.answers.answer("positions", "", list[VenuePosition])
         return held
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """As the port."""
+        found: list[OpenOrder] = await self.answers.answer("open_orders", "", list[OpenOrder])
+        return found
 
     async def health(self) -> Health:
         """As the port."""

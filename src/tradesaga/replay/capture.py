@@ -32,6 +32,7 @@ from tradesaga.ports.services import (
     DecisionService,
     Health,
     MarketData,
+    OpenOrder,
     TradingEngine,
     VenuePosition,
 )
@@ -158,6 +159,10 @@ class CapturedVenue:
     async def positions(self) -> Sequence[VenuePosition]:
         """As the port."""
         return await self.notes.call("positions", "", self.venue.positions())
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """As the port."""
+        return await self.notes.call("open_orders", "", self.venue.open_orders())
 
     async def health(self) -> Health:
         """As the port."""

@@ -14,6 +14,9 @@ from datetime import datetime, timedelta
 from tradesaga.replay.tape import Line
 
 LATE_MAX = timedelta(minutes=1)
+STATE_LATE_MAX = timedelta(seconds=2)
+"""For questions about a state, which a live day asks every few seconds besides."""
+STATES = frozenset({"account", "positions", "open_orders"})
 Key = tuple[str, ...]
 
 
@@ -29,7 +32,8 @@ class Reel:
     def take(self, key: Key, now: datetime) -> Line | None:
         """The next line that answers; None when there is none left."""
         lines, place = self._lines.get(key, []), self._next[key]
-        while place < len(lines) and lines[place].at < now - LATE_MAX:
+        late_max = STATE_LATE_MAX if key[0] in STATES else LATE_MAX
+        while place < len(lines) and lines[place].at < now - late_max:
             place += 1
         self._next[key] = place + 1
         return lines[place] if place < len(lines) else None

@@ -14,13 +14,13 @@ import msgspec
 
 from tradesaga.adapters.http.client import Reply
 from tradesaga.adapters.http.trading_engine import refusal_of
-from tradesaga.adapters.http.venue_orders import ListedOrder, encode, report_of
+from tradesaga.adapters.http.venue_orders import ListedOrder, encode, open_order_of, report_of
 from tradesaga.domain.orders import Order, VenueReport
 from tradesaga.paper import orders as paper
 from tradesaga.paper.desk import TradingDesk
 from tradesaga.paper.spec import orders_http, wire
 from tradesaga.paper.spec.positions_http import ACCOUNT_ID
-from tradesaga.ports.services import Account, Capabilities, Health, VenuePosition
+from tradesaga.ports.services import Account, Capabilities, Health, OpenOrder, VenuePosition
 from tradesaga.replay.clock import PlayedClock
 
 _listed = msgspec.json.Decoder(ListedOrder).decode
@@ -97,6 +97,13 @@ class ReplayVenue:
             )
             for symbol in sorted(held)
         ]
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """As the port."""
+        self.desk.run_due()
+        shown = map(orders_http.shown, self.desk.venue.open_orders)
+        listed = (open_order_of(_listed(wire.encode(each))) for each in shown)
+        return [each for each in listed if each is not None]
 
     async def health(self) -> Health:
         """As the port."""

@@ -25,7 +25,14 @@ from tradesaga.ports.bus import Bus, Delivery, Published
 from tradesaga.ports.journal import Change, Journal
 from tradesaga.ports.lease import Held, Lease
 from tradesaga.ports.records import Outbox, OutboxRow, Records
-from tradesaga.ports.services import Account, Capabilities, Health, TradingEngine, VenuePosition
+from tradesaga.ports.services import (
+    Account,
+    Capabilities,
+    Health,
+    OpenOrder,
+    TradingEngine,
+    VenuePosition,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +197,10 @@ class SeamedVenue:
     async def positions(self) -> Sequence[VenuePosition]:
         """See `ports.services`."""
         return await self.venue.positions()
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """See `ports.services`."""
+        return await self.venue.open_orders()
 
     async def health(self) -> Health:
         """See `ports.services`."""

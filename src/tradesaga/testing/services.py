@@ -24,6 +24,7 @@ from tradesaga.ports.services import (
     AmbiguousMatch,
     Capabilities,
     Health,
+    OpenOrder,
     VenuePosition,
 )
 from tradesaga.testing.decision_service import ScriptedDecisions
@@ -39,6 +40,7 @@ from tradesaga.testing.venue_script import (
     OnSubmit,
     VenueOrder,
     fill_partly,
+    listed,
     refuse,
     same_traits,
 )
@@ -245,6 +247,15 @@ class ScriptedVenue:
             )
             for symbol, quantity in self._holdings().items()
             if quantity
+        ]
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """Every order that lives and is visible by now."""
+        self._check_up()
+        return [
+            listed(placed, keeps_ids=self.caps.query_by_client_id)
+            for placed in self.orders.values()
+            if placed.status not in ENDED and placed.visible_at <= self.clock.now()
         ]
 
     async def health(self) -> Health:

@@ -26,6 +26,7 @@ from tradesaga.ports.services import (
     AmbiguousMatch,
     Capabilities,
     Health,
+    OpenOrder,
     VenuePosition,
 )
 from tradesaga.testing.sim_bus import SimStream
@@ -37,7 +38,7 @@ from tradesaga.testing.sim_weather import (
     VENUE,
     Weather,
 )
-from tradesaga.testing.venue_script import VenueOrder, same_traits
+from tradesaga.testing.venue_script import VenueOrder, listed, same_traits
 
 T = TypeVar("T")
 VISIBILITY_LAG = timedelta(seconds=SEND_SECONDS_MAX + HIDDEN_SECONDS_MAX + 1)
@@ -168,6 +169,14 @@ class SimVenue:
             )
             for symbol, quantity in self.positions.items()
             if quantity
+        ]
+
+    def open_orders(self) -> Sequence[OpenOrder]:
+        """Every order that lives and is visible by now."""
+        return [
+            listed(placed, keeps_ids=self.looks_up)
+            for placed in self.orders.values()
+            if placed.status not in ENDED and placed.visible_at <= self.now()
         ]
 
     def close_day(self) -> None:
@@ -326,6 +335,10 @@ class VenueLine:
     async def positions(self) -> Sequence[VenuePosition]:
         """As the port."""
         return await self._ask("the positions", self._venue.holdings)
+
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """As the port."""
+        return await self._ask("the open orders", self._venue.open_orders)
 
     async def health(self) -> Health:
         """As the port."""

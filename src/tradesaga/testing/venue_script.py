@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import ENDED, Order, OrderStatus, VenueBust, VenueFill
+from tradesaga.ports.services import OpenOrder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,3 +122,19 @@ def same_traits(placed: VenueOrder, order: Order) -> bool:
         (theirs.symbol, theirs.side, theirs.quantity, theirs.type, theirs.limit_price)
         == (order.symbol, order.side, order.quantity, order.type, order.limit_price)
     ) and order.created_at <= placed.created_at <= order.expires_at + ARRIVAL_TIME_MAX
+
+
+def listed(placed: VenueOrder, *, keeps_ids: bool) -> OpenOrder:
+    """The order as one of the venue's list of open ones."""
+    order = placed.order
+    return OpenOrder(
+        venue_order_id=placed.id,
+        client_order_id=order.client_order_id if keeps_ids else None,
+        symbol=order.symbol,
+        side=order.side,
+        type=order.type,
+        quantity=order.quantity,
+        filled_quantity=placed.kept,
+        limit_price=order.limit_price,
+        created_at=placed.created_at,
+    )

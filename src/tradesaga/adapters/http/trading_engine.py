@@ -18,7 +18,7 @@ import msgspec
 
 from tradesaga.adapters.http.client import Reply, ServiceClient
 from tradesaga.adapters.http.pace import UNPACED, Pace
-from tradesaga.adapters.http.venue_orders import ListedOrder, encode, report_of
+from tradesaga.adapters.http.venue_orders import ListedOrder, encode, open_order_of, report_of
 from tradesaga.domain.errors import Refused, Unavailable
 from tradesaga.domain.money import is_sane
 from tradesaga.domain.orders import Order, OrderStatus, VenueReport
@@ -28,6 +28,7 @@ from tradesaga.ports.services import (
     AmbiguousMatch,
     Capabilities,
     Health,
+    OpenOrder,
     VenuePosition,
 )
 
@@ -176,6 +177,11 @@ class HttpTradingEngine:
         said = await self._client.read("/positions", _Positions)
         return [_position(position) for position in said.positions]
 
+    async def open_orders(self) -> Sequence[OpenOrder]:
+        """All that may still fill; one dialect lists the ended ones all the same."""
+        listed = await self._all_orders(status="open")
+        return [found for each in listed if (found := open_order_of(each)) is not None]
+
     async def health(self) -> Health:
         """What it says of itself."""
         return await self._client.health()
@@ -223,9 +229,9 @@ class HttpTradingEngine:
         ]
         return _the_only(order, candidates)
 
-    async def _all_orders(self, *, urgent: bool) -> list[ListedOrder]:
+    async def _all_orders(self, *, urgent: bool = False, **narrowed: str) -> list[ListedOrder]:
         found: dict[str, ListedOrder] = {}
-        query = {"limit": str(PAGE)}
+        query = {"limit": str(PAGE), **narrowed}
         for _ in range(PAGES_MAX):
             page = await self._client.read("/orders", _Orders, query, urgent=urgent)
             found |= {listed.order_id: listed for listed in page.orders}

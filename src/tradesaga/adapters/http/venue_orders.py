@@ -15,7 +15,16 @@ from structlog import get_logger
 
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.money import ZERO, is_sane
-from tradesaga.domain.orders import Order, OrderStatus, VenueBust, VenueFill, VenueReport
+from tradesaga.domain.orders import (
+    ENDED,
+    Order,
+    OrderStatus,
+    Side,
+    VenueBust,
+    VenueFill,
+    VenueReport,
+)
+from tradesaga.ports.services import OpenOrder
 
 log = get_logger(__name__)
 
@@ -157,6 +166,35 @@ def report_of(listed: ListedOrder, order: Order, *, source: str, now: datetime) 
         fills=fills,
         busts=busts,
         reason=listed.reason or listed.error or "",
+    )
+
+
+def open_order_of(listed: ListedOrder) -> OpenOrder | None:
+    """The order as one of a list of open ones; None when it has ended.
+
+    Raises:
+        Unavailable: it does not say what it is, or holds a number that cannot be meant.
+    """
+    if _status(listed) in ENDED:
+        return None
+    side, filled = _lower(listed.side), listed.filled_quantity or ZERO
+    symbol, quantity = listed.symbol, listed.quantity
+    if not symbol or quantity is None or side not in list(Side):
+        raise Unavailable(f"order {listed.order_id} is listed without symbol, side or quantity")
+    numbers = (quantity, filled, listed.limit_price or ZERO)
+    if not all(is_sane(number) and number >= ZERO for number in numbers):
+        raise Unavailable(f"order {listed.order_id} is listed with numbers that cannot be")
+    return OpenOrder(
+        venue_order_id=listed.order_id,
+        client_order_id=listed.client_order_id,
+        symbol=symbol,
+        side=Side(side),
+        type=_lower(listed.order_type or listed.type) or "",
+        quantity=quantity,
+        filled_quantity=filled,
+        limit_price=listed.limit_price,
+        created_at=None if listed.created_at is None else listed.created_at.astimezone(UTC),
+        decision_id=listed.decision_id,
     )
 
 
