@@ -42,7 +42,7 @@ async def test_the_list_has_all(api: Api, terminal: Terminal) -> None:
     async with served(api.app) as url:
         said = await terminal.types("strategies", "ls", url=url)
     header, *rows = said.out.splitlines()
-    assert header.split()[:3] == ["STRATEGY", "STATUS", "TYPE"]
+    assert header.split()[:4] == ["STRATEGY", "STATUS", "MODE", "TYPE"]
     assert len(rows) == 2
     assert any(" active " in row for row in rows)
     assert any(" stopped " in row for row in rows)

@@ -77,11 +77,15 @@ class ResumedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Performance(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Realised profit and loss in dollars; `winRate` is a share from 0 to 1."""
+    """Realised profit and loss in dollars; `winRate` is a share from 0 to 1.
+
+    `hypothetical`: from the trades that a shadow would have made.
+    """
 
     pnl: Decimal
     trades: int
     win_rate: Decimal
+    hypothetical: bool
 
 
 class StrategyAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -99,6 +103,7 @@ class StrategyAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     priority: int
     detail: str
     parameters: dict[str, Any]
+    mode: str
 
 
 class StrategiesAnswer(Struct, frozen=True, kw_only=True):
@@ -267,12 +272,16 @@ def strategy_answer(record: StrategyRecord) -> StrategyAnswer:
         risk_mode=strategy.risk_mode,
         last_run=stamp_or_none(strategy.last_run_at),
         performance=Performance(
-            pnl=performance.pnl, trades=performance.trades, win_rate=performance.win_rate
+            pnl=performance.pnl,
+            trades=performance.trades,
+            win_rate=performance.win_rate,
+            hypothetical=performance.hypothetical,
         ),
         external_id=strategy.external_id,
         priority=strategy.priority,
         detail=strategy.detail,
         parameters=dict(strategy.parameters),
+        mode=strategy.mode,
     )
 
 

@@ -20,7 +20,7 @@ from tradesaga.api.strategy_requests import (
     UpdateStrategyRequest,
     exact,
 )
-from tradesaga.domain.strategies import Edit
+from tradesaga.domain.strategies import Edit, StrategyMode
 from tradesaga.ports.strategy_operations import NewStrategy, StrategyOperations
 
 TAGS = ["strategies"]
@@ -86,6 +86,7 @@ async def create_strategy(
         parameters=exact(data.parameters),
         priority=data.priority,
         active=data.active,
+        mode=StrategyMode(data.mode),
     )
     return strategy_answer(await strategies.create(new, actor=actor))
 
@@ -110,6 +111,7 @@ async def update_strategy(
         risk_mode=data.risk_mode,
         parameters=None if data.parameters is None else exact(data.parameters),
         priority=data.priority,
+        mode=None if data.mode is None else StrategyMode(data.mode),
     )
     return strategy_answer(await strategies.update(strategy_id, edit, actor=actor))
 

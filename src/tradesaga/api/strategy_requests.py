@@ -50,6 +50,10 @@ RiskMode = Annotated[
     Literal["normal", "conservative", "aggressive"],
     Meta(description="normal, conservative or aggressive"),
 ]
+StrategyMode = Annotated[
+    Literal["live", "shadow"],
+    Meta(description="live, or shadow: it decides, is scored, and never orders"),
+]
 Parameters = Annotated[
     dict[str, str | int | float | bool],
     Meta(
@@ -78,6 +82,7 @@ class CreateStrategyRequest(
     risk_mode: RiskMode = "normal"
     parameters: Parameters = {}
     priority: Priority = 0
+    mode: StrategyMode = "live"
     active: Annotated[bool, Meta(description="true to let it act from the next cycle on")] = False
 
 
@@ -91,6 +96,7 @@ class UpdateStrategyRequest(
     risk_mode: RiskMode | None = None
     parameters: Parameters | None = None
     priority: Priority | None = None
+    mode: StrategyMode | None = None
 
 
 class ActivateRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -33,7 +33,7 @@ from tradesaga.domain.rebalance import RebalancePolicy
 from tradesaga.domain.retention import RetentionPolicy
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.risk import BOUNDS, Limits
-from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.strategies import Strategy, StrategyMode
 from tradesaga.domain.token_bucket import Rate
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.market_gate import CRYPTO
@@ -207,6 +207,7 @@ def strategies_of(
             symbols=tuple(definition["symbols"]),
             created_at=now,
             updated_at=now,
+            mode=StrategyMode(definition.get("mode", "live")),
             parameters={k: _exact(v) for k, v in definition.get("parameters", {}).items()},
         )
         for definition in definitions

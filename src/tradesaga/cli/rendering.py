@@ -168,6 +168,7 @@ def strategies_table(strategies: Sequence[Mapping[str, Any]]) -> list[str]:
         (
             strategy["name"],
             strategy["status"],
+            strategy["mode"],
             strategy["type"],
             ",".join(strategy["symbols"]),
             number(strategy["performance"]["pnl"]),
@@ -177,8 +178,8 @@ def strategies_table(strategies: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         for strategy in strategies
     ]
-    header = ("STRATEGY", "STATUS", "TYPE", "SYMBOLS", "PNL", "TRADES", "WINS", "LAST RUN")
-    return table(header, rows, right=(4, 5, 6))
+    header = ("STRATEGY", "STATUS", "MODE", "TYPE", "SYMBOLS", "PNL", "TRADES", "WINS", "LAST RUN")
+    return table(header, rows, right=(5, 6, 7))
 
 
 def _decisions(decisions: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -22,6 +22,7 @@ Parameters = Annotated[
     list[str] | None,
     Parameter(name="--parameter", negative=(), help="NAME=VALUE; may be given several times."),
 ]
+StrategyMode = Literal["live", "shadow"]
 RiskMode = Literal["normal", "conservative", "aggressive"]
 
 
@@ -54,6 +55,7 @@ async def create(
     risk_mode: RiskMode = "normal",
     parameter: Parameters = None,
     priority: int = 0,
+    mode: StrategyMode = "live",
     active: bool = False,
     server: Server = HERE,
 ) -> int:
@@ -71,6 +73,8 @@ async def create(
         The risk profile; only a stricter one than the agent's has an effect.
     priority
         The higher comes first.
+    mode
+        A shadow decides on the same inputs, is scored, and never orders.
     active
         Let it act from the next cycle on.
     """
@@ -85,6 +89,7 @@ async def create(
         "riskMode": risk_mode,
         "parameters": parameters or {},
         "priority": priority,
+        "mode": mode,
         "active": active,
     }
     return await tell(server, call(server, "POST", "/strategies", fields=fields), _text)
@@ -99,6 +104,7 @@ async def update(
     risk_mode: RiskMode | None = None,
     parameter: Parameters = None,
     priority: int | None = None,
+    mode: StrategyMode | None = None,
     server: Server = HERE,
 ) -> int:
     """Change what is given; parameters are replaced as a whole.
@@ -111,6 +117,8 @@ async def update(
         The risk profile.
     priority
         The higher comes first.
+    mode
+        live or shadow; what holds something cannot become a shadow.
     """
     try:
         parameters = _parameters(parameter)
@@ -121,6 +129,7 @@ async def update(
         "riskMode": risk_mode,
         "parameters": parameters,
         "priority": priority,
+        "mode": mode,
     }
     return await tell(server, call(server, "PATCH", _path(name), fields=fields), _text)
 

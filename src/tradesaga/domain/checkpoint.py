@@ -122,6 +122,7 @@ def digest_of(strategies: Sequence[Strategy]) -> str:
     """What the strategies are set to, whatever their order, state and history."""
     told = sorted(
         repr((s.external_id, s.type, s.symbols, s.risk_mode, sorted(s.parameters.items())))
+        + (" shadow" if s.is_shadow else "")
         for s in strategies
     )
     return sha256("\n".join(told).encode()).hexdigest()

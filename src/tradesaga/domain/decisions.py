@@ -23,11 +23,15 @@ class Action(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What the risk rules said; HELD is a HOLD, which never makes an order."""
+    """What the risk rules said; HELD is a HOLD, which never makes an order.
+
+    SHADOW would have been ALLOWED, but is the decision of a shadow strategy.
+    """
 
     HELD = "held"
     ALLOWED = "allowed"
     DENIED = "denied"
+    SHADOW = "shadow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

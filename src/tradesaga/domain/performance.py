@@ -3,15 +3,20 @@
 A round trip goes from flat to flat in one symbol; a trade that turns a position over closes one
 and opens the next. Profit is realised first in, first out when a lot is closed; a fee counts when
 it is paid. A voided trade and its correction count for nothing.
+
+A shadow strategy is scored the same way, from the trades that its decisions would have made: filled
+at once, as a whole and without a fee, at the price that the quote of then gave that side.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 
-from tradesaga.domain.ids import OrderId
+from tradesaga.domain.decisions import Action, Decision, Verdict
+from tradesaga.domain.ids import FillId, OrderId, SagaId, TradeId
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Side, Trade
 from tradesaga.domain.strategies import Performance
@@ -30,6 +35,30 @@ def performance(trades: Iterable[Trade]) -> Performance:
         pnl=sum((book.realised for book in books.values()), ZERO),
         trades=len(closed),
         win_rate=(Decimal(won) / len(closed)).quantize(RATE_STEP) if closed else ZERO,
+    )
+
+
+def imagined(decisions: Iterable[Decision]) -> Performance:
+    """The figures of the decisions of one shadow strategy, in the order of their making."""
+    trades = [_imagined_trade(one) for one in decisions if one.verdict is Verdict.SHADOW]
+    return replace(performance(trades), hypothetical=True)
+
+
+def _imagined_trade(decision: Decision) -> Trade:
+    return Trade(
+        id=TradeId(decision.id),
+        agent_id=decision.agent_id,
+        fill_id=FillId(decision.id),
+        order_id=OrderId(decision.id),
+        saga_id=SagaId(decision.id),
+        decision_id=decision.id,
+        strategy_id=decision.strategy_id,
+        symbol=decision.symbol,
+        side=Side.BUY if decision.action is Action.BUY else Side.SELL,
+        quantity=decision.quantity,
+        price=decision.reference_price,
+        fee=ZERO,
+        executed_at=decision.created_at,
     )
 
 

@@ -1,6 +1,7 @@
 """A strategy: which symbols it watches, how its decision maker is set, and whether it acts.
 
     active <-> stopped      stopped with `closing_at`: its positions are being closed
+    live   <-> shadow       a shadow decides and never orders; only what is flat becomes one
     stopped and flat -> deleted, for ever: its trades keep their owner
 
 Transitions answer with the same value when nothing changes, so that a repeat commits nothing.
@@ -38,6 +39,13 @@ class StrategyStatus(StrEnum):
     STOPPED = "stopped"
 
 
+class StrategyMode(StrEnum):
+    """Whether its decisions become orders. A shadow's are stored with what would have become."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """`external_id` is the name under which the neighbours know it.
@@ -64,6 +72,12 @@ class Strategy:
     closing_at: datetime | None = None
     close_attempts: int = 0
     close_failure: str = ""
+    mode: StrategyMode = StrategyMode.LIVE
+
+    @property
+    def is_shadow(self) -> bool:
+        """Whether nothing that it decides may become an order."""
+        return self.mode is StrategyMode.SHADOW
 
     @property
     def detail(self) -> str:
@@ -75,11 +89,15 @@ class Strategy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Performance:
-    """From our own trades: realised profit and loss, closed trades, share of winners 0..1."""
+    """From our own trades: realised profit and loss, closed trades, share of winners 0..1.
+
+    `hypothetical`: from trades that a shadow would have made.
+    """
 
     pnl: Decimal = ZERO
     trades: int = 0
     win_rate: Decimal = ZERO
+    hypothetical: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,10 +109,20 @@ class Edit:
     risk_mode: str | None = None
     parameters: Mapping[str, ParameterValue] | None = None
     priority: int | None = None
+    mode: StrategyMode | None = None
 
 
-def edited(strategy: Strategy, edit: Edit, now: datetime) -> Strategy:
-    """The strategy as `edit` wants it. Raises Invalid, naming every field that cannot be."""
+def edited(strategy: Strategy, edit: Edit, now: datetime, *, holds: Sequence[str] = ()) -> Strategy:
+    """The strategy as `edit` wants it.
+
+    Raises:
+        Invalid: naming every field that cannot be.
+        IllegalTransition: it is to become a shadow and still holds the symbols `holds`.
+    """
+    if edit.mode is StrategyMode.SHADOW and not strategy.is_shadow and holds:
+        raise IllegalTransition(
+            f"strategy {strategy.name} holds {', '.join(holds)}: deactivate it with closePositions"
+        )
     after = replace(
         strategy,
         name=strategy.name if edit.name is None else edit.name,
@@ -102,6 +130,7 @@ def edited(strategy: Strategy, edit: Edit, now: datetime) -> Strategy:
         risk_mode=strategy.risk_mode if edit.risk_mode is None else edit.risk_mode,
         parameters=strategy.parameters if edit.parameters is None else dict(edit.parameters),
         priority=strategy.priority if edit.priority is None else edit.priority,
+        mode=strategy.mode if edit.mode is None else edit.mode,
     )
     check(after)
     return _changed(strategy, after, now)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from tradesaga.domain.decisions import Action, Decision
+from tradesaga.domain.decisions import Action, Decision, Verdict
 from tradesaga.domain.ids import (
     DecisionId,
     OrderId,
@@ -56,6 +56,7 @@ def trade_for(
 ) -> TradeState:
     """A pending trade over `decision.quantity` at the market, with `reserve` set aside."""
     assert decision.action is not Action.HOLD, decision
+    assert decision.verdict is Verdict.ALLOWED, decision
     saga_id = saga_id_of(decision.id, start.type)
     name = str(saga_id)
     purpose = start.purpose or ("entry" if decision.opening else "exit")

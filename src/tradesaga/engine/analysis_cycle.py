@@ -49,6 +49,7 @@ from tradesaga.engine.quote_watch import QuoteWatch
 from tradesaga.engine.risk_gate import Batch, Circumstances, MarketView, RiskGate
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.shadows import Imagined, imagined
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.waiting import news_or_moment, patience_from
 from tradesaga.ports.clock import Clock
@@ -65,6 +66,7 @@ class AnalysisWork(CycleWork):
 
     watching: tuple[Strategy, ...] = ()
     view: MarketView | None = None
+    imagined: Imagined = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     trades: list[OpenTrade] = field(default_factory=list)
@@ -158,6 +160,8 @@ class AnalysisCycle:
             )  # fmt: skip
         held = {s: str(q) for s, q in self.desk.holdings.positions.items() if q != ZERO}
         work.note("info", "evaluated positions", now, positions=held)
+        records = self.approvals.trades.records
+        work.imagined = await imagined(records, self.settings.agent_id, work.watching)
 
     async def generate_decisions(self, work: AnalysisWork) -> None:
         """Ask for all decisions at once and wait until the last answer or the deadline."""
@@ -206,15 +210,20 @@ class AnalysisCycle:
         for question in work.questions:
             if question.answer is None:
                 continue
+            strategy = question.strategy
             decision = self.gate.judge(
                 question.answer.proposal,
-                question.strategy,
+                strategy,
                 view,
                 as_of=question.asked_at,
                 now=now,
                 cycle_id=work.cycle.id,
                 batch=batch,
-                circumstances=Circumstances(epoch=work.cycle.epoch, approval=risk.Approval.ASKED),
+                circumstances=Circumstances(
+                    epoch=work.cycle.epoch,
+                    approval=risk.Approval.ASKED,
+                    imagined=None if strategy is None else work.imagined.get(strategy.id),
+                ),
             )
             work.decisions.append(decision)
             work.rows += [Insert(decision), *_taken(question.answer, now)]
@@ -312,7 +321,12 @@ class AnalysisCycle:
     def _question_entry(self, work: AnalysisWork, question: Question) -> Entry:
         strategy, view = question.strategy, _seen(work)
         assert strategy is not None, "only a strategy asks"
-        held = self.desk.holdings.of_strategy(strategy.id, question.symbol)
+        alone = work.imagined.get(strategy.id)
+        held = (
+            self.desk.holdings.of_strategy(strategy.id, question.symbol)
+            if alone is None
+            else alone.get(question.symbol, ZERO)
+        )
         payload = {
             "requestId": question.request_id,
             "cycleId": work.cycle.id,

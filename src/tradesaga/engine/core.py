@@ -82,6 +82,7 @@ def core_of(
         refusal_to_send=world.gate.refusal,
     )
     book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
+    world.gate.ask(book.refusal_to_send)
     saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock)
     crew = SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group)
     desk.on_revived = crew.take

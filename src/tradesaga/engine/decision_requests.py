@@ -70,7 +70,7 @@ class DecisionRequests:
         if self._bucket is None:
             return questions
         seconds, found = (now - EPOCH).total_seconds(), list[Question]()
-        for question in sorted(questions, key=lambda q: q.symbol not in held):
+        for question in sorted(questions, key=lambda q: (q.symbol not in held, _is_shadow(q))):
             if not self._bucket.take(seconds, urgent=question.symbol in held):
                 found.append(question)
         return [question for question in questions if question in found]
@@ -109,6 +109,10 @@ class DecisionRequests:
                 asked.complete.set()
             return True
         return False
+
+
+def _is_shadow(question: Question) -> bool:
+    return question.strategy is not None and question.strategy.is_shadow
 
 
 def _matching(asked: Round, proposal: Proposal, delivery: Delivery) -> Question | None:

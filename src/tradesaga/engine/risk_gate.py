@@ -32,6 +32,7 @@ from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.shadows import book_of, shadowed
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.services import Account
 
@@ -75,6 +76,8 @@ class Circumstances:
     """
 
     epoch: int | None = None
+    imagined: Mapping[str, Decimal] | None = None
+    """What the shadow strategy would hold that decides: it is judged as if alone."""
     is_paced: bool = False
     approval: risk.Approval = risk.Approval.MISSING
 
@@ -144,7 +147,8 @@ class RiskGate:
             return replace(decision, verdict=Verdict.DENIED, denials=(denial,))
         if action is Action.HOLD:
             return decision
-        quantity = self._quantity(proposal, action, strategy, view, limits)
+        held = circumstances.imagined
+        quantity = self._quantity(proposal, action, strategy, view, limits, held)
         candidate = Candidate(
             symbol=proposal.symbol,
             action=action,
@@ -160,9 +164,7 @@ class RiskGate:
         )
         judgement = risk.judge(situation)
         denials = judgement.denials
-        if not denials:
-            batch.add(situation, decision)
-        return replace(
+        decision = replace(
             decision,
             quantity=quantity if is_usable(quantity) else ZERO,
             opening=risk.is_opening(situation),
@@ -170,6 +172,12 @@ class RiskGate:
             denials=denials,
             rules=judgement.stored(),
         )
+        if denials:
+            return decision
+        if strategy is not None and strategy.is_shadow:
+            return shadowed(decision, candidate.quote)
+        batch.add(situation, decision)
+        return decision
 
     def situation_of(
         self,
@@ -268,10 +276,13 @@ class RiskGate:
         limits: Limits,
     ) -> Situation:
         """All that the rules look at, as it is now."""
+        alone = circumstances.imagined
         return Situation(
             candidate=candidate,
-            book=self._book(view, batch),
-            pace=self._pace(candidate, decision, batch, now),
+            book=self._book(view, batch)
+            if alone is None
+            else book_of(view.account, view.prices, alone),
+            pace=self._pace(candidate, decision, batch, now) if alone is None else Pace(),
             limits=limits,
             conditions=self._conditions(circumstances, now, decision.strategy_id, candidate.symbol),
             calendar=self.market.calendar,
@@ -318,11 +329,17 @@ class RiskGate:
         strategy: Strategy | None,
         view: MarketView,
         limits: Limits,
+        imagined: Mapping[str, Decimal] | None,
     ) -> Decimal:
         """As proposed; else the strategy's whole holding, or half of what one order may cost."""
         if proposal.suggested_quantity is not None:
             return proposal.suggested_quantity
-        held = self.desk.holdings.of_strategy(strategy.id if strategy else None, proposal.symbol)
+        owner = strategy.id if strategy else None
+        held = (
+            self.desk.holdings.of_strategy(owner, proposal.symbol)
+            if imagined is None
+            else imagined.get(proposal.symbol, ZERO)
+        )
         if held != ZERO and (held > ZERO) != (action is Action.BUY):
             return abs(held)
         price = view.prices.get(proposal.symbol)

@@ -10,6 +10,7 @@ from tradesaga.domain import strategies as machine
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, NotFound, Unavailable
 from tradesaga.domain.events import STRATEGY_ACTIVATED, STRATEGY_DEACTIVATED, Event
 from tradesaga.domain.ids import AgentId, StrategyId
+from tradesaga.domain.orders import Order
 from tradesaga.domain.strategies import Strategy, StrategyStatus
 from tradesaga.engine.scribe import Scribe
 from tradesaga.ports.clock import Clock
@@ -51,6 +52,11 @@ class StrategyBook:
             found = [s for s in self.known() if s.status is StrategyStatus.ACTIVE]
             self._active = {s.id: s for s in sorted(found, key=machine.standing)}
         return self._active
+
+    def refusal_to_send(self, order: Order) -> str:
+        """Why an order of the strategy is not sent; empty unless it is a shadow."""
+        strategy = None if order.strategy_id is None else self._strategies.get(order.strategy_id)
+        return "its strategy is a shadow" if strategy is not None and strategy.is_shadow else ""
 
     def find(self, name: str) -> Strategy:
         """The strategy of that id or external id. Raises NotFound."""
@@ -189,6 +195,7 @@ def _told(strategy: Strategy) -> dict[str, object]:
         "riskMode": strategy.risk_mode,
         "parameters": dict(strategy.parameters),
         "priority": strategy.priority,
+        "mode": strategy.mode,
         "closingAt": strategy.closing_at,
         "closeAttempts": strategy.close_attempts,
         "closeFailure": strategy.close_failure,

@@ -49,6 +49,7 @@ class StrategyControl:
             risk_mode=new.risk_mode,
             parameters=dict(new.parameters),
             priority=new.priority,
+            mode=new.mode,
         )
         try:
             await self.book.add(strategy, actor=actor)
@@ -58,7 +59,11 @@ class StrategyControl:
 
     async def update(self, name: str, edit: Edit, *, actor: str) -> StrategyRecord:
         """See `ports.strategy_operations`."""
-        change = partial(machine.edited, edit=edit, now=self.clock.now())
+        now = self.clock.now()
+
+        def change(strategy: Strategy) -> Strategy:
+            return machine.edited(strategy, edit, now, holds=held_by(self.desk, strategy))
+
         return await self._changed(name, "updated", change, actor)
 
     async def activate(self, name: str, *, actor: str) -> StrategyRecord:

@@ -110,9 +110,15 @@ class StrategyExits:
 
 
 def held_by(desk: TradeDesk, strategy: Strategy) -> Sequence[str]:
-    """The symbols of which the strategy's own trades hold something, in order."""
+    """The symbols of which the strategy's own trades hold or may come to hold, in order."""
     symbols = {*strategy.symbols, *desk.holdings.positions}
-    return sorted(s for s in symbols if desk.holdings.of_strategy(strategy.id, s) != ZERO)
+    held = {s for s in symbols if desk.holdings.of_strategy(strategy.id, s) != ZERO}
+    open_now = {t.state.order.symbol for t in desk.trades if _is_of(t, strategy)}
+    return sorted(held | open_now)
+
+
+def _is_of(trade: OpenTrade, strategy: Strategy) -> bool:
+    return trade.state.order.strategy_id == strategy.id
 
 
 def _shortfall(trade: OpenTrade) -> list[str]:

@@ -46,6 +46,7 @@ class Definition:
     type: RuleType
     symbols: tuple[str, ...]
     parameters: Parameters
+    mode: str = "live"
 
 
 _FOR_ALL = {
@@ -74,7 +75,8 @@ PARAMETERS: dict[RuleType, dict[str, Parameter]] = {
         **_FOR_ALL,
     },
 }
-_FIELDS = ("name", "type", "symbols", "parameters")
+_FIELDS = ("name", "type", "symbols", "parameters", "mode")
+_MODES = ("live", "shadow")
 _TYPES = ", ".join(RuleType)
 
 
@@ -92,6 +94,7 @@ def default_strategies(symbols: Iterable[str]) -> list[dict[str, Any]]:
             "type": kind.value,
             "symbols": list(covered),
             "parameters": {name: bound.default for name, bound in PARAMETERS[kind].items()},
+            "mode": "live",
         }
         for kind in RuleType
     ]
@@ -117,6 +120,7 @@ def load_strategies(path: Path) -> list[dict[str, Any]]:
             "type": found.type.value,
             "symbols": list(found.symbols),
             "parameters": dict(found.parameters),
+            "mode": found.mode,
         }
         for found in definitions
     ]
@@ -166,11 +170,18 @@ def _definition(entry: Mapping[str, Any], where: str, problems: list[str]) -> De
     parameters = checked(
         RuleType(kind), entry.get("parameters") or {}, problems, place=f"{where}.parameters"
     )
+    mode = entry.get("mode", "live")
+    if mode not in _MODES:
+        problems.append(f'{where}.mode: "{mode}" is no mode; choose one of {", ".join(_MODES)}')
     if len(problems) > before:
         return None
     assert isinstance(symbols, list)
     return Definition(
-        name=str(name), type=RuleType(kind), symbols=tuple(symbols), parameters=parameters
+        name=str(name),
+        type=RuleType(kind),
+        symbols=tuple(symbols),
+        parameters=parameters,
+        mode=mode,
     )
 
 

@@ -165,6 +165,12 @@ class Records(TradeRecords, RiskRecords, DeadLetterRecords, Protocol):
         """All strategies that are not deleted, by name."""
         ...
 
+    async def imagined_positions(
+        self, agent_id: AgentId
+    ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
+        """Signed quantity by (strategy, symbol) that shadow strategies would hold."""
+        ...
+
     async def strategies_stored(self, agent_id: AgentId) -> Sequence[Strategy]:
         """All strategies, the deleted ones too, without their figures."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tradesaga.domain.ids import StrategyId
-from tradesaga.domain.strategies import Edit, ParameterValue
+from tradesaga.domain.strategies import Edit, ParameterValue, StrategyMode
 from tradesaga.ports.records import StrategyRecord
 
 
@@ -22,6 +22,7 @@ class NewStrategy:
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
     priority: int = 0
     active: bool = False
+    mode: StrategyMode = StrategyMode.LIVE
 
 
 class StrategyOperations(Protocol):

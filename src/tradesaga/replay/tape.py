@@ -30,7 +30,7 @@ from structlog import get_logger
 from tradesaga.domain.agent import Agent
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId, StrategyId
-from tradesaga.domain.strategies import Strategy, StrategyStatus
+from tradesaga.domain.strategies import Strategy, StrategyMode, StrategyStatus
 from tradesaga.ports.records import PositionSums, Submission
 
 log = get_logger()
@@ -66,6 +66,7 @@ class Known(Struct, frozen=True, kw_only=True):
     last_run_at: datetime | None
     version: int
     parameters: str
+    mode: StrategyMode = StrategyMode.LIVE
 
     @classmethod
     def of(cls, strategy: Strategy) -> Known:

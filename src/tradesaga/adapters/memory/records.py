@@ -14,12 +14,12 @@ from tradesaga.adapters.memory.journal import LoggedEntry, MemoryStore
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
-from tradesaga.domain.decisions import Decision
+from tradesaga.domain.decisions import Action, Decision, Verdict
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
 from tradesaga.domain.ladder import Ladder
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, OrderStatus, ReservationState, Side, Trade
-from tradesaga.domain.performance import performance
+from tradesaga.domain.performance import imagined, performance
 from tradesaga.domain.saga import ENDS
 from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Strategy
@@ -102,8 +102,30 @@ class MemoryRecords(MemoryDeadLetterRecords):
         for trade in sorted(self._store.of(Trade, agent_id), key=lambda t: (t.executed_at, t.id)):
             trades[trade.strategy_id].append(trade)
         listed = [s for s in self._store.of(Strategy, agent_id) if s.deleted_at is None]
-        found = sorted(listed, key=lambda s: (s.name, s.id))
-        return [StrategyRecord(strategy=s, performance=performance(trades[s.id])) for s in found]
+        decided = self._imagined(agent_id)
+        return [
+            StrategyRecord(
+                strategy=s,
+                performance=imagined(d for d in decided if d.strategy_id == s.id)
+                if s.is_shadow
+                else performance(trades[s.id]),
+            )
+            for s in sorted(listed, key=lambda s: (s.name, s.id))
+        ]
+
+    async def imagined_positions(
+        self, agent_id: AgentId
+    ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
+        """Signed quantity by (strategy, symbol) that shadow strategies would hold."""
+        held = defaultdict[tuple[StrategyId | None, str], Decimal](Decimal)
+        for one in self._imagined(agent_id):
+            signed = one.quantity if one.action is Action.BUY else -one.quantity
+            held[one.strategy_id, one.symbol] += signed
+        return held
+
+    def _imagined(self, agent_id: AgentId) -> list[Decision]:
+        found = [d for d in self._store.of(Decision, agent_id) if d.verdict is Verdict.SHADOW]
+        return sorted(found, key=lambda d: (d.created_at, d.id))
 
     async def strategies_stored(self, agent_id: AgentId) -> Sequence[Strategy]:
         """All strategies, the deleted ones too."""

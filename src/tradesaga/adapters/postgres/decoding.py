@@ -34,7 +34,7 @@ from tradesaga.domain.orders import (
 )
 from tradesaga.domain.saga import Saga, SagaStatus
 from tradesaga.domain.schedule import Overlap, Schedule, ScheduleType
-from tradesaga.domain.strategies import Strategy, StrategyStatus
+from tradesaga.domain.strategies import Strategy, StrategyMode, StrategyStatus
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
 from tradesaga.ports.records import Submission
@@ -98,7 +98,11 @@ _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
         "schedule_type": _member(ScheduleType),
         "overlap": _member(Overlap),
     },
-    Strategy: {"status": _member(StrategyStatus), "symbols": tuple},
+    Strategy: {
+        "status": _member(StrategyStatus),
+        "symbols": tuple,
+        "mode": _member(StrategyMode),
+    },
     Cycle: {
         "type": _member(CycleType),
         "triggered_by": _member(TriggeredBy),

@@ -22,7 +22,7 @@ from tradesaga.domain.ids import AgentId, CycleId, StrategyId
 from tradesaga.domain.ladder import Ladder, unreadable
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Order, Trade
-from tradesaga.domain.performance import performance
+from tradesaga.domain.performance import imagined, performance
 from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import TradeState
@@ -104,14 +104,30 @@ class PostgresRecords(PostgresDeadLetterRecords):
         async with self._pool.snapshot() as connection:
             rows = await connection.fetch(QUERIES["strategies"], agent_id)
             traded = await connection.fetch(QUERIES["trades_of_strategies"], agent_id)
+            decided = await connection.fetch(QUERIES["imagined_decisions"], agent_id)
         trades = defaultdict[StrategyId | None, list[Trade]](list)
         for trade in map(_trade, traded):
             trades[trade.strategy_id].append(trade)
+        shadows = defaultdict[StrategyId | None, list[Decision]](list)
+        for decision in map(_decision, decided):
+            shadows[decision.strategy_id].append(decision)
         return [
-            StrategyRecord(strategy=strategy, performance=performance(trades[strategy.id]))
+            StrategyRecord(
+                strategy=strategy,
+                performance=imagined(shadows[strategy.id])
+                if strategy.is_shadow
+                else performance(trades[strategy.id]),
+            )
             for strategy in map(_strategy, rows)
             if strategy.deleted_at is None
         ]
+
+    async def imagined_positions(
+        self, agent_id: AgentId
+    ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
+        """Signed quantity by (strategy, symbol) that shadow strategies would hold."""
+        rows = await self._pool.fetch(QUERIES["imagined_positions"], agent_id)
+        return {(row["strategy_id"], row["symbol"]): row["quantity"] for row in rows}
 
     async def strategies_stored(self, agent_id: AgentId) -> Sequence[Strategy]:
         """All strategies, the deleted ones too, without their figures."""

@@ -113,7 +113,8 @@ order by created_at, id;
 
 -- strategies: all of one agent by name
 select id, agent_id, external_id, name, type, symbols, created_at, updated_at, status, risk_mode,
-  parameters, priority, last_run_at, version, deleted_at, closing_at, close_attempts, close_failure
+  parameters, priority, last_run_at, version, deleted_at, closing_at, close_attempts, close_failure,
+  mode
 from strategies
 where agent_id = $1
 order by name, id;
@@ -124,6 +125,21 @@ select id, agent_id, fill_id, order_id, saga_id, decision_id, strategy_id, symbo
 from trades
 where agent_id = $1 and strategy_id is not null
 order by executed_at, id;
+
+-- imagined_decisions: those of shadow strategies that would have been orders, as they were made
+select id, external_id, agent_id, cycle_id, strategy_id, symbol, action, confidence, quantity,
+  reference_price, reasoning, model, as_of, expires_at, created_at, verdict, opening, denials,
+  rules
+from decisions
+where agent_id = $1 and verdict = 'shadow'
+order by created_at, id;
+
+-- imagined_positions: what shadow strategies would hold
+select strategy_id, symbol,
+  sum(case action when 'buy' then quantity else -quantity end) as quantity
+from decisions
+where agent_id = $1 and verdict = 'shadow'
+group by strategy_id, symbol;
 
 -- positions: the sums of all symbols ever traded
 select symbol, quantity, bought_quantity, bought_value, sold_quantity, sold_value, fees
