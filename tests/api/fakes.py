@@ -24,10 +24,11 @@ from tests.api.fake_strategies import FakeStrategies
 from tests.domain.trades import begun
 from tradesaga.api.app import create_app
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
-from tradesaga.domain.checkpoint import Checkpoint, Occasion
+from tradesaga.domain.checkpoint import Checkpoint, Identity, Occasion
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.errors import IllegalTransition, NotFound
+from tradesaga.domain.fleet import Node
 from tradesaga.domain.ids import (
     DEFAULT_AGENT,
     CycleId,
@@ -39,6 +40,7 @@ from tradesaga.domain.ids import (
 from tradesaga.domain.orders import Order, OrderStatus, OrderType, Side
 from tradesaga.domain.strategies import Performance, Strategy, StrategyStatus
 from tradesaga.ports.journal import CycleLog
+from tradesaga.ports.nodes import FleetReport
 from tradesaga.ports.operations import (
     HealthReport,
     InvariantReport,
@@ -295,6 +297,12 @@ class FakeOperations:
         if record.cycle.status is CycleStatus.COMPLETED:
             raise IllegalTransition(f"cycle {cycle_id} is completed, it cannot be cancelled")
         return record
+
+    async def fleet(self) -> FleetReport:
+        self._asked("fleet")
+        who = Identity(release="1", code="c", configuration="d")
+        node = Node(id="a", url="http://a", identity=who, started_at=NOON, leads=(DEFAULT_AGENT,))
+        return FleetReport(own_id=node.id, nodes=(node,), hindrance="")
 
     async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:
         self._asked("checkpoints", limit=limit)

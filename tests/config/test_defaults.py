@@ -31,6 +31,7 @@ SERVERS = {"DB_HOST": "db.example", "DB_PORT": "6543", "NATS_URL": "nats://bus.e
 SPECIFIED = {
     "server.port": 3005,
     "server.host": "0.0.0.0",
+    "server.url": "",
     "cycles.analysis.interval": timedelta(minutes=1),
     "cycles.analysis.max_concurrent": 1,
     "cycles.analysis.timeout": timedelta(minutes=2),

@@ -112,6 +112,8 @@ class MemoryLease:
         self.store.epochs[agent_id] = self.store.epochs.get(agent_id, 0) + 1
         return self._held(agent_id)
 
+    async def freed(self, within: timedelta) -> None: ...
+
     async def renew(self, agent_id: AgentId, epoch: int) -> Held:
         return self._held(agent_id)
 

@@ -34,6 +34,9 @@ class ScriptedLease:
     async def take(self, agent_id: AgentId) -> Held | None:
         return self._next(self.takes)
 
+    async def freed(self, within: timedelta) -> None:
+        await asyncio.sleep(0)
+
     async def renew(self, agent_id: AgentId, epoch: int) -> Held:
         held = self._next(self.renewals)
         assert held is not None

@@ -23,6 +23,7 @@ from tradesaga.api.asyncapi import events_document
 from tradesaga.api.checkpoints import list_checkpoints
 from tradesaga.api.dead_letters import discard_letter, get_letter, list_letters, replay_letter
 from tradesaga.api.doorman import Doorman
+from tradesaga.api.forwarding import Passing
 from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
 from tradesaga.api.json_response import JsonResponse
@@ -39,6 +40,7 @@ from tradesaga.api.monitoring import (
     readyz,
     startupz,
 )
+from tradesaga.api.nodes import list_nodes
 from tradesaga.api.openapi import openapi_document
 from tradesaga.api.problems import Problems
 from tradesaga.api.records import cancel_cycle, get_cycle, list_cycles, list_strategies
@@ -92,7 +94,7 @@ OPERATIONS: Final = (
     list_orders, list_positions, list_reservations, close_position, list_locks, get_invariants,
     why_decision, why, get_limits, put_limits,
     list_approvals, approve, deny,
-    list_checkpoints, list_letters, get_letter, replay_letter, discard_letter,
+    list_checkpoints, list_nodes, list_letters, get_letter, replay_letter, discard_letter,
     get_retention, run_retention,
     get_strategy, create_strategy, update_strategy, activate_strategy, deactivate_strategy,
     delete_strategy,
@@ -135,11 +137,13 @@ def create_app(
     hosts: Collection[str] = (),
     addresses: bool = False,
     asyncapi: bytes = b"{}",
+    passing: Passing | None = None,
 ) -> Litestar:
     """The application; it answers for loopback and for `hosts`, with `addresses` for any address.
 
     `asyncapi` is the document of the events, as it is served. Pass
-    `addresses` only when bound to more than loopback: see `api.gate`.
+    `addresses` only when bound to more than loopback: see `api.gate`. `passing` puts what passes
+    requests on to another node around the routes.
     """
     app = Litestar(
         [*_routes(), _document_route(document()), events_document(asyncapi)],
@@ -166,8 +170,9 @@ def create_app(
         response_class=JsonResponse,
     )
     # Around all of Litestar: its own middleware does not see requests for unknown paths.
+    inner = app.asgi_handler if passing is None else passing(app.asgi_handler)
     app.asgi_handler = Gate(
-        app.asgi_handler,
+        inner,
         ids=ids,
         hosts=hosts,
         addresses=addresses,

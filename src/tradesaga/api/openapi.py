@@ -43,6 +43,7 @@ from tradesaga.api.ladder import (
 from tradesaga.api.limits import LimitsAnswer, LimitsRequest
 from tradesaga.api.locks import LocksAnswer
 from tradesaga.api.monitoring import ReadyAnswer
+from tradesaga.api.nodes import NodesAnswer
 from tradesaga.api.problems import MEDIA_TYPE, Problem
 from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, StopRequest
 from tradesaga.api.retention import RetentionAnswer, RetentionRunAnswer
@@ -80,7 +81,7 @@ BODIES = (
     InterventionRequest, ResolveRequest, ScheduleRequest, ChangeScheduleRequest, AnalyseRequest,
     ScheduleAnswer, SchedulesAnswer, FiresAnswer, TriggeredAnswer,
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
-    CheckpointsAnswer, LettersAnswer, WholeLetterAnswer, LetterRequest,
+    CheckpointsAnswer, NodesAnswer, LettersAnswer, WholeLetterAnswer, LetterRequest,
     LocksAnswer, ApprovalRequest, ApprovalAnswer, ApprovalsAnswer,
     InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer,
     LimitsRequest, LimitsAnswer,

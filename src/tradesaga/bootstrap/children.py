@@ -147,8 +147,9 @@ def serve_program(
     environment: Mapping[str, str],
     *,
     record: Path | None = None,
+    name: str = "orchestrator",
 ) -> Program:
-    """`tradesaga serve` under supervision."""
+    """`tradesaga serve` under supervision; `name` tells several nodes apart."""
     arguments = ["--host", api.host, "--port", str(api.port), "--state-dir", str(state_dir)]
     if config is not None:
         arguments += ["--config", str(config)]
@@ -171,10 +172,10 @@ def serve_program(
         return await answers_ok(f"{api.url}/livez")
 
     return Program(
-        "orchestrator",
+        name,
         [*_COMMAND, "serve", *arguments],
         variables,
-        state_dir / "orchestrator.log",
+        state_dir / f"{name}.log",
         alive,
         alive=alive,
         grace_seconds=GRACE_SECONDS,

@@ -22,8 +22,13 @@ class Processes:
     database: OwnPostgres | OtherPostgres
     bus: OwnNats | OtherNats
     replay: Replay | None
-    api: Api
+    apis: Mapping[str, Api]
     stages: Sequence[Sequence[Service]]
+
+    @property
+    def api(self) -> Api:
+        """Where the first node listens; any of them answers."""
+        return next(iter(self.apis.values()))
 
     async def check_others(self) -> Sequence[str]:
         """Check servers that are not ours; what could not be found out about them.
@@ -39,14 +44,14 @@ def processes_of(
     plan: Plan,
     *,
     state_dir: Path,
-    api: Api,
+    apis: Mapping[str, Api],
     replay: Replay | None,
     strategies: Path | None,
     config: Path | None,
     environment: Mapping[str, str],
     record: Path | None = None,
 ) -> Processes:
-    """Decide; nothing is started here."""
+    """Decide; nothing is started here. `apis` are where the nodes listen, by their names."""
     settings = plan.loaded.settings
     database = OwnPostgres(state_dir, settings) if plan.embeds_postgres else OtherPostgres(settings)
     bus = OwnNats(state_dir) if plan.embeds_nats else OtherNats(settings)
@@ -55,8 +60,11 @@ def processes_of(
     ]
     programs: list[Service] = [
         serve_program(
-            state_dir, api, database, bus, replay, strategies, config, environment, record=record
+            *(state_dir, api, database, bus, replay, strategies, config, environment),
+            record=record,
+            name=name,
         )
+        for name, api in apis.items()
     ]
     if replay is not None:
         programs.insert(0, paper_program(state_dir, replay, strategies, bus, settings, environment))
@@ -67,6 +75,6 @@ def processes_of(
         database=database,
         bus=bus,
         replay=replay,
-        api=api,
+        apis=apis,
         stages=[[*servers, *programs]] if foreseeable else [servers, programs],
     )

@@ -52,7 +52,8 @@ from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.access import must_be_guarded, token_book
 from tradesaga.bootstrap.event_documents import events_document
 from tradesaga.bootstrap.identity import identity_of
-from tradesaga.config import Loaded, Settings, wire_values
+from tradesaga.bootstrap.nodes import Fellowship
+from tradesaga.config import Loaded, Settings, shared_digest, wire_values
 from tradesaga.config.rate_limit import RateLimit
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
@@ -111,20 +112,21 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
     journal, bus = PostgresJournal(dsn), _bus(settings, clock)
     async with AsyncExitStack() as stack:
         world = await _world(settings, dsn, stack, clock, metrics, journal, bus, gate)
-        world = replace(world, marks=marks)
+        identity = identity_of(shared_digest(settings))
+        fellows = Fellowship.of(settings, dsn, identity, stack)
+        world = replace(world, marks=marks, fleet=fellows.fleet)
         strategies = _strategies(settings, options, clock.now())
         if options.record is not None:
             world = await _captured(world, settings, strategies, options.record, stack)
         orchestrator = _Deferred(
             world=world,
-            settings=replace(
-                translation.engine_settings(settings), identity=identity_of(loaded.hash)
-            ),
+            settings=replace(translation.engine_settings(settings), identity=identity),
             policy=translation.saga_policy(settings, world.venue.capabilities),
             strategies=strategies,
         )
         calm_collector()
         async with asyncio.TaskGroup() as group:
+            announcing = group.create_task(fellows.fleet.run(), name="nodes")
             writing = group.create_task(journal.run(), name="journal")
             running = group.create_task(orchestrator.run(stop), name="orchestrator")
             control = await orchestrator.control
@@ -138,9 +140,10 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             tokens = await token_book(settings, options.state_dir, pool, control.scribe)
             must_be_guarded(settings.server.host, tokens)
             looking = group.create_task(tokens.run(), name="tokens")
-            serving = _api(settings, options, control, tokens, metrics, stop)
+            serving = _api(settings, options, control, tokens, metrics, stop, fellows, stack)
             group.create_task(serving, name="api")
             await asyncio.wait([running])
+            announcing.cancel()
             looking.cancel()
             await journal.close(JOURNAL_CLOSE_TIME_MAX)
             await asyncio.wait([writing])
@@ -300,7 +303,13 @@ async def _api(
     tokens: TokenBook,
     metrics: PrometheusMetrics,
     stop: asyncio.Event,
+    fellows: Fellowship,
+    stack: AsyncExitStack,
 ) -> None:
+    def ready(url: str) -> None:
+        fellows.listens(url)
+        log.info("API listens", url=url)
+
     app = create_app(
         control,
         control.sagas,
@@ -319,12 +328,13 @@ async def _api(
         hosts=settings.server.allowed_hosts,
         addresses=not is_loopback(settings.server.host),
         asyncapi=events_document(settings),
+        passing=fellows.passing(control, stack),
     )
     await serve_http(
         app,
         settings.server.host,
         settings.server.port,
-        ready=lambda url: log.info("API listens", url=url),
+        ready=ready,
         stop=stop,
         allow_remote=options.allow_remote,
     )

@@ -24,6 +24,7 @@ from tradesaga.bootstrap.children import Api, Replay, neighbours
 from tradesaga.bootstrap.databases import Plan
 from tradesaga.bootstrap.display import Display
 from tradesaga.bootstrap.fresh import is_replay, put_aside
+from tradesaga.bootstrap.nodes import tell_leaders
 from tradesaga.bootstrap.playing import (
     Accompanied,
     market_time_left,
@@ -67,6 +68,7 @@ class UpOptions:
     exit_at_end: bool = False
     fresh: bool = False
     record: Path | None = None
+    nodes: int = 1
 
 
 async def up(
@@ -125,11 +127,13 @@ class _Life:
         supervisor = Supervisor(state_dir, self._processes.stages, self._tell)
         async with asyncio.TaskGroup() as group:
             following = group.create_task(self._follow(supervisor), name="follow")
+            leading = group.create_task(self._tell_leaders(supervisor), name="leaders")
             stopping = group.create_task(stop.wait(), name="stop")
             for task in (following, stopping):
                 task.add_done_callback(lambda _: ending.set())
             await supervisor.run(ending)
             following.cancel()
+            leading.cancel()
             stopping.cancel()
         self._display.end_bar()
         self._display.say(f"stopped; the state is kept in {state_dir}", "dim")
@@ -144,9 +148,10 @@ class _Life:
         if replay is not None:
             since, had_ended = market_time_left(replay.neighbours.clock_file)
         await supervisor.up.wait()
-        url = f"{self._processes.api.url}/api/v1"
-        self._display.say(f"API {url}  ready after {loop.time() - began:.1f} s", "bold")
-        file = token_path(state_dir)
+        for api in self._processes.apis.values():
+            took = f"ready after {loop.time() - began:.1f} s"
+            self._display.say(f"API {api.url}/api/v1  {took}", "bold")
+        url, file = f"{self._processes.api.url}/api/v1", token_path(state_dir)
         self._display.say(
             f'curl -H "Authorization: Bearer $(cat {file})" {url}/agent/status', "dim"
         )
@@ -160,6 +165,18 @@ class _Life:
             return good
         self._display.say("everything stays up for exploring; Ctrl-C stops it", "bold")
         return await _for_ever()
+
+    async def _tell_leaders(self, supervisor: Supervisor) -> None:
+        """With several nodes: who leads, whenever that changes."""
+        if len(self._processes.apis) == 1:
+            return
+        await supervisor.up.wait()
+        pool = ReaderPool(self._processes.database.dsn(), connections_max=1)
+        try:
+            names = {api.url: name for name, api in self._processes.apis.items()}
+            await tell_leaders(pool, self._agent_id, names, self._display)
+        finally:
+            await pool.close()
 
     async def _accompany(self, replay: Replay, recording: Recording, since: datetime) -> bool:
         """Watch the replay to its end and sum it up; whether all is well."""
@@ -205,6 +222,8 @@ class _Life:
 
 
 def _refuse_unfit_flags(options: UpOptions) -> None:
+    if options.nodes > 1 and options.record is not None:
+        raise Invalid(["--record notes the life of one process: leave --nodes out"])
     given = {
         "--data": bool(options.data),
         "--exit-at-end": options.exit_at_end,
@@ -235,10 +254,18 @@ def _plan(options: UpOptions, environment: Mapping[str, str]) -> Plan:
     return found
 
 
-def _api(options: UpOptions, plan: Plan) -> Api:
-    server = plan.loaded.settings.server
-    port = server.port or Ports(options.state_dir / "ports.json").keep_or_choose("api")
-    return Api(host=server.host, port=port, allow_remote=options.allow_remote)
+def _apis(options: UpOptions, plan: Plan) -> Mapping[str, Api]:
+    """Where each node listens; the first as configured, the others on ports that are kept."""
+    server, ports = plan.loaded.settings.server, Ports(options.state_dir / "ports.json")
+
+    def api(port: int) -> Api:
+        return Api(host=server.host, port=port, allow_remote=options.allow_remote)
+
+    others = {f"orchestrator-{n}": f"api-{n}" for n in range(2, options.nodes + 1)}
+    return {
+        "orchestrator": api(server.port or ports.keep_or_choose("api")),
+        **{name: api(ports.keep_or_choose(key)) for name, key in others.items()},
+    }
 
 
 def _replay(options: UpOptions, recording: Recording) -> Replay:
@@ -278,14 +305,15 @@ def _prepare(
         _put_aside(state_dir, plan, display)
     if recording is not None:
         _refuse_other_data(state_dir, recording)
-    api = _api(options, plan)
-    _refuse_taken_port(api)
+    apis = _apis(options, plan)
+    for api in apis.values():
+        _refuse_taken_port(api)
     if ensure_token(state_dir) is None:
         raise Invalid([f"no token file can be written in {state_dir}: choose another --state-dir"])
     return processes_of(
         plan,
         state_dir=state_dir,
-        api=api,
+        apis=apis,
         replay=None if recording is None else _replay(options, recording),
         strategies=None if options.strategies is None else options.strategies.resolve(),
         config=None if options.config is None else options.config.resolve(),

@@ -29,6 +29,7 @@ COMMANDS: Final = {
         "strategies:strategies",
         "List, make, change and delete strategies; let them act or not.",
     ),
+    "nodes": ("nodes:nodes", "Show the nodes side by side, and which of them leads."),
     "checkpoints": (
         "checkpoints:checkpoints",
         "Show what was found and done after each start, and under which code and settings.",

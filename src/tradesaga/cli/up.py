@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.console import Console
 
 from tradesaga.bootstrap.display import Display
@@ -33,6 +33,7 @@ def up(
     governor: bool = True,
     allow_remote: Annotated[bool, Parameter(negative=())] = False,
     record: Path | None = None,
+    nodes: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=9))] = 1,
 ) -> int:
     """Run databases, orchestrator and, with --paper, simulated neighbours until Ctrl-C.
 
@@ -66,6 +67,8 @@ def up(
         Listen on an address that other machines reach, in plain HTTP: put TLS in front of it.
     record
         Note in this directory what the orchestrator asks, is told and does, to replay it.
+    nodes
+        How many orchestrators: one leads, the others stand by and take over when it fails.
     """
     options = UpOptions(
         state_dir=(state_dir or default_state_dir()).resolve(),
@@ -81,7 +84,12 @@ def up(
         exit_at_end=exit_at_end,
         fresh=fresh,
         record=record,
+        nodes=nodes,
     )
+    return _run(options)
+
+
+def _run(options: UpOptions) -> int:
     with Display(Console(highlight=False)) as display:
         good = run_until_signalled(
             lambda stop: run_everything(options, process_environment(), display, stop)

@@ -23,7 +23,7 @@ from tradesaga.config.settings import (
     Weekday,
 )
 from tradesaga.config.values import split_override
-from tradesaga.config.wire import wire_values
+from tradesaga.config.wire import shared_digest, wire_values
 
 __all__ = [
     "DEFAULT_AGENT_ID",
@@ -41,6 +41,7 @@ __all__ = [
     "load",
     "process_environment",
     "render",
+    "shared_digest",
     "split_override",
     "wire_values",
 ]

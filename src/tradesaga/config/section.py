@@ -36,11 +36,10 @@ PORT: Final = values.whole(1, 65_535)
 COUNT: Final = values.whole(1, 100_000)
 NAME: Final = values.matching(r"\S(?:.{0,61}\S)?", "a name", "write 1 to 63 characters")
 HOST: Final = values.matching(r"[^\s@?#]{1,255}", "a host", "write a host name or address")
-_HTTP_URL: Final = values.matching(
-    r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/@?#:\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#@]*)?",
-    "an address without login",
-    "write http://host:port or https://host",
-)
+_HTTP: Final = r"https?://(?:\[[0-9A-Fa-f:.]+\]|[^\s/@?#:\[\]]+)(?::[0-9]{1,5})?(?:/[^\s?#@]*)?"
+_HTTP_WORDS: Final = ("an address without login", "write http://host:port or https://host")
+_HTTP_URL: Final = values.matching(_HTTP, *_HTTP_WORDS)
+HTTP_URL_OR_NONE: Final = values.matching(f"(?:{_HTTP})?", *_HTTP_WORDS)
 
 
 def http_url(value: object) -> str:

@@ -32,6 +32,7 @@ from tradesaga.config.section import (
     DELAY,
     HOST,
     HTTP_URL,
+    HTTP_URL_OR_NONE,
     INTERVAL,
     MINUTE,
     NAME,
@@ -124,11 +125,12 @@ class LogFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server(Section):
-    """Where the REST API listens; port 0 is any free port."""
+    """Where the REST API listens; port 0 is any free port. `url`: how other nodes reach it."""
 
     port: int = key(values.whole(0, 65_535), 3005)
     host: str = key(HOST, "0.0.0.0")  # noqa: S104 -- the specification's default
     allowed_hosts: tuple[str, ...] = key(values.distinct(HOST), [])
+    url: str = key(HTTP_URL_OR_NONE, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,9 @@ from tradesaga.config.section import ms
 from tradesaga.config.settings import Settings
 from tradesaga.config.values import hide_login
 
+OF_A_NODE: Final = ("server.", "logging.", "database.", "eventBus.url")
+"""Where a node listens, what it logs, and by which address it reaches the servers."""
+
 
 def _plain(number: Decimal) -> str:
     """All digits without exponent or closing zeros; no rounding."""
@@ -55,7 +58,19 @@ def _wire(value: object) -> object:
 
 def digest(settings: Settings) -> str:
     """SHA-256 in hexadecimal over the canonical settings without secrets."""
-    values = wire_values(settings)
-    public = {path: value for path, value in values.items() if not KEYS[path].secret}
+    return _digest(settings, ())
+
+
+def shared_digest(settings: Settings) -> str:
+    """The same without what each node has of its own: nodes that trade together agree on it."""
+    return _digest(settings, OF_A_NODE)
+
+
+def _digest(settings: Settings, without: tuple[str, ...]) -> str:
+    public = {
+        path: value
+        for path, value in wire_values(settings).items()
+        if not KEYS[path].secret and not path.startswith(without)
+    }
     canonical = json.dumps(public, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -21,6 +21,7 @@ from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.approvals import Approvals
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.dead_letters import DeadLetters
+from tradesaga.engine.fleet import Fleet
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.kill_switch import KillSwitch
@@ -39,6 +40,7 @@ from tradesaga.engine.strategy_control import StrategyControl
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.bus import Bus
 from tradesaga.ports.clock import Clock
+from tradesaga.ports.nodes import FleetReport
 from tradesaga.ports.operations import (
     HealthReport,
     InvariantReport,
@@ -51,6 +53,7 @@ from tradesaga.ports.records import CycleRecord, Records, StrategyRecord
 
 LAST_LOOKED_AT = 20
 """Completed cycles among which the last one that trades is looked for; heartbeats come between."""
+_ALONE = FleetReport(own_id="", nodes=(), hindrance="")
 
 
 class AgentControl:
@@ -86,6 +89,7 @@ class AgentControl:
         strategies: StrategyControl,
         schedules: ScheduleControl,
         books: Reconciliation,
+        fleet: Fleet | None = None,
     ) -> None:
         self.books = books
         self.sagas = sagas
@@ -97,6 +101,7 @@ class AgentControl:
         self.schedules = schedules
         self.kill = kill
         self.scribe = scribe
+        self._fleet = fleet
         self._ladder = ladder
         self._settings = settings
         self._clock = clock
@@ -209,6 +214,10 @@ class AgentControl:
             raise IllegalTransition(f"cycle {cycle_id} is {status}, it cannot be cancelled")
         return record
 
+    async def fleet(self) -> FleetReport:
+        """See `ports.operations`."""
+        return _ALONE if self._fleet is None else self._fleet.report()
+
     async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:
         """See `ports.operations`."""
         return await self._records.checkpoints(self._settings.agent_id, limit=limit)
@@ -240,6 +249,10 @@ class AgentControl:
             uptime=self._uptime(),
             current_cycle=None if current is None else str(current.type),
         )
+
+    def leads(self) -> bool:
+        """Whether this node holds the agent and has read it."""
+        return self._state.is_loaded
 
     def strategies_active(self) -> int:
         """How many strategies are active, for the gauge of that name."""

@@ -216,6 +216,7 @@ def _control(
         ladder=core.ladder,
         kill=kill,
         books=core.books,
+        fleet=world.fleet,
         sagas=SagaControl(
             agent_id=settings.agent_id,
             records=world.records,

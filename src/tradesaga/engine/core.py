@@ -68,6 +68,7 @@ def core_of(
         agent_id=agent_id,
         renew_every=settings.lease_renew_every,
         on_epoch=world.journal.open,
+        hindrance=_nothing if world.fleet is None else world.fleet.hindrance,
     )
     scribe = Scribe(journal=world.journal, clock=clock, leadership=leadership, agent_id=agent_id)
     records, name = world.records, settings.agent_name
@@ -133,6 +134,10 @@ def _desk(world: World, settings: EngineSettings, policy: Policy, scribe: Scribe
         policy=policy,
         agent_id=settings.agent_id,
     )
+
+
+def _nothing() -> str:
+    return ""
 
 
 def _checkpoints(

@@ -32,12 +32,14 @@ class Leadership:
         agent_id: AgentId,
         renew_every: timedelta,
         on_epoch: Callable[[AgentId, int], Awaitable[object]],
+        hindrance: Callable[[], str] = lambda: "",
     ) -> None:
         self._lease = lease
         self._clock = clock
         self._agent_id = agent_id
         self._renew_every = renew_every
         self._on_epoch = on_epoch
+        self._hindrance = hindrance
         self._held: Held | None = None
         self._opens_at = 0.0
         self._turn = asyncio.Lock()
@@ -54,18 +56,21 @@ class Leadership:
         return self._held.epoch
 
     async def take(self) -> int:
-        """Wait until the lease is ours; returns its epoch."""
+        """Wait until the lease is ours; returns its epoch. It is not asked for with a hindrance."""
         while True:
-            try:
-                held = await self._lease.take(self._agent_id)
-            except Unavailable:
-                held = None
+            held = None if self._hindrance() else await self._taken()
             if held is not None:
                 await self._on_epoch(self._agent_id, held.epoch)
                 self._held = held
                 self._opens_at = self._clock.monotonic() + held.wait.total_seconds()
                 return held.epoch
-            await asyncio.sleep(self._renew_every.total_seconds())  # noqa: TID251 -- real time
+            await self._lease.freed(self._renew_every)
+
+    async def _taken(self) -> Held | None:
+        try:
+            return await self._lease.take(self._agent_id)
+        except Unavailable:
+            return None
 
     async def hold(self) -> None:
         """Renew for ever.

@@ -9,6 +9,7 @@ from tradesaga.domain.errors import Rejected
 from tradesaga.domain.events import Incoming
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market import Calendar
+from tradesaga.engine.fleet import Fleet
 from tradesaga.engine.send_gate import SendGate
 from tradesaga.ports.archive import Archive
 from tradesaga.ports.bus import Bus, ReadMessage
@@ -59,3 +60,5 @@ class World:
     read_message: ReadMessage = nobody_reads
     marks: HaltMarks | None = None
     """Without a state directory the kill switch leaves no mark."""
+    fleet: Fleet | None = None
+    """Without it there is no other node."""

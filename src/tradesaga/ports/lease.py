@@ -34,6 +34,14 @@ class Lease(Protocol):
         """
         ...
 
+    async def freed(self, within: timedelta) -> None:
+        """Wait, after a take that was refused, until another may succeed; at most `within`.
+
+        Real time. It asks nobody: the holder's time, as the take saw it, is over, or the holder
+        is seen to be dead.
+        """
+        ...
+
     async def renew(self, agent_id: AgentId, epoch: int) -> Held:
         """Make it last another time to live.
 

@@ -12,6 +12,7 @@ from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.ids import CycleId
 from tradesaga.domain.trade_messages import TradeState
+from tradesaga.ports.nodes import FleetReport
 from tradesaga.ports.records import CycleRecord, Invariant, StrategyRecord
 from tradesaga.ports.services import Health
 
@@ -151,6 +152,10 @@ class Operations(Protocol):
             IllegalTransition: it completed or failed.
             Unavailable: as start; or it has not ended in time.
         """
+        ...
+
+    async def fleet(self) -> FleetReport:
+        """The nodes that live, as this one last saw them."""
         ...
 
     async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from typing_extensions import override
@@ -132,6 +132,10 @@ class SeamedLease:
         held = await self.lease.take(agent_id)
         self.seams.hit("lease.take.done")
         return held
+
+    async def freed(self, within: timedelta) -> None:
+        """See `ports.lease`."""
+        await self.lease.freed(within)
 
     async def renew(self, agent_id: AgentId, epoch: int) -> Held:
         """See `ports.lease`."""

@@ -296,6 +296,10 @@ class SimLease:
 
         return await self._life.ask("the lease", act, self._life.weather.trip(DATABASE))
 
+    async def freed(self, within: timedelta) -> None:
+        """As the port; only time tells."""
+        await asyncio.sleep(within.total_seconds())
+
     async def renew(self, agent_id: AgentId, epoch: int) -> Held:
         """As the port."""
         asked_at = self._life.loop.time()

@@ -191,3 +191,31 @@ def test_a_number_used_again_is_another_process() -> None:
 @pytest.mark.parametrize("holder_text", ["", "a", "elsewhere:b:c:1:1", "::::", "h:b:n:x:y"])
 def test_nothing_is_proven_of_other_machines(holder_text: str) -> None:
     assert not holder.is_provably_dead(holder_text)
+
+
+async def test_who_waits_asks_again_at_the_end_of_the_holders_time(leases: Leases) -> None:
+    a, b = leases.of("a", ttl=timedelta(milliseconds=200)), leases.of("b")
+    held = await a.take(AGENT)
+    assert held is not None
+    assert await b.take(AGENT) is None
+    await b.freed(LONG)
+    assert held.until - 0.05 <= CLOCK.monotonic() <= held.until + 2
+    assert await b.take(AGENT) is not None
+
+
+async def test_who_waits_notices_a_holder_that_dies(leases: Leases) -> None:
+    dead: set[str] = set()
+    a, b = leases.of("a"), leases.of("b")
+    b._is_dead = dead.__contains__
+    await a.take(AGENT)
+    assert await b.take(AGENT) is None
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(b.freed(LONG))
+        dead.add("a")
+    assert await b.take(AGENT) is not None
+
+
+async def test_without_a_holder_the_wait_is_what_was_asked(leases: Leases) -> None:
+    before = CLOCK.monotonic()
+    await leases.of("b").freed(SHORT)
+    assert CLOCK.monotonic() - before >= SHORT.total_seconds()

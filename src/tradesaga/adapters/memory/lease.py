@@ -21,6 +21,9 @@ class MemoryLease:
         """As the port; there is no other holder."""
         return self._next(agent_id)
 
+    async def freed(self, within: timedelta) -> None:
+        """Never refused."""
+
     async def renew(self, agent_id: AgentId, epoch: int) -> Held:
         """As the port."""
         self._must_hold(agent_id, epoch)

@@ -8,6 +8,8 @@ make a renewal late.
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -23,6 +25,8 @@ from tradesaga.ports.lease import Held
 
 COMMAND_SECONDS_MAX = 2.0
 NO_WAIT = timedelta(0)
+LOOK_SECONDS = 0.02
+"""How often a holder on this machine is looked at; only /proc is read."""
 
 
 class PostgresLease:
@@ -48,6 +52,8 @@ class PostgresLease:
         self._send_time_max = send_time_max
         self._holder = this_process() if holder is None else holder
         self._is_dead = is_dead
+        self._rival = ""
+        self._runs_until = math.inf
         self._kept = KeptConnection(
             dsn,
             application="tradesaga lease",
@@ -65,10 +71,23 @@ class PostgresLease:
                 QUERIES["take_lease"], agent_id, self._holder, self._time_to_live, dead_epoch
             )
         if epoch is None:
+            self._refused(found, before)
             return None
         if epoch - 1 != (0 if found is None else found["epoch"]):
             wait = self._send_time_max  # another holder came and went since we looked
         return self._held(epoch, before, wait)
+
+    async def freed(self, within: timedelta) -> None:
+        """Wait until the holder's time is over as the last take saw it, or it is provably dead."""
+        rival, until = (
+            self._rival,
+            min(self._runs_until, self._clock.monotonic() + within.total_seconds()),
+        )
+        self._rival, self._runs_until = "", math.inf
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)  # noqa: TID251 -- real time
+            if self._clock.monotonic() >= until or self._is_dead(rival):
+                return
 
     async def renew(self, agent_id: AgentId, epoch: int) -> Held:
         """Make it last another time to live; one that ran out unnoticed by others lives on."""
@@ -86,6 +105,13 @@ class PostgresLease:
     async def close(self) -> None:
         """Close the connection; what is held stays held until its time is over."""
         await self._kept.close()
+
+    def _refused(self, found: asyncpg.Record | None, at: float) -> None:
+        """Keep what `freed` waits for: no row means that somebody took it just now."""
+        left, self._rival = NO_WAIT, ""
+        if found is not None and found["holder"] is not None:
+            left, self._rival = found["left"], found["holder"]
+        self._runs_until = at + left.total_seconds()
 
     def _judged(self, found: asyncpg.Record | None) -> tuple[timedelta, int | None]:
         """How long a new holder must wait, and the epoch that may be taken before its time."""

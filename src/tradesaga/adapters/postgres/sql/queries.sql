@@ -206,8 +206,8 @@ where agent_id = $1
 order by epoch desc, taken_at desc
 limit $2;
 
--- lease: who holds an agent
-select holder, epoch from leases where agent_id = $1;
+-- lease: who holds an agent, and for how long yet
+select holder, epoch, expires_at - clock_timestamp() as left from leases where agent_id = $1;
 
 -- take_lease: the new epoch; no row while another holder's time runs and it is not known dead ($4)
 with taken as (
