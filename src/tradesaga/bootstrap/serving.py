@@ -37,6 +37,7 @@ from tradesaga.adapters.postgres.migrate import migrate
 from tradesaga.adapters.postgres.preflight import ServerReport, check_postgres
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
+from tradesaga.adapters.postgres.sent_events import PostgresSentEvents
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.adapters.system import (
     ScaledClock,
@@ -274,6 +275,8 @@ async def _world(
         calendar=translation.calendar_around(settings, clock.now(), clock.now()),
         gate=gate,
         read_message=bus.read,
+        stream=bus,
+        sent=PostgresSentEvents(pool),
         database_clock=clocks[0],
         venue_clock=clocks[1],
     )

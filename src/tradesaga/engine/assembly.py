@@ -23,6 +23,7 @@ from tradesaga.engine.kill_switch import KillSwitch, kill_switch
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.limit_book import LimitBook
+from tradesaga.engine.look_back import LookBack
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.pause_end import PauseEnd
@@ -142,6 +143,20 @@ def _relay(world: World, settings: EngineSettings, core: Core) -> OutboxRelay:
         clock=world.clock,
         agent_id=settings.agent_id,
         wake=core.scribe.events_written,
+        look_back=_look_back(world, settings, core),
+    )
+
+
+def _look_back(world: World, settings: EngineSettings, core: Core) -> LookBack | None:
+    if world.stream is None or world.sent is None:
+        return None
+    return LookBack(
+        agent_id=settings.agent_id,
+        bus=world.bus,
+        stream=world.stream,
+        sent=world.sent,
+        scribe=core.scribe,
+        metrics=world.metrics,
     )
 
 

@@ -15,6 +15,7 @@ from structlog import get_logger
 
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
+from tradesaga.engine.look_back import LookBack
 from tradesaga.ports.bus import Bus
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.records import Outbox, OutboxRow
@@ -30,13 +31,21 @@ class OutboxRelay:
     """One agent's relay; `wake` is set by the scribe when it has written an event."""
 
     def __init__(
-        self, *, outbox: Outbox, bus: Bus, clock: Clock, agent_id: AgentId, wake: asyncio.Event
+        self,
+        *,
+        outbox: Outbox,
+        bus: Bus,
+        clock: Clock,
+        agent_id: AgentId,
+        wake: asyncio.Event,
+        look_back: LookBack | None = None,
     ) -> None:
         self._outbox = outbox
         self._bus = bus
         self._clock = clock
         self._agent_id = agent_id
         self._wake = wake
+        self._look_back = look_back
         self.stuck_since: float | None = None
         """Since when, on the clock's monotonic scale, the bus has not taken what waits."""
 
@@ -45,6 +54,8 @@ class OutboxRelay:
         while True:
             self._wake.clear()
             try:
+                if self._look_back is not None:
+                    await self._look_back.run_once()
                 published = await self.run_once()
             except Unavailable as error:
                 log.warning("outbox waits", error=str(error))

@@ -21,6 +21,7 @@ from tradesaga.ports.lease import Lease
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.records import Outbox, Records
 from tradesaga.ports.services import DecisionService, MarketData, TradingEngine
+from tradesaga.ports.stream import SentEvents, StreamState
 
 
 class OpenableJournal(Journal, Protocol):
@@ -58,6 +59,9 @@ class World:
     venue_clock: OtherClock | None = None
     """Clocks to compare the host's with; None where there is none."""
     read_message: ReadMessage = nobody_reads
+    stream: StreamState | None = None
+    sent: SentEvents | None = None
+    """To see what the bus has lost; without a real bus there is nothing to see."""
     marks: HaltMarks | None = None
     """Without a state directory the kill switch leaves no mark."""
     fleet: Fleet | None = None

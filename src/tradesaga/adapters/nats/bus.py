@@ -35,10 +35,11 @@ from tradesaga.adapters.nats.provisioning import (
 )
 from tradesaga.adapters.nats.pull import pull
 from tradesaga.domain.errors import Refused, Rejected, Unavailable
-from tradesaga.domain.events import Incoming
+from tradesaga.domain.events import CYCLE_STARTED, Incoming
 from tradesaga.ports.bus import Delivery, Published
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.records import OutboxRow
+from tradesaga.ports.stream import StreamEnd
 
 log = get_logger(__name__)
 
@@ -84,6 +85,7 @@ class NatsBus:
         self._waiting: asyncio.Queue[NatsDelivery] = asyncio.Queue(WAITING_MAX)
         self._ready = asyncio.Event()
         self._link: Link | None = None
+        self._connections = 0
 
     # ---- the port -----------------------------------------------------------------------------
 
@@ -95,7 +97,10 @@ class NatsBus:
             async with asyncio.timeout(self._publish_seconds_max) as bound:
                 link = await self._open_link()
                 with link.cut_short(bound):
-                    stored = await self._store(link, subject, encode(row), headers)
+                    body = encode(row)
+                    stored = await self._store(link, subject, body, headers)
+                    if stored.duplicate:
+                        await _must_hold(link, stored, body)
         except (TimeoutError, OSError, nats.errors.Error) as error:
             reason = str(error) or "no acknowledgement in time"
             raise Unavailable(f"event {row.event_id} on {subject}: {reason}") from error
@@ -116,6 +121,24 @@ class NatsBus:
     def is_connected(self) -> bool:
         """Whether the connection stands and all consumers are in place."""
         return self._link is not None and self._link.is_open
+
+    def connection(self) -> int:
+        """The number of the present connection, 0 without one."""
+        return self._connections if self.is_connected() else 0
+
+    async def stream_end(self) -> StreamEnd:
+        """When the stream that takes our events was made, and its last number."""
+        subject = topology.subject_of(self._publish_prefix, CYCLE_STARTED)
+        try:
+            async with asyncio.timeout(self._publish_seconds_max) as bound:
+                link = await self._open_link()
+                with link.cut_short(bound):
+                    name = await link.jetstream.find_stream_name_by_subject(subject)
+                    info = await link.jetstream.stream_info(name)
+        except (TimeoutError, OSError, nats.errors.Error) as error:
+            raise Unavailable(f"the stream of {subject}: {error!r}") from error
+        assert info.created is not None, "a stream was made at some time"
+        return StreamEnd(created=info.created, last_sequence=info.state.last_seq)
 
     # ---- the loop -----------------------------------------------------------------------------
 
@@ -177,6 +200,7 @@ class NatsBus:
 
     async def _serve(self, link: Link, consumers: Sequence[Consumer]) -> None:
         self._link = link
+        self._connections += 1
         self._ready.set()
         log.info("bus_connected", consumers=len(consumers))
         try:
@@ -218,6 +242,17 @@ class NatsBus:
             await link.client.publish(reply, body)
         except (Unavailable, OSError, nats.errors.Error) as error:
             log.debug("bus_answer_lost", answer=body.decode(), error=str(error))
+
+
+async def _must_hold(link: Link, stored: PubAck, body: bytes) -> None:
+    """A repeat is dropped by its id alone: the stream must hold the very same message."""
+    try:
+        held = await link.jetstream.get_msg(stored.stream, stored.seq)
+    except nats.js.errors.NotFoundError:
+        return  # it was stored, and is past the limits of the stream by now
+    if held.data != body:
+        log.error("bus_id_of_another_event", stream=stored.stream, sequence=stored.seq)
+        raise Unavailable(f"message {stored.seq} of {stored.stream} has its id and another body")
 
 
 async def _real_pause(time_max: timedelta) -> None:

@@ -1,13 +1,14 @@
 """Streams and durable consumers as they must be: made if absent, compared if present.
 
-Streams that exist are taken as they are, whoever made them. Our own durables are brought to our
+Streams that exist are taken as they are, whoever made them; one that would lose events is named
+in the log at every connection. Our own durables are brought to our
 terms: explicit acknowledgement and no limit of deliveries, since the server loses a message
 silently when such a limit is reached.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,6 +25,8 @@ log = get_logger(__name__)
 
 ACK_WAIT = timedelta(seconds=30)
 ACK_PENDING_MAX = 1000
+MESSAGE_BYTES_MIN = 32 * 1024
+"""What a stream must take: our events stay below."""
 _COMPARED = ("ack_policy", "ack_wait", "max_deliver", "max_ack_pending", "filter_subject")
 
 
@@ -52,7 +55,10 @@ async def ensure_streams(link: Link, plans: Sequence[StreamPlan], limits: Stream
         nats.errors.Error: no answer, or no room for them.
     """
     for plan in plans:
-        if await _has_stream(link, plan.name):
+        found = await _config_of(link, plan.name)
+        if found is not None:
+            for problem in losing(found, limits):
+                log.error("stream_may_lose", stream=plan.name, problem=problem)
             continue
         try:
             await link.jetstream.add_stream(_stream_config(plan, limits))
@@ -106,12 +112,30 @@ async def _ensure_consumer(link: Link, stream: str, wanted: api.ConsumerConfig) 
         await link.jetstream.add_consumer(stream, start)
 
 
-async def _has_stream(link: Link, name: str) -> bool:
+def losing(found: api.StreamConfig, limits: StreamLimits) -> Iterator[str]:
+    """How a stream that somebody else made would lose or refuse events; empty when it would not."""
+    if found.storage != api.StorageType.FILE:
+        yield "storage is memory: a restart of the server empties it"
+    if found.persist_mode == "async":
+        yield "persist_mode is async: sync_interval has no effect on it"
+    if found.retention != api.RetentionPolicy.LIMITS:
+        yield f"retention is {found.retention}: a reader's acknowledgement removes what others need"
+    if found.discard != api.DiscardPolicy.OLD:
+        yield "discard is new: a full stream refuses events"
+    if found.no_ack:
+        yield "no_ack is set: nothing published counts as stored"
+    if 0 < (found.max_msg_size or 0) < MESSAGE_BYTES_MIN:
+        yield f"max_msg_size is {found.max_msg_size}: events of up to {MESSAGE_BYTES_MIN} are sent"
+    window = limits.duplicate_window.total_seconds() / 2
+    if found.duplicate_window < window:
+        yield f"duplicate_window is {found.duplicate_window:g} s: repeats are stored twice"
+
+
+async def _config_of(link: Link, name: str) -> api.StreamConfig | None:
     try:
-        await link.jetstream.stream_info(name)
+        return (await link.jetstream.stream_info(name)).config
     except nats.js.errors.NotFoundError:
-        return False
-    return True
+        return None
 
 
 async def _streams_of(link: Link, subject: str) -> list[str]:
