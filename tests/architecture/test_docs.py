@@ -286,7 +286,7 @@ def test_every_reason_to_deny_an_order_is_described() -> None:
 def test_every_limit_and_every_rule_that_is_off_is_described() -> None:
     text = reference("risk.md")
     assert first_column(section(text, "Limits")) == {bounds.wire for bounds in BOUNDS.values()}
-    assert first_column(section(text, "Off")) == {*NOT_FED, "SECTOR_LIMIT"}
+    assert first_column(section(text, "Off")) == {*NOT_FED, "SECTOR_LIMIT", "CLOCK_SKEW"}
 
 
 def test_the_limits_of_the_modes_are_those_of_the_configuration() -> None:

@@ -119,6 +119,8 @@ ADDED = {
     "risk.reentry_delay_after_stop": timedelta(minutes=30),
     "risk.stops_per_day": 4,
     "risk.drawdown_percent": Decimal("7.5"),
+    "risk.drawdown_orange_percent": Decimal("11.25"),
+    "risk.drawdown_red_percent": Decimal(15),
     "risk.decision_failures_max": 3,
     "risk.restarts_per_day": 10,
     "risk.clock_skew_max": timedelta(seconds=10),
@@ -156,6 +158,7 @@ PROFILES = {  # conservative, normal, aggressive
     "price_collar_percent": (Decimal(2), Decimal(5), Decimal(10)),
     "basket_percent": (Decimal(4), Decimal(10), Decimal(20)),
     "daily_loss_percent": (Decimal(2), Decimal(3), Decimal(4)),
+    "daily_loss_halt_percent": (Decimal(3), Decimal(5), Decimal(6)),
     "confidence_min": (Decimal("0.7"), Decimal("0.7"), Decimal("0.7")),
 }
 

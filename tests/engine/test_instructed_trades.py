@@ -35,9 +35,10 @@ async def close(parts: Parts, key: str = "k-1", **more: StrategyId) -> list[Inst
     return list(done)
 
 
-async def view(place: Place) -> MarketView:
+async def view(place: Place, parts: Parts) -> MarketView:
     place.market_data.show("ACME", 100)
     account = await place.venue.account()
+    await parts.watchers.losses.saw(account.equity)
     return MarketView(quotes=place.market_data.known, account=account, tradable=frozenset({"ACME"}))
 
 
@@ -190,7 +191,7 @@ async def test_what_a_rule_denies_is_recorded_and_makes_no_saga() -> None:
         )  # fmt: skip
         for code in ("SHORT_NOT_ALLOWED", "DENIED_BEFORE"):
             done = await parts.instructed.begin(
-                given, await view(place), epoch=desk_of(parts).epoch
+                given, await view(place, parts), epoch=desk_of(parts).epoch
             )
             assert done.trade is None
             assert code in [denial.code for denial in done.decision.denials]
@@ -204,7 +205,7 @@ async def test_what_a_rule_denies_is_recorded_and_makes_no_saga() -> None:
 async def test_a_leg_of_a_rebalance_reserves_and_is_unique_by_leg() -> None:
     place = Place()
     async with place.running() as parts:
-        seen, epoch = await view(place), desk_of(parts).epoch
+        seen, epoch = await view(place, parts), desk_of(parts).epoch
         for leg in (0, 1, 1):
             given = Instruction(
                 origin=Origin.REBALANCE, key="cycle-1", symbol="ACME", action=Action.BUY,

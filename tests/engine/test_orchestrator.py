@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pytest
 
+from tests.domain.limits import LIMITS
 from tests.engine.deciding import DecidingBus
 from tests.engine.place import (
     PATIENCE,
@@ -18,7 +19,7 @@ from tests.engine.place import (
     CrashingJournal,
     Place,
 )
-from tradesaga.domain.agent import Agent, AgentStatus
+from tradesaga.domain.agent import Agent, AgentStatus, Mode
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Fenced
@@ -77,7 +78,10 @@ def completed(place: Place) -> list[Cycle]:
 
 
 def new_place() -> Place:
-    settings = replace(SETTINGS, heartbeat_interval=timedelta(minutes=10))
+    lenient = replace(LIMITS, clock_skew_max=timedelta(days=1))  # its quote never ages
+    settings = replace(
+        SETTINGS, heartbeat_interval=timedelta(minutes=10), limits=dict.fromkeys(Mode, lenient)
+    )
     place = Place(settings=settings)
     place.bus = DecidingBus(place.clock)
     place.market_data.show("ACME", 100)

@@ -85,7 +85,12 @@ async def test_sells_come_first_and_pay_for_the_buys() -> None:
 
 async def test_buys_spend_what_a_half_filled_sell_has_really_brought() -> None:
     place = place_at(OPEN)
-    limits = replace(place.settings.limits[Mode.NORMAL], exposure_percent=D(100))
+    limits = replace(
+        place.settings.limits[Mode.NORMAL], exposure_percent=D(100),
+        # What is withdrawn below counts as lost.
+        daily_loss_percent=D(100), daily_loss_halt_percent=D(100), drawdown_percent=D(100),
+        drawdown_orange_percent=D(100), drawdown_red_percent=D(100),
+    )  # fmt: skip
     place.settings = replace(place.settings, limits=dict.fromkeys(Mode, limits))
     async with place.running() as parts:
         await rebalanced(place, parts)

@@ -22,7 +22,8 @@ from tradesaga.domain import risk
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.decisions import Decision, Proposal, Verdict
 from tradesaga.domain.errors import Conflict
-from tradesaga.domain.ids import CycleId, derived
+from tradesaga.domain.ids import DEFAULT_AGENT, CycleId, derived
+from tradesaga.domain.loss_tiers import first_marks
 from tradesaga.domain.market import Quote
 from tradesaga.domain.orders import OrderStatus, Side, VenueFill, VenueReport
 from tradesaga.domain.risk import Limits
@@ -68,6 +69,7 @@ class Race:
         self.place, self.parts = place, parts
         self.gate, self.desk = gate_of(parts), desk_of(parts)
         self.equity = equity
+        parts.watchers.losses._marks = first_marks(DEFAULT_AGENT, equity, START, START)
         self.views: dict[int, MarketView] = {}
         self.denied: list[set[str]] = []
         self.number = 0

@@ -26,6 +26,7 @@ async def denied(place: Place, parts: Parts, number: int) -> bool:
         quantity=Decimal(1), reason="x", actor="engine",
     )  # fmt: skip
     account = await place.venue.account()
+    await parts.watchers.losses.saw(account.equity)
     view = MarketView(quotes=place.market_data.known, account=account, tradable=frozenset({"ACME"}))
     done = await parts.instructed.begin(given, view, epoch=desk_of(parts).epoch)
     if done.trade is not None:

@@ -49,6 +49,7 @@ class RiskProfile(Section):
     price_collar_percent: Decimal = key(PERCENT, 5)
     basket_percent: Decimal = key(PERCENT, 10)
     daily_loss_percent: Decimal = key(PERCENT, 3)
+    daily_loss_halt_percent: Decimal = key(PERCENT, 5)
     confidence_min: Decimal = key(values.decimal_upto(1), Decimal("0.7"))
 
     @override
@@ -59,6 +60,9 @@ class RiskProfile(Section):
         if self.position_percent > self.exposure_percent:
             what = f"{self.position_percent} is above exposurePercent"
             yield Unfit(what, f"write at most {self.exposure_percent}", "positionPercent")
+        if self.daily_loss_percent > self.daily_loss_halt_percent:
+            what = f"{self.daily_loss_percent} is above dailyLossHaltPercent"
+            yield Unfit(what, f"write at most {self.daily_loss_halt_percent}", "dailyLossPercent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ class RiskProfiles(Section):
         price_collar_percent=2,
         basket_percent=4,
         daily_loss_percent=2,
+        daily_loss_halt_percent=3,
     )
     normal: RiskProfile = section(RiskProfile)
     aggressive: RiskProfile = section(
@@ -91,6 +96,7 @@ class RiskProfiles(Section):
         price_collar_percent=10,
         basket_percent=20,
         daily_loss_percent=4,
+        daily_loss_halt_percent=6,
     )
 
 
@@ -115,6 +121,8 @@ class Risk(Section):
     reentry_delay_after_stop: timedelta = key(DELAY, 1_800_000)
     stops_per_day: int = key(COUNT, 4)
     drawdown_percent: Decimal = key(PERCENT, Decimal("7.5"))
+    drawdown_orange_percent: Decimal = key(PERCENT, Decimal("11.25"))
+    drawdown_red_percent: Decimal = key(PERCENT, 15)
     decision_failures_max: int = key(COUNT, 3)
     restarts_per_day: int = key(COUNT, 10)
     clock_skew_max: timedelta = key(DELAY, 10_000)
@@ -135,3 +143,12 @@ class Risk(Section):
         for minute, day, name, other in rates:
             if minute > day:
                 yield Unfit(f"{minute} is above {other}", f"write at most {day}", name)
+        tiers = (
+            (self.drawdown_percent, self.drawdown_orange_percent,
+             "drawdownPercent", "drawdownOrangePercent"),
+            (self.drawdown_orange_percent, self.drawdown_red_percent,
+             "drawdownOrangePercent", "drawdownRedPercent"),
+        )  # fmt: skip
+        for tier, worse, name, other in tiers:
+            if tier > worse:
+                yield Unfit(f"{tier} is above {other}", f"write at most {worse}", name)

@@ -110,11 +110,15 @@ def deaths(latest_first: Sequence[Checkpoint], since: datetime) -> int:
 
     Each was found by the one that took over after it; the very first had nobody before it.
     """
-    pairs = pairwise(latest_first)
-    return sum(
-        1
-        for taken, before in pairs
-        if taken.occasion is Occasion.RECOVERED is before.occasion and taken.taken_at > since
+    return sum(1 for found_at in death_times(latest_first) if found_at > since)
+
+
+def death_times(latest_first: Sequence[Checkpoint]) -> tuple[datetime, ...]:
+    """When each death was found, the latest first; see `deaths`."""
+    return tuple(
+        taken.taken_at
+        for taken, before in pairwise(latest_first)
+        if taken.occasion is Occasion.RECOVERED is before.occasion
     )
 
 

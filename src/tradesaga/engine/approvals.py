@@ -195,6 +195,7 @@ class Approvals:
     async def _view(self, symbol: str) -> MarketView:
         spent = self.trades.desk.holdings.spent  # before the account is asked
         account = await self.trades.venue.account()
+        await self.trades.gate.watchers.losses.saw(account.equity)
         quotes = await self.trades.market_data.quotes((symbol,))
         watched = frozenset(name for s in self.book.active() for name in s.symbols)
         return MarketView(quotes=quotes, account=account, tradable=watched, spent=spent)

@@ -22,7 +22,6 @@ from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.kill_switch import KillSwitch, kill_switch
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
-from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.look_back import LookBack
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.outbox_relay import OutboxRelay
@@ -88,7 +87,7 @@ def assemble(
     relay = _relay(world, settings, core)
     watchers = watchers_of(world, settings, core, relay)
     kill.on_rearmed = watchers.losses.rearmed
-    gate = _gate(settings, core)
+    gate = _gate(settings, core, watchers)
     core.watch.limits = core.limits
     instructed = _instructed(world, settings, core, gate)
     approvals = Approvals(settings=settings, trades=instructed, book=core.book)
@@ -106,7 +105,7 @@ def assemble(
         scheduler=scheduler,
         relay=relay,
         coordinator=coordinator,
-        recovery=_recovery(world, settings, core, core.limits),
+        recovery=_recovery(world, settings, core, watchers),
         checkpoints=core.checkpoints,
         book=core.book,
         board=core.board,
@@ -281,7 +280,7 @@ def _instructed(
     )
 
 
-def _recovery(world: World, settings: EngineSettings, core: Core, limits: LimitBook) -> Recovery:
+def _recovery(world: World, settings: EngineSettings, core: Core, watchers: Watchers) -> Recovery:
     return Recovery(
         records=world.records,
         clock=world.clock,
@@ -290,10 +289,12 @@ def _recovery(world: World, settings: EngineSettings, core: Core, limits: LimitB
         desk=core.desk,
         crew=core.crew,
         checkpoints=core.checkpoints,
-        limits=limits,
+        limits=core.limits,
         agent_id=settings.agent_id,
         absent=core.absent,
         ladder=core.ladder,
+        losses=watchers.losses,
+        breaker=core.breaker,
     )
 
 
@@ -308,7 +309,7 @@ def _retention(world: World, settings: EngineSettings, scribe: Scribe) -> Retent
     )
 
 
-def _gate(settings: EngineSettings, core: Core) -> RiskGate:
+def _gate(settings: EngineSettings, core: Core, watchers: Watchers) -> RiskGate:
     return RiskGate(
         settings=settings,
         state=core.state,
@@ -316,7 +317,8 @@ def _gate(settings: EngineSettings, core: Core) -> RiskGate:
         market=core.market,
         limits=core.limits,
         ladder=core.ladder,
-        causes=core.causes,
+        watchers=watchers,
+        breaker=core.breaker,
     )
 
 

@@ -10,12 +10,12 @@ What happened before a person started the agent does not count again.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from structlog import get_logger
 
 from tradesaga.domain.agent import Fail
-from tradesaga.domain.checkpoint import deaths
+from tradesaga.domain.checkpoint import Occasion, death_times
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.scribe import Scribe
@@ -52,6 +52,26 @@ class Breaker:
         self._clock = clock
         self._metrics = metrics
         self._failed: Counter[CycleType] = Counter()
+        self._deaths: tuple[datetime, ...] | None = None
+
+    def deaths(self) -> int | None:
+        """Those of the last day that count now; None before they were counted."""
+        if self._deaths is None:
+            return None
+        since, started_at = self._clock.now() - DAY, self._state.agent.started_at
+        if started_at is not None:
+            since = max(since, started_at)
+        return sum(1 for found_at in self._deaths if found_at > since)
+
+    async def load(self) -> None:
+        """Count before this process has taken its own checkpoint. Raises Unavailable."""
+        taken = await self._records.checkpoints(self._settings.agent_id, limit=LOOKED_AT)
+        self._deaths = death_times(taken)
+        if taken and taken[0].occasion is Occasion.RECOVERED:
+            self._deaths = (
+                self._clock.now(),
+                *self._deaths,
+            )  # the one before us has just been found
 
     async def started(self) -> None:
         """Look at the deaths so far, once this process has taken its own checkpoint.
@@ -63,8 +83,8 @@ class Breaker:
             return
         agent = self._state.agent
         taken = await self._records.checkpoints(self._settings.agent_id, limit=LOOKED_AT)
-        since = self._clock.now() - DAY
-        number = deaths(taken, since if agent.started_at is None else max(since, agent.started_at))
+        self._deaths = death_times(taken)
+        number = self.deaths() or 0
         limit = self._settings.limits[agent.mode].restarts_per_day
         if number >= limit:
             await self._break("crash_loop", f"crash loop: {number} deaths in a day, limit {limit}")

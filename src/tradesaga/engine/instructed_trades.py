@@ -222,6 +222,7 @@ class InstructedTrades:
     async def _view(self, symbol: str) -> MarketView:
         spent = self.desk.holdings.spent  # before the account is asked
         account = await self.venue.account()
+        await self.gate.watchers.losses.saw(account.equity)
         try:
             quotes = await self.market_data.quotes((symbol,))
         except Transient:

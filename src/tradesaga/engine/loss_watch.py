@@ -4,11 +4,12 @@ Equity is that of the account as an analysis reads it, so no request is made for
 measured from is stored before it counts. Once a person has re-armed after a loss, both measures
 begin anew from the next equity that is seen.
 
-    tier             limit in force                      by default (normal)
-    daily, first     `dailyLossPercent`                  3
-    daily, halt      the same and `HALT_ABOVE`           5
-    yellow           `drawdownPercent`                   7.5
-    orange, red      1.5 and 2 times as much             11.25, 15
+    tier             limit in force             by default (normal)
+    daily, first     `dailyLossPercent`         3
+    daily, halt      `dailyLossHaltPercent`     5
+    yellow           `drawdownPercent`          7.5
+    orange           `drawdownOrangePercent`    11.25
+    red              `drawdownRedPercent`       15
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
-from types import MappingProxyType
 from typing import Final
 
 from tradesaga.domain import loss_tiers
@@ -36,12 +36,6 @@ from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Entry, Insert, Update
 from tradesaga.ports.records import Records
 
-HALT_ABOVE: Final = MappingProxyType(
-    {Mode.CONSERVATIVE: Decimal(1), Mode.NORMAL: Decimal(2), Mode.AGGRESSIVE: Decimal(2)}
-)
-"""Percent of equity between the first tier of the daily loss and the halt."""
-ORANGE: Final = Decimal("1.5")
-RED: Final = Decimal(2)
 HALTS: Final = frozenset({Cause.DAILY_LOSS_HALT, Cause.DRAWDOWN_RED})
 
 
@@ -71,6 +65,15 @@ class LossWatch:
         self._marks: EquityMarks | None = None
         self._anew = False
         self._turn = asyncio.Lock()
+
+    @property
+    def marks(self) -> EquityMarks | None:
+        """What losses are measured from now; None before an equity was ever seen."""
+        return self._marks
+
+    async def load(self) -> None:
+        """Read what is stored. Raises Unavailable."""
+        self._marks = await self._records.equity_marks(self._agent_id)
 
     def rearmed(self, ended: Sequence[Reason]) -> None:
         """A person ended these reasons."""
@@ -118,13 +121,12 @@ class LossWatch:
     def _loss_limits(self) -> LossLimits:
         mode = Mode(self._state.agent.mode)
         limits: Limits = self._limits.in_force(mode, None)
-        yellow, first = limits.drawdown_percent, limits.daily_loss_percent
         return LossLimits(
-            daily_no_entries=first,
-            daily_halt=first + HALT_ABOVE[mode],
-            drawdown_yellow=yellow,
-            drawdown_orange=yellow * ORANGE,
-            drawdown_red=yellow * RED,
+            daily_no_entries=limits.daily_loss_percent,
+            daily_halt=limits.daily_loss_halt_percent,
+            drawdown_yellow=limits.drawdown_percent,
+            drawdown_orange=limits.drawdown_orange_percent,
+            drawdown_red=limits.drawdown_red_percent,
         )
 
 

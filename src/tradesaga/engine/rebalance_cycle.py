@@ -206,6 +206,7 @@ class RebalanceCycle:
         """Prices, account and differences as they are now; symbols without a price are left out."""
         spent = self.desk.holdings.spent  # before the account is asked: what fills in between costs
         account = await self.instructed.venue.account()
+        await self.gate.watchers.losses.saw(account.equity)
         held = {s for s, quantity in self.desk.holdings.positions.items() if quantity}
         quotes = await self.instructed.market_data.quotes(sorted({*work.targets, *held}))
         view = MarketView(

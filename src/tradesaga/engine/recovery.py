@@ -18,10 +18,12 @@ from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_messages import Recovered, TradeState
 from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.limit_book import LimitBook
+from tradesaga.engine.loss_watch import LossWatch
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.trade_desk import TradeDesk
@@ -106,12 +108,16 @@ class Recovery:
     agent_id: AgentId
     absent: WatchList
     ladder: LadderState
+    losses: LossWatch
+    breaker: Breaker
 
     async def run(self) -> Found:
         """Load, end what cannot go on, run what can."""
         await self.state.load()
         await self.ladder.load()  # what is halted stays halted: before any saga runs on
         await self.limits.load()
+        await self.losses.load()
+        await self.breaker.load()
         await self.desk.holdings.load(self.records, self.agent_id, self.clock.now())
         cycles = await self.records.unfinished_cycles(self.agent_id)
         for cycle in cycles:

@@ -27,23 +27,20 @@ from tradesaga.domain.risk import Book, Candidate, Conditions, Limits, Pace, Sit
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_start import saga_id_of
 from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.ladder_state import LadderState
-from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.shadows import book_of, shadowed
 from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.engine.watchers import Watchers
 from tradesaga.ports.services import Account
 
 WHOLE = Decimal(1)
 NOT_FED: Final = frozenset(
     {
-        "DAILY_LOSS",
-        "DRAWDOWN",
-        "CRASH_LOOP",
         "DECISION_BUDGET",
-        "CLOCK_SKEW",
         "CANARY_SIZE",
     }
 )
@@ -124,7 +121,8 @@ class RiskGate:
     market: MarketGate
     limits: LimitBook
     ladder: LadderState
-    causes: LadderWatch
+    watchers: Watchers
+    breaker: Breaker
 
     def judge(
         self,
@@ -311,16 +309,29 @@ class RiskGate:
         except Fenced:
             held = None
         semi = self.settings.execution_mode is ExecutionMode.SEMI_AUTO
-        off = NOT_FED if self.settings.sectors else NOT_FED | {"SECTOR_LIMIT"}
+        marks, clocks = self.watchers.losses.marks, self.watchers.clocks
         return Conditions(
             rung=rung,
             entries_refused="; ".join(filter(None, (refusal, reasons))),
             epoch_decided=held if given.epoch is None else given.epoch,
             epoch_held=held,
             approval=given.approval if semi else risk.Approval.NOT_NEEDED,
-            decision_failures=self.causes.failures_of(strategy_id),
-            off=off,
+            equity_at_open=None if marks is None else marks.session_equity,
+            equity_peak=None if marks is None else marks.peak_equity,
+            decision_failures=self.watchers.causes.failures_of(strategy_id),
+            restarts_last_day=self.breaker.deaths(),
+            clock_skew=clocks.skew,
+            off=self._off(),
         )
+
+    def _off(self) -> frozenset[str]:
+        """The rules for whose inputs this installation has no source."""
+        off = set(NOT_FED)
+        if not self.settings.sectors:
+            off.add("SECTOR_LIMIT")
+        if not self.watchers.clocks.has_venue:
+            off.add("CLOCK_SKEW")
+        return frozenset(off)
 
     def _quantity(
         self,

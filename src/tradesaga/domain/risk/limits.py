@@ -64,7 +64,10 @@ class Limits:
     reentry_delay_after_stop: timedelta = timedelta(minutes=30)
     stops_per_day: int = 4
     daily_loss_percent: Decimal = Decimal(3)
+    daily_loss_halt_percent: Decimal = Decimal(5)
     drawdown_percent: Decimal = Decimal("7.5")
+    drawdown_orange_percent: Decimal = Decimal("11.25")
+    drawdown_red_percent: Decimal = Decimal(15)
     decision_failures_max: int = 3
     restarts_per_day: int = 10
     clock_skew_max: timedelta = timedelta(seconds=10)
@@ -154,7 +157,10 @@ BOUNDS: Final[Mapping[str, Bounds]] = MappingProxyType(
         "reentry_delay_after_stop": _time("reentryDelayAfterStop", floor=True),
         "stops_per_day": _count("stopsPerDay", 1),
         "daily_loss_percent": _percent("dailyLossPercent"),
+        "daily_loss_halt_percent": _percent("dailyLossHaltPercent"),
         "drawdown_percent": _percent("drawdownPercent"),
+        "drawdown_orange_percent": _percent("drawdownOrangePercent"),
+        "drawdown_red_percent": _percent("drawdownRedPercent"),
         "decision_failures_max": _count("decisionFailuresMax", 1),
         "restarts_per_day": _count("restartsPerDay", 1),
         "clock_skew_max": _time("clockSkewMax"),
@@ -198,6 +204,8 @@ def contradictions(limits: Limits) -> Iterator[str]:
         ("order_notional_percent", "position_percent", "exposure_percent"),
         ("orders_per_minute", "orders_per_day"),
         ("strategy_orders_per_minute", "strategy_orders_per_day"),
+        ("daily_loss_percent", "daily_loss_halt_percent"),
+        ("drawdown_percent", "drawdown_orange_percent", "drawdown_red_percent"),
     )
     for ladder in ladders:
         for inner, outer in pairwise(ladder):

@@ -106,14 +106,18 @@ def decision_fresh(s: Situation) -> Finding:
 
 
 def quote_fresh(s: Situation) -> Finding:
-    """The quote is young enough for the cadence of its feed."""
+    """The quote is young enough for the cadence of its feed, and not of a time to come."""
     limit = s.limits.quote_age_max + s.cadence
     if s.candidate.quote is None:
         return missing(f"a quote of {s.candidate.symbol}", limit)
     age = s.now - s.candidate.quote.at
-    if age <= limit:
-        return Finding(True, age, limit)
-    return Finding(False, age, limit, f"quote is {age} old, at most {limit}", "a newer quote")
+    if age > limit:
+        because = f"quote is {age} old, at most {limit}"
+        return Finding(False, age, limit, because, "a newer quote")
+    if -age > s.limits.clock_skew_max:
+        because = f"quote is of {-age} from now: the feed's clock is wrong"
+        return Finding(False, age, limit, because, "a quote of now")
+    return Finding(True, age, limit)
 
 
 def price_drift(s: Situation) -> Finding:
