@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -49,6 +50,12 @@ DENIED = Decision(
     rules=RULES,
 )
 
+CHANGE = LimitChange(
+    id=UUID(int=9), agent_id=DEFAULT_AGENT, revision=1, mode=Mode.NORMAL,
+    limits={"positionPercent": Decimal("7.5")}, expires_at=AT, actor="api:127.0.0.1",
+    reason="earnings", made_at=AT,
+)  # fmt: skip
+
 
 class FakeRisk:
     """Implements `ports.risk_operations.RiskOperations`; `calls` is what was asked."""
@@ -69,13 +76,11 @@ class FakeRisk:
         return Why(symbol=symbol, at=at or AT, reasons=["the market was closed"])
 
     async def limits(self) -> LimitsView:
-        change = LimitChange(
-            id=UUID(int=9), agent_id=DEFAULT_AGENT, revision=1, mode=Mode.NORMAL,
-            limits={"positionPercent": Decimal("7.5")}, expires_at=AT, actor="api:127.0.0.1",
-            reason="earnings", made_at=AT,
-        )  # fmt: skip
-        normal = ModeLimits(mode=Mode.NORMAL, limits=Limits(), changes=[change])
+        normal = ModeLimits(mode=Mode.NORMAL, limits=Limits(), changes=[CHANGE])
         return LimitsView(revision=1, active_mode=Mode.NORMAL, modes=[normal])
+
+    async def limit_history(self) -> Sequence[LimitChange]:
+        return [CHANGE]
 
     async def change_limits(self, mode: Mode, limits: Changes, **given: Any) -> LimitsView:
         self.calls.append(("change_limits", {"mode": mode, "limits": limits, **given}))

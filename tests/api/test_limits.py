@@ -29,6 +29,19 @@ async def test_limits_are_shown_with_the_changes_in_them(api: Api) -> None:
     assert normal["changes"][0]["limits"] == {"positionPercent": 7.5}
 
 
+async def test_every_change_is_listed_with_who_and_why(api: Api) -> None:
+    (change,) = (await api.client.get("/api/v1/risk/limits/history")).json()["changes"]
+    assert change == {
+        "revision": 1,
+        "mode": "normal",
+        "limits": {"positionPercent": 7.5},
+        "expiresAt": "2020-12-15T17:00:00.000000Z",
+        "actor": "api:127.0.0.1",
+        "reason": "earnings",
+        "madeAt": "2020-12-15T17:00:00.000000Z",
+    }
+
+
 async def test_a_change_with_the_scope_is_made(api: Api) -> None:
     answer = await api.client.put("/api/v1/risk/limits", json=BODY)
     assert answer.status_code == 200

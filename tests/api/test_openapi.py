@@ -58,6 +58,7 @@ OPERATIONS = {
     ("GET", "/api/v1/decisions/{decisionId}/why"): "whyDecision",
     ("GET", "/api/v1/why"): "why",
     ("GET", "/api/v1/risk/limits"): "getRiskLimits",
+    ("GET", "/api/v1/risk/limits/history"): "getRiskLimitHistory",
     ("PUT", "/api/v1/risk/limits"): "putRiskLimits",
     ("POST", "/api/v1/strategies"): "createStrategy",
     ("GET", "/api/v1/strategies/{strategyId}"): "getStrategy",

@@ -28,7 +28,7 @@ from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
 from tradesaga.api.json_response import JsonResponse
 from tradesaga.api.ladder import acknowledge, get_ladder, kill, rearm
-from tradesaga.api.limits import get_limits, put_limits
+from tradesaga.api.limits import get_limit_history, get_limits, put_limits
 from tradesaga.api.locks import list_locks
 from tradesaga.api.monitoring import (
     MetricsText,
@@ -92,7 +92,7 @@ OPERATIONS: Final = (
     cancel_cycle,
     list_sagas, get_saga, retry, compensate, resolve,
     list_orders, list_positions, list_reservations, close_position, list_locks, get_invariants,
-    why_decision, why, get_limits, put_limits,
+    why_decision, why, get_limits, get_limit_history, put_limits,
     list_approvals, approve, deny,
     list_checkpoints, list_nodes, list_letters, get_letter, replay_letter, discard_letter,
     get_retention, run_retention,

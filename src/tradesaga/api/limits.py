@@ -16,6 +16,7 @@ from tradesaga.api.problems import failures, invalid, shown
 from tradesaga.api.requests import TEXT_CHARACTERS_MAX, ModeName
 from tradesaga.api.why import TAGS, RiskPort
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.risk import on_the_wire
 from tradesaga.ports.risk_operations import LimitsView
 
@@ -62,9 +63,10 @@ class LimitsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class LimitChangeAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A change that counts now."""
+    """A change that was made, of the limits of `mode`."""
 
     revision: int
+    mode: str
     limits: dict[str, Limit]
     expires_at: Timestamp | None
     actor: str
@@ -86,6 +88,24 @@ class LimitsAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     revision: int
     active_mode: str
     modes: list[ModeLimitsAnswer]
+
+
+class LimitHistoryAnswer(Struct, frozen=True, kw_only=True):
+    """Every change ever made, the latest first."""
+
+    changes: list[LimitChangeAnswer]
+
+
+@get(
+    "/risk/limits/history",
+    operation_id="getRiskLimitHistory",
+    summary="List every change of the risk limits",
+    responses=failures(400, 503),
+    tags=TAGS,
+)
+async def get_limit_history(risk: RiskPort) -> LimitHistoryAnswer:
+    """Who changed which limits when, why, and until when."""
+    return LimitHistoryAnswer(changes=[_change(change) for change in await risk.limit_history()])
 
 
 @get(
@@ -150,20 +170,22 @@ def limits_answer(view: LimitsView) -> LimitsAnswer:
             ModeLimitsAnswer(
                 mode=each.mode,
                 limits={n: _plain(v) for n, v in on_the_wire(each.limits).items()},
-                changes=[
-                    LimitChangeAnswer(
-                        revision=change.revision,
-                        limits={name: _plain(value) for name, value in change.limits.items()},
-                        expires_at=stamp_or_none(change.expires_at),
-                        actor=change.actor,
-                        reason=change.reason,
-                        made_at=stamp(change.made_at),
-                    )
-                    for change in each.changes
-                ],
+                changes=[_change(change) for change in each.changes],
             )
             for each in view.modes
         ],
+    )
+
+
+def _change(change: LimitChange) -> LimitChangeAnswer:
+    return LimitChangeAnswer(
+        revision=change.revision,
+        mode=change.mode,
+        limits={name: _plain(value) for name, value in change.limits.items()},
+        expires_at=stamp_or_none(change.expires_at),
+        actor=change.actor,
+        reason=change.reason,
+        made_at=stamp(change.made_at),
     )
 
 

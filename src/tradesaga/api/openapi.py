@@ -40,7 +40,7 @@ from tradesaga.api.ladder import (
     RearmedAnswer,
     RearmRequest,
 )
-from tradesaga.api.limits import LimitsAnswer, LimitsRequest
+from tradesaga.api.limits import LimitHistoryAnswer, LimitsAnswer, LimitsRequest
 from tradesaga.api.locks import LocksAnswer
 from tradesaga.api.monitoring import ReadyAnswer
 from tradesaga.api.nodes import NodesAnswer
@@ -84,7 +84,7 @@ BODIES = (
     CheckpointsAnswer, NodesAnswer, LettersAnswer, WholeLetterAnswer, LetterRequest,
     LocksAnswer, ApprovalRequest, ApprovalAnswer, ApprovalsAnswer,
     InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer,
-    LimitsRequest, LimitsAnswer,
+    LimitsRequest, LimitsAnswer, LimitHistoryAnswer,
     CreateStrategyRequest, UpdateStrategyRequest, ActivateRequest, DeactivateRequest,
     StrategyAnswer, ActivatedAnswer, DeactivatedAnswer, DeletedAnswer,
     CreateTokenRequest, RotateTokenRequest, TokenAnswer, TokensAnswer, MintedAnswer,

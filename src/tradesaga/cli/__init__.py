@@ -62,6 +62,7 @@ COMMANDS: Final = {
         "Watch the event bus, publish by hand or again, show the schemas.",
     ),
     "token": ("tokens:token", "List, create, revoke and rotate the tokens of the API."),
+    "limits": ("limits:limits", "Show the risk limits in force, change them, list the changes."),
     "retention": ("retention:retention", "Show what is kept where, or archive what is old."),
     "why": ("why:why", "Say which rule blocked an order, by how much, and what would pass."),
     "positions": ("positions:positions", "Close a position; show what locks symbols."),

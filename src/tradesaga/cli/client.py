@@ -84,7 +84,7 @@ class CallFailed(Exception):
 
 async def call(
     server: Server,
-    method: Literal["GET", "POST", "PATCH", "DELETE"],
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
     path: str,
     *,
     query: Mapping[str, str | int] | None = None,
@@ -98,7 +98,7 @@ async def call(
     """
     _must_be_address(server.url)
     body = {name: value for name, value in (fields or {}).items() if value is not None}
-    content = msgspec.json.encode(body) if method in ("POST", "PATCH") else None
+    content = msgspec.json.encode(body) if method in ("POST", "PUT", "PATCH") else None
     headers = _authorization(server) | ({"Content-Type": "application/json"} if content else {})
     try:
         # The library's own limit is per read; the deadline is for the whole exchange.

@@ -6,6 +6,7 @@ log, the cycles. Only strategies and calendar are those of now.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -14,6 +15,7 @@ from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import NotFound, Unavailable
 from tradesaga.domain.ids import AgentId, DecisionId
+from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.risk import Changes
 from tradesaga.domain.strategies import StrategyStatus
 from tradesaga.engine.agent_state import AgentState
@@ -88,6 +90,11 @@ class RiskControl:
                 for mode in (Mode.CONSERVATIVE, Mode.NORMAL, Mode.AGGRESSIVE)
             ],
         )
+
+    async def limit_history(self) -> Sequence[LimitChange]:
+        """See `ports.risk_operations`."""
+        await self.limits()  # only who holds the agent
+        return tuple(reversed(self._book.changes))
 
     async def change_limits(
         self,

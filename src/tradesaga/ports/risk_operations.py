@@ -68,6 +68,10 @@ class RiskOperations(Protocol):
         """The limits in force. Raises Unavailable."""
         ...
 
+    async def limit_history(self) -> Sequence[LimitChange]:
+        """Every change ever made, the latest first. Raises Unavailable."""
+        ...
+
     async def change_limits(
         self,
         mode: Mode,
