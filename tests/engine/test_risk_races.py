@@ -31,7 +31,8 @@ from tradesaga.domain.trade_messages import Reported
 from tradesaga.domain.trade_start import trade_for
 from tradesaga.engine.assembly import Parts
 from tradesaga.engine.open_trades import OpenTrade
-from tradesaga.engine.risk_gate import Batch, MarketView, RiskGate
+from tradesaga.engine.risk_batch import Batch
+from tradesaga.engine.risk_gate import MarketView, RiskGate
 from tradesaga.ports.services import Account
 
 D = Decimal

@@ -20,7 +20,8 @@ from tradesaga.domain.decisions import Decision, Proposal, Verdict
 from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.engine.assembly import Parts
-from tradesaga.engine.risk_gate import Batch, MarketView
+from tradesaga.engine.risk_batch import Batch
+from tradesaga.engine.risk_gate import MarketView
 from tradesaga.ports.services import Account
 
 Prepare = Callable[[Place, Parts], Awaitable[object]]

@@ -46,7 +46,8 @@ from tradesaga.engine.loss_watch import LossWatch
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import PositionCheck
 from tradesaga.engine.quote_watch import QuoteWatch
-from tradesaga.engine.risk_gate import Batch, Circumstances, MarketView, RiskGate
+from tradesaga.engine.risk_batch import Batch
+from tradesaga.engine.risk_gate import Circumstances, MarketView, RiskGate
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.shadows import Imagined, imagined

@@ -24,7 +24,8 @@ from tradesaga.domain.money import ZERO
 from tradesaga.domain.trade_start import trade_for
 from tradesaga.engine import trade_rows
 from tradesaga.engine.open_trades import OpenTrade
-from tradesaga.engine.risk_gate import Batch, Circumstances, MarketView, RiskGate
+from tradesaga.engine.risk_batch import Batch
+from tradesaga.engine.risk_gate import Circumstances, MarketView, RiskGate
 from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.trade_desk import TradeDesk

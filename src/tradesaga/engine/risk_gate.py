@@ -6,9 +6,8 @@ the books, so orders that are decided at the same time cannot break a limit toge
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -22,7 +21,6 @@ from tradesaga.domain.ids import CycleId, DecisionId, StrategyId, derived_at
 from tradesaga.domain.ladder import Purpose, Rung, worst
 from tradesaga.domain.market import Quote
 from tradesaga.domain.money import ZERO, floor_to, is_usable
-from tradesaga.domain.orders import Side
 from tradesaga.domain.risk import Book, Candidate, Conditions, Limits, Pace, Situation
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_start import saga_id_of
@@ -31,6 +29,7 @@ from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
+from tradesaga.engine.risk_batch import Batch, traits_of
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.shadows import book_of, shadowed
 from tradesaga.engine.trade_desk import TradeDesk
@@ -80,35 +79,6 @@ class Circumstances:
 
 
 ORDINARY: Final = Circumstances()
-
-
-@dataclass(slots=True)
-class Batch:
-    """What this batch of decisions has been allowed already, before any of it is an open trade."""
-
-    working: dict[str, Decimal] = field(default_factory=dict)
-    reserved: Decimal = ZERO
-    opening: set[str] = field(default_factory=set)
-    orders: int = 0
-    by_strategy: Counter[StrategyId | None] = field(default_factory=Counter)
-    entries: int = 0
-    basket: Decimal = ZERO
-    equal: set[tuple[str, Side, Decimal]] = field(default_factory=set)
-    decided: set[DecisionId] = field(default_factory=set)
-
-    def add(self, situation: Situation, decision: Decision) -> None:
-        """Count an allowed candidate."""
-        symbol = situation.candidate.symbol
-        self.working[symbol] = self.working.get(symbol, ZERO) + situation.signed
-        self.reserved += risk.cost_to_reserve(situation)
-        self.orders += 1
-        self.by_strategy[decision.strategy_id] += 1
-        self.equal.add(_traits(situation.candidate))
-        self.decided.add(decision.id)
-        if risk.is_opening(situation):
-            self.opening.add(symbol)
-            self.entries += 1
-            self.basket += situation.notional
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -381,7 +351,7 @@ class RiskGate:
 
     def _pace(self, candidate: Candidate, decision: Decision, batch: Batch, now: datetime) -> Pace:
         pace, strategy = self.desk.holdings.pace, decision.strategy_id
-        traits, of_cycle = _traits(candidate), pace.of_cycle(decision.cycle_id)
+        traits, of_cycle = traits_of(candidate), pace.of_cycle(decision.cycle_id)
         saga = saga_id_of(decision.id)
         return Pace(
             last_minute=pace.minute.count(now) + batch.orders,
@@ -403,9 +373,3 @@ class RiskGate:
 def _reference(proposal: Proposal, view: MarketView) -> Decimal | None:
     quote = view.quotes.get(proposal.symbol)
     return proposal.suggested_price or (quote.middle if quote else None)
-
-
-def _traits(candidate: Candidate) -> tuple[str, Side, Decimal]:
-    side = Side.BUY if candidate.action is Action.BUY else Side.SELL
-    quantity = candidate.quantity if candidate.quantity.is_finite() else ZERO
-    return candidate.symbol, side, quantity
