@@ -16,6 +16,7 @@ from tests.api.fake_approvals import FakeApprovals
 from tests.api.fake_ladder import FakeLadder
 from tests.api.fake_letters import FakeLetters
 from tests.api.fake_metrics import CountedErrors
+from tests.api.fake_repeats import Store, repeats_over
 from tests.api.fake_retention import FakeRetention
 from tests.api.fake_risk import FakeRisk
 from tests.api.fake_sagas import FakeSagas
@@ -347,6 +348,7 @@ class Api:
         self.schedules = FakeSchedules()
         self.ladder = FakeLadder()
         self.access = FakeAccess()
+        self.store = Store()
         self.seconds = 0.0
         self.metrics = CountedErrors()
         self.app = create_app(
@@ -356,6 +358,7 @@ class Api:
             self.risk,
             self.approvals,
             self.access,
+            repeats_over(self.store, self),
             self.strategies,
             self.schedules,
             self.ladder,
@@ -379,6 +382,7 @@ class Api:
         self.schedules.__init__()  # type: ignore[misc]  # as above
         self.ladder.__init__()  # type: ignore[misc]  # as above
         self.access.__init__()  # type: ignore[misc]  # as above
+        self.store.__init__()  # type: ignore[misc]  # as above
         self.seconds += 1_000_000  # every bucket is full again
         self.metrics.errors.clear()
         self.come_from("127.0.0.1")
@@ -391,6 +395,10 @@ class Api:
             base_url="http://127.0.0.1:3005",
             headers=ADMIN_HEADER,
         )
+
+    def now(self) -> datetime:
+        """The clock of the book of keys."""
+        return NOON
 
     def _monotonic(self) -> float:
         return self.seconds

@@ -22,7 +22,7 @@ async def test_the_report_has_policy_last_run_and_sizes(api: Api) -> None:
     assert body["intervalMs"] == 3_600_000
     assert body["keptMs"] == {
         "trades": 2_592_000_000, "fills": 2_592_000_000, "decisions": 2_592_000_000,
-        "cycles": 0, "inbox": 129_600_000, "dead_letters": 0, "relay_marks": 0,
+        "cycles": 0, "inbox": 129_600_000, "dead_letters": 0, "relay_marks": 0, "repeats": 0,
     }  # fmt: skip
     assert body["lastRun"] is None
     [table] = body["tables"]

@@ -141,6 +141,7 @@ ADDED = {
     "retention.inbox": timedelta(days=30),
     "retention.dead_letters": timedelta(days=90),
     "retention.relay_marks": timedelta(days=7),
+    "retention.repeats": timedelta(days=2),
     "agent.id": DEFAULT_AGENT_ID,
     "agent.name": "default",
     "logging.level": LogLevel.INFO,

@@ -44,6 +44,7 @@ from tradesaga.api.nodes import list_nodes
 from tradesaga.api.openapi import openapi_document
 from tradesaga.api.problems import Problems
 from tradesaga.api.records import cancel_cycle, get_cycle, list_cycles, list_strategies
+from tradesaga.api.repeats import Repeats
 from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown_parameters
 from tradesaga.api.retention import get_retention, run_retention
 from tradesaga.api.sagas import compensate, get_saga, list_sagas, resolve, retry
@@ -77,6 +78,7 @@ from tradesaga.ports.identity import IdSource
 from tradesaga.ports.ladder_operations import LadderOperations
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.operations import Operations
+from tradesaga.ports.repeat_operations import RepeatOperations
 from tradesaga.ports.retention_operations import RetentionOperations
 from tradesaga.ports.risk_operations import RiskOperations
 from tradesaga.ports.saga_operations import SagaOperations
@@ -125,6 +127,7 @@ def create_app(
     risk: RiskOperations,
     approvals: ApprovalOperations,
     access: TokenOperations,
+    repeats: RepeatOperations,
     strategies: StrategyOperations,
     schedules: ScheduleOperations,
     ladder: LadderOperations,
@@ -145,6 +148,7 @@ def create_app(
     `addresses` only when bound to more than loopback: see `api.gate`. `passing` puts what passes
     requests on to another node around the routes.
     """
+    problems = Problems(metrics_port)
     app = Litestar(
         [*_routes(), _document_route(document()), events_document(asyncapi)],
         dependencies={
@@ -162,7 +166,7 @@ def create_app(
             "actor": Provide(actor_of, sync_to_thread=False),
         },
         guards=[guard],
-        exception_handlers={Exception: Problems(metrics_port)},
+        exception_handlers={Exception: problems},
         logging_config=None,
         openapi_config=None,
         request_class=StrictRequest,
@@ -170,7 +174,9 @@ def create_app(
         response_class=JsonResponse,
     )
     # Around all of Litestar: its own middleware does not see requests for unknown paths.
-    inner = app.asgi_handler if passing is None else passing(app.asgi_handler)
+    # A key is known to the node that leads: what passes requests on stands before it.
+    once = Repeats(app.asgi_handler, operations=repeats, problems=problems, prefix=PREFIX)
+    inner = once if passing is None else passing(once)
     app.asgi_handler = Gate(
         inner,
         ids=ids,

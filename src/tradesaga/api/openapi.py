@@ -6,9 +6,9 @@ formats. What neither knows is that our Decimals leave as JSON numbers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import Litestar
@@ -93,6 +93,15 @@ BODIES = (
 """Every type that is a whole body; the types within them are found."""
 
 
+IDEMPOTENCY_KEY: Final[Mapping[str, Any]] = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "the same command under the same key is done once, and answered alike",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-\\[\\]-~]+$"},
+}
+
+
 def openapi_document(
     routes: Sequence[ControllerRouterHandler], dependencies: Sequence[str]
 ) -> bytes:
@@ -123,12 +132,20 @@ def _describe_door(path: str, method: str, operation: dict[str, Any]) -> None:
     """What the gate and the guard do before every operation."""
     refusals = [421, 429] if is_open(path) else [401, 403, 421, 429]
     for status in refusals:
-        operation["responses"][str(status)] = {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
+        operation["responses"][str(status)] = _problem(status)
+    if method == "post":
+        operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
+        for status in (409, 422):
+            operation["responses"].setdefault(str(status), _problem(status))
     scopes = needed(operation["operationId"], frozenset({method.upper()}))
     operation["security"] = [] if is_open(path) else [{"token": [scope]} for scope in scopes]
+
+
+def _problem(status: int) -> dict[str, Any]:
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
 
 
 def with_numbers(schema: Any) -> Any:

@@ -114,6 +114,24 @@ CONFLICT = Kind(
     title="The state has moved on meanwhile",
     hint="Read the status, then decide again.",
 )
+KEY_IN_USE = Kind(
+    code="key-in-use",
+    status=409,
+    title="A command with this key is being worked on",
+    hint="Repeat it in a moment: then it has its answer.",
+)
+ANSWER_LOST = Kind(
+    code="answer-lost",
+    status=409,
+    title="The command was taken, its answer is not known any more",
+    hint="It is not done again. Look at the state; send another key if it is to be done once more.",
+)
+KEY_REUSED = Kind(
+    code="key-reused",
+    status=422,
+    title="The key was used for another command",
+    hint="Send each command with a key of its own, and the same one only to repeat it.",
+)
 TOO_LARGE = Kind(
     code="body-too-large",
     status=413,
@@ -174,9 +192,8 @@ KINDS: Final = {
     kind.code: kind
     for kind in (
         INVALID, MALFORMED, UNAUTHENTICATED, CROSS_SITE, FORBIDDEN, NO_SUCH_PATH, NOT_FOUND, METHOD,
-        WRONG_STATE, CONFLICT, TOO_LARGE, MEDIA, MISDIRECTED, TOO_MANY,
-        TOO_MANY_HEADERS, INTERNAL,
-        REFUSED, UNAVAILABLE, TIMED_OUT,
+        WRONG_STATE, CONFLICT, KEY_IN_USE, ANSWER_LOST, KEY_REUSED, TOO_LARGE, MEDIA, MISDIRECTED,
+        TOO_MANY, TOO_MANY_HEADERS, INTERNAL, REFUSED, UNAVAILABLE, TIMED_OUT,
     )
 }  # fmt: skip
 

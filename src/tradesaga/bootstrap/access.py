@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Final
 
 from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
-from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.system import SystemClock, SystemIds, new_api_secret
 from tradesaga.api.loopback import is_loopback
 from tradesaga.bootstrap.token_file import TokenFile, ensure_token
@@ -30,7 +29,7 @@ RISK_ADMIN: Final = Caller(
 
 
 async def token_book(
-    settings: Settings, state_dir: Path | None, pool: ReaderPool, scribe: Scribe
+    settings: Settings, state_dir: Path | None, records: PostgresAccessRecords, scribe: Scribe
 ) -> TokenBook:
     """The book, read once; without a state directory there is no token file."""
     file = None if state_dir is None else _file_in(state_dir)
@@ -42,7 +41,7 @@ async def token_book(
 
     book = TokenBook(
         scribe=scribe,
-        records=PostgresAccessRecords(pool),
+        records=records,
         clock=SystemClock(),
         ids=SystemIds(),
         mint=new_api_secret,

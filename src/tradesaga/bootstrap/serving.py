@@ -29,6 +29,7 @@ from tradesaga.adapters.http.market_data import HttpMarketData
 from tradesaga.adapters.http.pace import Pace
 from tradesaga.adapters.http.trading_engine import HttpTradingEngine
 from tradesaga.adapters.nats.bus import NatsBus
+from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
 from tradesaga.adapters.postgres.archive import PostgresArchive
 from tradesaga.adapters.postgres.clock import PostgresClock
 from tradesaga.adapters.postgres.journal import PostgresJournal
@@ -62,6 +63,7 @@ from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.engine.repeat_book import RepeatBook
 from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.token_book import TokenBook
@@ -136,12 +138,21 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
                 strategies_active=control.strategies_active,
                 reconciliation_lag=lambda: control.books.lag,
             )
-            pool = ReaderPool(dsn, connections_max=1)
+            pool = ReaderPool(dsn, connections_max=2)
             stack.push_async_callback(pool.close)
-            tokens = await token_book(settings, options.state_dir, pool, control.scribe)
+            known = PostgresAccessRecords(pool)
+            tokens = await token_book(settings, options.state_dir, known, control.scribe)
+            repeats = RepeatBook(
+                scribe=control.scribe,
+                records=known,
+                clock=clock,
+                agent_id=AgentId(settings.agent.id),
+            )
             must_be_guarded(settings.server.host, tokens)
             looking = group.create_task(tokens.run(), name="tokens")
-            serving = _api(settings, options, control, tokens, metrics, stop, fellows, stack)
+            serving = _api(
+                settings, options, control, tokens, repeats, metrics, stop, fellows, stack
+            )
             group.create_task(serving, name="api")
             await asyncio.wait([running])
             announcing.cancel()
@@ -304,6 +315,7 @@ async def _api(
     options: ServeOptions,
     control: AgentControl,
     tokens: TokenBook,
+    repeats: RepeatBook,
     metrics: PrometheusMetrics,
     stop: asyncio.Event,
     fellows: Fellowship,
@@ -320,6 +332,7 @@ async def _api(
         control.risk,
         control.approvals,
         tokens,
+        repeats,
         control.strategy_control,
         control.schedules,
         control.kill,

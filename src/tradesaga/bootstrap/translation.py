@@ -120,6 +120,7 @@ def _retention_policy(settings: Settings) -> RetentionPolicy:
         inbox=kept.inbox,
         dead_letters=kept.dead_letters,
         relay_marks=kept.relay_marks,
+        repeats=kept.repeats,
     )
 
 

@@ -31,6 +31,7 @@ class Retention(Section):
     inbox: timedelta = key(KEPT, 30 * DAY)
     dead_letters: timedelta = key(KEPT, 90 * DAY)
     relay_marks: timedelta = key(KEPT, 7 * DAY)
+    repeats: timedelta = key(KEPT, 2 * DAY)
 
     @override
     def conflicts(self) -> Iterator[Unfit]:
@@ -40,6 +41,7 @@ class Retention(Section):
             ("inbox", self.inbox),
             ("deadLetters", self.dead_letters),
             ("relayMarks", self.relay_marks),
+            ("repeats", self.repeats),
         ):
             if timedelta(0) < kept < KEPT_MIN:
                 what = f"{ms(kept)} is shorter than an hour"

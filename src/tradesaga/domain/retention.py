@@ -24,6 +24,7 @@ class Kind(StrEnum):
     INBOX = "inbox"
     DEAD_LETTERS = "dead_letters"
     RELAY_MARKS = "relay_marks"
+    REPEATS = "repeats"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,7 @@ class RetentionPolicy:
     inbox: timedelta = NEVER
     dead_letters: timedelta = NEVER
     relay_marks: timedelta = NEVER
+    repeats: timedelta = NEVER
     interval: timedelta = timedelta(hours=1)
 
     def kept(self, kind: Kind) -> timedelta:
@@ -54,6 +56,8 @@ class RetentionPolicy:
                 return self.dead_letters
             case Kind.RELAY_MARKS:
                 return self.relay_marks
+            case Kind.REPEATS:
+                return self.repeats
 
     def cutoffs(self, now: datetime) -> Mapping[Kind, datetime]:
         """What ended before these moments is due; kinds that are kept for ever are left out."""

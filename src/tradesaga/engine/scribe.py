@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from tradesaga.domain.errors import Fenced
+from tradesaga.domain.errors import Fenced, TradesagaError
 from tradesaga.domain.ids import AgentId
+from tradesaga.engine.claims import rows_with, taken_along
 from tradesaga.engine.commit_times import CommitTimes
 from tradesaga.engine.leadership import Leadership
 from tradesaga.ports.clock import Clock
@@ -60,16 +61,21 @@ class Scribe:
 
     async def intent(self, rows: Sequence[Row], entries: Sequence[Entry], *, epoch: int) -> None:
         """Commit what was decided under `epoch`, or not at all. Raises as the journal."""
+        claim = taken_along()
         change = Change(
             agent_id=self._agent_id,
             epoch=epoch,
             at=self._clock.now(),
-            rows=tuple(rows),
+            rows=rows_with(claim, tuple(rows)),
             entries=tuple(entries),
         )
         begun = self.times.begin()
         try:
             await self._journal.commit(change)
+        except TradesagaError:
+            if claim is not None:
+                claim.rides = False  # nothing was written: the next Change carries it
+            raise
         finally:
             self.times.end(begun)
         if any(entry.event is not None for entry in entries):

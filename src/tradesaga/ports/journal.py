@@ -26,6 +26,7 @@ from tradesaga.domain.ladder import Ladder
 from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
+from tradesaga.domain.repeats import KeptAnswer
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Strategy
@@ -100,6 +101,7 @@ Stored = (
     | LimitChange
     | Approval
     | ApiToken
+    | KeptAnswer
     | Void
     | LetterEnd
 )
@@ -129,6 +131,7 @@ class Update:
         | EquityMarks
         | Approval
         | ApiToken
+        | KeptAnswer
     )
 
 

@@ -44,6 +44,7 @@ async def test_all_that_ended_moves_and_every_reader_answers_as_before(books: Ar
         {"inbox": 1},
         {"dead_letters": 1},
         {"relay_marks": 0},
+        {"kept_answers": 0},
     ]
     assert await books.rows() == {"cycles": 1}  # the one that runs
     assert await books.in_two_places() == []
@@ -206,6 +207,18 @@ async def test_a_wrong_move_would_be_seen(
     monkeypatch.setattr(archive_module, "_SQL", {**archive_module._SQL, kind: wrong})
     await books.move_all()
     assert any(name.startswith(seen) for name in await books.broken())
+
+
+async def test_old_keys_of_commands_are_deleted(books: Archived) -> None:
+    at = datetime.fromisoformat("2026-11-18T12:00Z")
+    for number in range(4):
+        await books.parts.admin.execute(
+            "insert into kept_answers values (gen_random_uuid(), $1, 't', 'POST /x', 'f', $2,"
+            " 200, 'text/plain', 'x', false, 2)",
+            AGENT, at + timedelta(days=number),
+        )  # fmt: skip
+    assert await books.move(Kind.REPEATS, before=at + timedelta(days=2)) == {"kept_answers": 2}
+    assert await books.parts.admin.fetchval("select count(*) from kept_answers") == 2
 
 
 async def test_marks_are_thinned_to_the_last_of_each_day(books: Archived) -> None:

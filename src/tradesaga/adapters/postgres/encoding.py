@@ -32,6 +32,7 @@ from tradesaga.domain.ladder import Ladder, Reason
 from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
+from tradesaga.domain.repeats import KeptAnswer
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.schedule import Schedule
 from tradesaga.domain.strategies import Strategy
@@ -188,6 +189,12 @@ _KINDS: Mapping[type, _Kind] = {
         Operation.RARE_NEW,
         Operation.RARE_SET,
         _fields(ApiToken, "name", "scopes", "created_at", "created_by"),
+    ),
+    KeptAnswer: _Kind(
+        "kept_answers",
+        Operation.RARE_NEW,
+        Operation.RARE_SET,
+        _names("id agent_id status media_type body withheld version"),
     ),
     LimitChange: _Kind("risk_limits", Operation.RARE_NEW, special={"limits": _numbers}),
     Fill: _Kind("fills", Operation.FILL_NEW),

@@ -104,6 +104,17 @@ old_letters as (delete from only dead_letters t using due where t.id = due.id re
 new_letters as (insert into archived_dead_letters select * from old_letters returning 1)
 select exists (select from held) as held, (select count(*) from new_letters) as dead_letters;
 
+-- repeats: deletes the keys of commands that were taken long ago
+with held as (
+  select agent_id from heads where agent_id = $1 and epoch = $2 for key share
+),
+due as (
+  select k.id from kept_answers k join held using (agent_id)
+  where k.taken_at < $3 limit $4 for update of k skip locked
+),
+gone as (delete from kept_answers t using due where t.id = due.id returning 1)
+select exists (select from held) as held, (select count(*) from gone) as kept_answers;
+
 -- relay_marks: thins old marks out to the last of each day; never the newest
 with held as (
   select agent_id from heads where agent_id = $1 and epoch = $2 for key share
