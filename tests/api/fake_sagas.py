@@ -11,7 +11,7 @@ from uuid import UUID
 from tests.api.fake_access import ACTOR
 from tests.domain.trades import POLICY, pending, report
 from tradesaga.domain import trade_saga
-from tradesaga.domain.errors import IllegalTransition, NotFound
+from tradesaga.domain.errors import IllegalTransition, Invalid, NotFound
 from tradesaga.domain.ids import SagaId
 from tradesaga.domain.orders import Fill, OrderStatus
 from tradesaga.domain.trade_messages import (
@@ -108,6 +108,8 @@ class FakeSagas:
             "resolve", saga_id=saga_id, resolution=resolution, reason=reason, actor=actor,
             venue_order_id=venue_order_id,
         )  # fmt: skip
+        if (resolution is Resolution.ADOPT) is (venue_order_id is None):
+            raise Invalid(["venueOrderId belongs to adopt, and to nothing else"])
         told = Resolved(
             resolution=resolution, reason=reason, by=actor, venue_order_id=venue_order_id
         )

@@ -181,17 +181,17 @@ async def test_answers_have_exactly_the_described_fields(
     content = described[str(response.status_code)]["content"]
     schema = content.get("application/json", {}).get("schema")
     if schema is not None:
-        _matches(response.json(), schema, document["components"]["schemas"], path)
+        matches(response.json(), schema, document["components"]["schemas"], path)
 
 
-def _matches(value: Any, schema: dict[str, Any], schemas: dict[str, Any], where: str) -> None:
+def matches(value: Any, schema: dict[str, Any], schemas: dict[str, Any], where: str) -> None:
     """As much of JSON Schema as our document uses; fields that it does not know are refused."""
     if "$ref" in schema:
         schema = schemas[schema["$ref"].rpartition("/")[2]]
     if "anyOf" in schema:
         [schema, _] = schema["anyOf"]
         if value is not None:
-            _matches(value, schema, schemas, where)
+            matches(value, schema, schemas, where)
         return
     if "enum" in schema:
         assert value in schema["enum"], where
@@ -202,10 +202,10 @@ def _matches(value: Any, schema: dict[str, Any], schemas: dict[str, Any], where:
         properties = schema["properties"]
         assert set(schema["required"]) <= set(value) <= set(properties), where
         for name, item in value.items():
-            _matches(item, properties[name], schemas, f"{where}.{name}")
+            matches(item, properties[name], schemas, f"{where}.{name}")
     elif kind == "array":
         for item in value:
-            _matches(item, schema["items"], schemas, f"{where}[]")
+            matches(item, schema["items"], schemas, f"{where}[]")
 
 
 def _references(node: Any) -> Any:
