@@ -13,6 +13,7 @@ import httpx2
 
 from tests.api.fake_access import ADMIN_HEADER, FakeAccess
 from tests.api.fake_approvals import FakeApprovals
+from tests.api.fake_ids import OneId
 from tests.api.fake_ladder import FakeLadder
 from tests.api.fake_letters import FakeLetters
 from tests.api.fake_metrics import CountedErrors
@@ -64,7 +65,6 @@ STOPPED_STRATEGY_ID = StrategyId(UUID("01766713-2a80-7000-8000-000000000004"))
 DECISION_ID = DecisionId(UUID("01766713-2a80-7000-8000-000000000005"))
 ORDER_ID = OrderId(UUID("01766713-2a80-7000-8000-000000000006"))
 SAGA_ID = SagaId(UUID("01766713-2a80-7000-8000-000000000007"))
-TRACE_ID = "01766713000070008000000000000000"
 
 AGENT = Agent(
     id=DEFAULT_AGENT,
@@ -325,13 +325,6 @@ class FakeOperations:
         self.calls.append((name, arguments))
         if self.error is not None:
             raise self.error
-
-
-class OneId:
-    """Always the same id."""
-
-    def uuid7(self) -> UUID:
-        return UUID(TRACE_ID)
 
 
 class Api:

@@ -9,7 +9,8 @@ import pytest
 import structlog
 
 from tests.api.fake_access import ADMIN
-from tests.api.fakes import AGENT, TRACE_ID, Api
+from tests.api.fake_ids import TRACE_ID
+from tests.api.fakes import AGENT, Api
 from tradesaga.api.problems import KINDS
 from tradesaga.domain.agent import AgentStatus
 from tradesaga.domain.errors import (

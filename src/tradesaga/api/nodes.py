@@ -35,7 +35,7 @@ class NodesAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     "/nodes",
     operation_id="listNodes",
     summary="List the nodes",
-    responses=failures(503),
+    responses=failures(400, 503),
     tags=["monitoring"],
 )
 async def list_nodes(operations: OperationsPort) -> NodesAnswer:
