@@ -32,6 +32,7 @@ OURS = {
     "orchestrator_last_reconciliation_timestamp_seconds": "gauge",
     "orchestrator_drifting_symbols": "gauge",
     "orchestrator_ladder_rung": "gauge",
+    "orchestrator_breaker_state": "gauge",
     "orchestrator_kill_unresolved": "gauge",
 }
 NOW = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)

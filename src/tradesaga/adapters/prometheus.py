@@ -23,10 +23,12 @@ from prometheus_client import (
     generate_latest,
 )
 
+from tradesaga.domain.circuit import CircuitState
 from tradesaga.domain.cycle import CycleStatus, CycleType
 from tradesaga.domain.decisions import Action, Verdict
 from tradesaga.domain.orders import ENDED
 
+BREAKER_STATES: Final = (CircuitState.CLOSED, CircuitState.HALF_OPEN, CircuitState.OPEN)
 BUCKETS_MS: Final = (
     1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000,
 )  # fmt: skip
@@ -65,6 +67,9 @@ class PrometheusMetrics:
         )
         self._lateness = self._histogram(
             "schedule_lateness_seconds", "From a fire to its cycle.", in_seconds
+        )
+        self._breakers = self._gauge(
+            "breaker_state", "Breaker of a neighbour: 0 closed, 1 half open, 2 open.", "service"
         )
         self._uptime = self._gauge("agent_uptime", "Seconds since the agent started.")
         self._strategies = self._gauge("strategies_active", "Strategies that are active.")
@@ -125,6 +130,10 @@ class PrometheusMetrics:
         """Count a request that waited for a token or found none, or that a neighbour refused."""
         self._count(self._limited, service, outcome)
 
+    def breaker_state(self, service: str, state: CircuitState) -> None:
+        """Set where the breaker of a neighbour stands."""
+        self._breakers.labels(service).set(BREAKER_STATES.index(state))
+
     def error_occurred(self, error_type: str) -> None:
         """Count an error."""
         self._count(self._errors, error_type)
@@ -182,8 +191,8 @@ class PrometheusMetrics:
         self._known[counter] = set()
         return counter
 
-    def _gauge(self, name: str, sentence: str) -> Gauge:
-        return Gauge(f"orchestrator_{name}", sentence, registry=self._registry)
+    def _gauge(self, name: str, sentence: str, *labels: str) -> Gauge:
+        return Gauge(f"orchestrator_{name}", sentence, labels, registry=self._registry)
 
     def _histogram(self, name: str, sentence: str, buckets: Iterable[float]) -> Histogram:
         return Histogram(

@@ -23,11 +23,6 @@ from structlog import get_logger
 from tradesaga import __version__
 from tradesaga.adapters import logging as log_output
 from tradesaga.adapters.halt_files import HaltFiles
-from tradesaga.adapters.http.clock import HttpClock
-from tradesaga.adapters.http.decision_service import HttpDecisionService
-from tradesaga.adapters.http.market_data import HttpMarketData
-from tradesaga.adapters.http.pace import Pace
-from tradesaga.adapters.http.trading_engine import HttpTradingEngine
 from tradesaga.adapters.nats.bus import NatsBus
 from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
 from tradesaga.adapters.postgres.archive import PostgresArchive
@@ -54,9 +49,14 @@ from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.access import must_be_guarded, token_book
 from tradesaga.bootstrap.event_documents import events_document
 from tradesaga.bootstrap.identity import identity_of
+from tradesaga.bootstrap.neighbour_clients import (
+    decisions_of,
+    market_data_of,
+    venue_clock_of,
+    venue_of,
+)
 from tradesaga.bootstrap.nodes import Fellowship
 from tradesaga.config import Loaded, Settings, shared_digest, wire_values
-from tradesaga.config.rate_limit import RateLimit
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.strategies import Strategy
@@ -233,7 +233,7 @@ async def _world(
     gate: SendGate,
 ) -> World:
     """Every adapter; `stack` closes what must be closed."""
-    pool, services = ReaderPool(dsn), settings.services
+    pool = ReaderPool(dsn)
     lease = PostgresLease(
         dsn,
         clock,
@@ -248,26 +248,10 @@ async def _world(
         )
         return known is not None
 
-    venue = HttpTradingEngine(
-        url=services.trading_engine.url,
-        time_max=services.trading_engine.timeout,
-        capabilities=translation.venue_capabilities(settings),
-        clock=clock,
-        claimed=is_ours,
-        refusal_to_send=gate.refusal_at_last,
-        pace=_pace("trading-engine", services.trading_engine.rate_limit, clock, metrics),
-    )
-    market_data = HttpMarketData(
-        url=services.market_data.url,
-        time_max=services.market_data.timeout,
-        clock=clock,
-        pace=_pace("market-data", services.market_data.rate_limit, clock, metrics),
-    )
-    decisions = HttpDecisionService(
-        url=services.ai_decision.url, time_max=services.ai_decision.timeout
-    )
+    venue = venue_of(settings, clock, metrics, claimed=is_ours, refusal=gate.refusal_at_last)
+    market_data, decisions = market_data_of(settings, clock, metrics), decisions_of(settings)
     archive = PostgresArchive(dsn)
-    clocks = PostgresClock(dsn, host_now), _venue_clock(settings)
+    clocks = PostgresClock(dsn, host_now), venue_clock_of(settings)
     for closes in (pool, archive, lease, venue, market_data, decisions, *clocks):
         stack.push_async_callback(closes.close)
     return World(
@@ -290,23 +274,6 @@ async def _world(
         sent=PostgresSentEvents(pool),
         database_clock=clocks[0],
         venue_clock=clocks[1],
-    )
-
-
-def _venue_clock(settings: Settings) -> HttpClock:
-    venue = settings.services.trading_engine
-    return HttpClock(
-        name="trading-engine", url=venue.url, time_max=venue.timeout, host_now=host_now
-    )
-
-
-def _pace(name: str, limit: RateLimit, clock: Clock, metrics: PrometheusMetrics) -> Pace:
-    return Pace(
-        name,
-        translation.rate_of(limit),
-        wait_max=limit.wait_max,
-        monotonic=clock.monotonic,
-        noted=metrics.rate_limited,
     )
 
 

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import httpx2
 import msgspec
 
+from tradesaga.adapters.http.circuit import Circuit
 from tradesaga.adapters.http.pace import UNPACED, Pace
 from tradesaga.domain.errors import DeadlineExceeded, NotSent, Throttled, Unavailable
 from tradesaga.ports.services import Health
@@ -70,10 +71,12 @@ class ServiceClient:
         url: str,
         time_max: timedelta,
         pace: Pace = UNPACED,
+        circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.name = name
         self._pace = pace
+        self._circuit = circuit
         self._seconds_max = time_max.total_seconds()
         self._http = httpx2.AsyncClient(
             base_url=url,
@@ -99,17 +102,21 @@ class ServiceClient:
         body: bytes | None = None,
         leave: Leave | None = None,
         urgent: bool = False,
+        essential: bool = False,
     ) -> Reply:
         """One request, one answer; `leave` is asked when its first byte is about to go.
 
-        `urgent`: it reduces risk, and may take of the rate limit's reserve.
+        `urgent`: it reduces risk, and may take of the rate limit's reserve. That and what is
+        `essential` is asked also while the breaker is open.
 
         Raises:
-            NotSent: `leave` said why not; as Throttled, the rate limit does.
+            NotSent: `leave` said why not; as Throttled, the rate limit or the breaker does.
             Unavailable, DeadlineExceeded: as the module says; it may have had its effect.
         """
+        if self._circuit is not None and not (urgent or essential):
+            self._circuit.permit()
         await self._pace.token(urgent=urgent)
-        reply = await self._send(method, API + path, params=params, body=body, leave=leave)
+        reply = await self._judged(method, API + path, params=params, body=body, leave=leave)
         if reply.status == TOO_MANY:
             self._pace.told()
         if not (reply.is_success or 400 <= reply.status < 500) or reply.status in _OWN_TROUBLE:
@@ -123,13 +130,14 @@ class ServiceClient:
         params: Mapping[str, str] | None = None,
         *,
         urgent: bool = False,
+        essential: bool = False,
     ) -> T:
         """GET and decode.
 
         Raises:
             Unavailable, DeadlineExceeded: no usable answer, 4xx and a lack of tokens included.
         """
-        reply = await self.look("GET", path, params=params, urgent=urgent)
+        reply = await self.look("GET", path, params=params, urgent=urgent, essential=essential)
         if not reply.is_success:
             raise Unavailable(f"{self.name} answers {reply.status} to GET {path}")
         return self.decode(reply, form)
@@ -148,6 +156,7 @@ class ServiceClient:
         *,
         params: Mapping[str, str] | None = None,
         urgent: bool = False,
+        essential: bool = False,
     ) -> Reply:
         """As `call`, where it makes no difference whether the request was sent.
 
@@ -155,7 +164,7 @@ class ServiceClient:
             Unavailable, DeadlineExceeded: no answer, or no token.
         """
         try:
-            return await self.call(method, path, params=params, urgent=urgent)
+            return await self.call(method, path, params=params, urgent=urgent, essential=essential)
         except Throttled as error:
             raise Unavailable(str(error)) from error
 
@@ -172,13 +181,43 @@ class ServiceClient:
             return Health.UNHEALTHY
         if state is Health.UNREACHABLE or not (reply.is_success or state is Health.DEGRADED):
             return Health.UNHEALTHY
-        if state is Health.HEALTHY and _works_without_bus(said.checks):
+        if state is Health.HEALTHY and (_works_without_bus(said.checks) or self._is_left_alone()):
             return Health.DEGRADED
         return state
+
+    def _is_left_alone(self) -> bool:
+        """Whether the breaker stands against its own good word; the next request finds out."""
+        if self._circuit is None or self._circuit.is_closed:
+            return False
+        self._circuit.seems_well()
+        return True
 
     async def date(self) -> str:
         """The Date of an answer, as it stands there; empty without one. Raises as `call`."""
         return (await self._send("GET", "/health")).date
+
+    async def _judged(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        leave: Leave | None,
+    ) -> Reply:
+        """As `_send`, and the breaker hears of the outcome; what was not sent has none."""
+        try:
+            reply = await self._send(method, path, params=params, body=body, leave=leave)
+        except (Unavailable, DeadlineExceeded):
+            if self._circuit is not None:
+                self._circuit.failed()
+            raise
+        if self._circuit is not None and reply.status not in _OWN_TROUBLE:
+            if reply.status >= 500:
+                self._circuit.failed()
+            else:
+                self._circuit.succeeded()
+        return reply
 
     async def _send(
         self,

@@ -12,6 +12,7 @@ import httpx2
 import msgspec
 from structlog import get_logger
 
+from tradesaga.adapters.http.circuit import Circuit
 from tradesaga.adapters.http.client import ServiceClient
 from tradesaga.adapters.http.pace import UNPACED, Pace
 from tradesaga.domain.market import MarketStatus, Quote
@@ -67,11 +68,17 @@ class HttpMarketData:
         time_max: timedelta,
         clock: Clock,
         pace: Pace = UNPACED,
+        circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._clock = clock
         self._client = ServiceClient(
-            name="market-data", url=url, time_max=time_max, pace=pace, transport=transport
+            name="market-data",
+            url=url,
+            time_max=time_max,
+            pace=pace,
+            circuit=circuit,
+            transport=transport,
         )
 
     async def close(self) -> None:

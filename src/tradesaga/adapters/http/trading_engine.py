@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx2
 import msgspec
 
+from tradesaga.adapters.http.circuit import Circuit
 from tradesaga.adapters.http.client import Reply, ServiceClient
 from tradesaga.adapters.http.pace import UNPACED, Pace
 from tradesaga.adapters.http.venue_orders import ListedOrder, encode, open_order_of, report_of
@@ -103,14 +104,25 @@ class HttpTradingEngine:
         claimed: Claimed = _none_claimed,
         refusal_to_send: RefusalToSend = _always_sent,
         pace: Pace = UNPACED,
+        circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._client = ServiceClient(
-            name="trading-engine", url=url, time_max=time_max, pace=pace, transport=transport
+            name="trading-engine",
+            url=url,
+            time_max=time_max,
+            pace=pace,
+            circuit=circuit,
+            transport=transport,
         )
         # A cancel never waits for a connection that a submit has.
         self._cancels = ServiceClient(
-            name="trading-engine", url=url, time_max=time_max, pace=pace, transport=transport
+            name="trading-engine",
+            url=url,
+            time_max=time_max,
+            pace=pace,
+            circuit=circuit,
+            transport=transport,
         )
         self._refusal_to_send = refusal_to_send
         self._capabilities = capabilities
@@ -197,7 +209,7 @@ class HttpTradingEngine:
 
     async def _by_venue_id(self, order: Order, venue_order_id: str) -> ListedOrder | None:
         path = _path_of(venue_order_id)
-        reply = await self._client.look("GET", path, urgent=_is_urgent(order))
+        reply = await self._client.look("GET", path, urgent=_is_urgent(order), essential=True)
         if reply.status == 404 and _problem(reply) is not None:
             return None
         if not reply.is_success:
@@ -210,7 +222,9 @@ class HttpTradingEngine:
 
     async def _by_client_id(self, order: Order) -> ListedOrder | None:
         query = {"clientOrderId": order.client_order_id}
-        said = await self._client.read("/orders", _Orders, query, urgent=_is_urgent(order))
+        said = await self._client.read(
+            "/orders", _Orders, query, urgent=_is_urgent(order), essential=True
+        )
         return _the_only(
             order, [o for o in said.orders if o.client_order_id == order.client_order_id]
         )
@@ -233,7 +247,7 @@ class HttpTradingEngine:
         found: dict[str, ListedOrder] = {}
         query = {"limit": str(PAGE), **narrowed}
         for _ in range(PAGES_MAX):
-            page = await self._client.read("/orders", _Orders, query, urgent=urgent)
+            page = await self._client.read("/orders", _Orders, query, urgent=urgent, essential=True)
             found |= {listed.order_id: listed for listed in page.orders}
             if page.next_cursor is None:
                 return list(found.values())
