@@ -12,8 +12,9 @@ from tests.api.fake_access import ACTOR
 from tests.domain.trades import POLICY, pending, report
 from tradesaga.domain import trade_saga
 from tradesaga.domain.errors import IllegalTransition, Invalid, NotFound
-from tradesaga.domain.ids import SagaId
-from tradesaga.domain.orders import Fill, OrderStatus
+from tradesaga.domain.external import ExternalKind, ExternalOrder, ExternalState
+from tradesaga.domain.ids import DEFAULT_AGENT, ExternalOrderId, SagaId
+from tradesaga.domain.orders import Fill, OrderStatus, Side
 from tradesaga.domain.trade_messages import (
     Ambiguous,
     Intervention,
@@ -43,6 +44,26 @@ FLAT = PositionSums(
     fees=Decimal("0.30"),
 )
 HELD = replace(FLAT, symbol="ACME", quantity=Decimal(3), sold_quantity=Decimal(0))
+
+FOREIGN = ExternalOrder(
+    id=ExternalOrderId(UUID(int=77)),
+    agent_id=DEFAULT_AGENT,
+    venue_order_id="ord_77",
+    client_order_id=None,
+    symbol="SPY",
+    side=Side.BUY,
+    quantity=Decimal(3),
+    filled_quantity=Decimal(1),
+    type="limit",
+    limit_price=Decimal("370.1"),
+    decision_id=None,
+    kind=ExternalKind.EXTERNAL,
+    state=ExternalState.OPEN,
+    placed_at=None,
+    seen_at=AT,
+    updated_at=AT,
+    warned_at=AT,
+)
 
 
 class FakeSagas:
@@ -80,6 +101,14 @@ class FakeSagas:
             saga_id=STUCK_ID,
         )  # fmt: skip
         return [lock, replace(lock, reason=LockReason.QUARANTINE, saga_id=None)]
+
+    async def external_orders(
+        self, *, limit: int, state: ExternalState | None, symbol: str | None
+    ) -> Sequence[ExternalOrder]:
+        if self.error is not None:
+            raise self.error
+        wanted = (state in (None, FOREIGN.state)) and symbol in (None, FOREIGN.symbol)
+        return [FOREIGN][:limit] if wanted else []
 
     async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:
         self._asked("close_position", symbol=symbol, reason=reason, actor=actor)

@@ -45,6 +45,7 @@ OPERATIONS = {
     ("GET", "/api/v1/schedules/{scheduleId}/next"): "nextFires",
     ("POST", "/api/v1/strategies/{strategyId}/analyze"): "analyzeStrategy",
     ("GET", "/api/v1/orders"): "listOrders",
+    ("GET", "/api/v1/orders/external"): "listExternalOrders",
     ("GET", "/api/v1/reservations"): "listReservations",
     ("GET", "/api/v1/positions"): "listPositions",
     ("GET", "/api/v1/approvals"): "listApprovals",

@@ -276,6 +276,22 @@ async def test_orders(api: Api) -> None:
     assert answer["orders"][2]["averagePrice"] == 100.5
 
 
+async def test_orders_that_are_not_ours(api: Api) -> None:
+    for query, found in (("", 1), ("?state=open&symbol=SPY", 1), ("?state=gone", 0)):
+        answer = (await api.client.get(f"/api/v1/orders/external{query}")).json()
+        assert len(answer["orders"]) == found, query
+    order = (await api.client.get("/api/v1/orders/external?limit=1")).json()["orders"][0]
+    said = {name: order[name] for name in ("venueOrderId", "kind", "side", "filledQuantity")}
+    assert said == {
+        "venueOrderId": "ord_77",
+        "kind": "external",
+        "side": "buy",
+        "filledQuantity": 1,
+    }
+    refused = await api.client.get("/api/v1/orders/external?state=closed")
+    assert refused.status_code == 400
+
+
 @pytest.mark.parametrize(
     ("path", "expected"),
     [

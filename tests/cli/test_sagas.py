@@ -163,3 +163,12 @@ async def test_locks_are_shown(api: Api, terminal: Terminal) -> None:
     assert header.split() == ["SYMBOL", "REASON", "SINCE", "SAGA", "DETAIL"]
     assert parked.split()[:2] == ["ACME", "manual_required"]
     assert "quarantine" in quarantine
+
+
+async def test_orders_that_are_not_ours_are_shown(api: Api, terminal: Terminal) -> None:
+    async with served(api.app) as url:
+        said = await terminal.types("positions", "external", "--state", "open", url=url)
+    header, order = said.out.splitlines()
+    assert header.split() == ["KIND", "STATE", "SYMBOL", "FILLED", "SEEN", "ID"]
+    assert order.split()[:3] == ["external", "open", "SPY"]
+    assert order.split()[-1] == "ord_77"

@@ -70,7 +70,13 @@ from tradesaga.api.strategies import (
     update_strategy,
 )
 from tradesaga.api.tokens import create_token, list_tokens, revoke_token, rotate_token
-from tradesaga.api.trading import close_position, list_orders, list_positions, list_reservations
+from tradesaga.api.trading import (
+    close_position,
+    list_external_orders,
+    list_orders,
+    list_positions,
+    list_reservations,
+)
 from tradesaga.api.why import why, why_decision
 from tradesaga.ports.approval_operations import ApprovalOperations
 from tradesaga.ports.dead_letters import DeadLetterOperations
@@ -93,8 +99,8 @@ OPERATIONS: Final = (
     start, stop, pause, resume, agent_status, list_strategies, list_cycles, get_cycle,
     cancel_cycle,
     list_sagas, get_saga, retry, compensate, resolve,
-    list_orders, list_positions, list_reservations, close_position, list_locks, get_invariants,
-    why_decision, why, get_limits, get_limit_history, put_limits,
+    list_orders, list_external_orders, list_positions, list_reservations, close_position,
+    list_locks, get_invariants, why_decision, why, get_limits, get_limit_history, put_limits,
     list_approvals, approve, deny,
     list_checkpoints, list_nodes, list_letters, get_letter, replay_letter, discard_letter,
     get_retention, run_retention,

@@ -71,7 +71,12 @@ from tradesaga.api.tokens import (
     TokenAnswer,
     TokensAnswer,
 )
-from tradesaga.api.trade_answers import OrdersAnswer, PositionsAnswer, ReservationsAnswer
+from tradesaga.api.trade_answers import (
+    ExternalOrdersAnswer,
+    OrdersAnswer,
+    PositionsAnswer,
+    ReservationsAnswer,
+)
 from tradesaga.api.why import WhyAnswer
 
 BODIES = (
@@ -80,8 +85,9 @@ BODIES = (
     StrategiesAnswer, CyclesAnswer, CycleRecordAnswer, HealthAnswer, ReadyAnswer, Problem,
     InterventionRequest, ResolveRequest, ScheduleRequest, ChangeScheduleRequest, AnalyseRequest,
     ScheduleAnswer, SchedulesAnswer, FiresAnswer, TriggeredAnswer,
-    SagasAnswer, SagaRecordAnswer, OrdersAnswer, PositionsAnswer, ReservationsAnswer,
-    CheckpointsAnswer, NodesAnswer, LettersAnswer, WholeLetterAnswer, LetterRequest,
+    SagasAnswer, SagaRecordAnswer, OrdersAnswer, ExternalOrdersAnswer, PositionsAnswer,
+    ReservationsAnswer, CheckpointsAnswer, NodesAnswer, LettersAnswer, WholeLetterAnswer,
+    LetterRequest,
     LocksAnswer, ApprovalRequest, ApprovalAnswer, ApprovalsAnswer,
     InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer,
     LimitsRequest, LimitsAnswer, LimitHistoryAnswer,

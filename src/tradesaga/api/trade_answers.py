@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
 from tradesaga.api.cycle_answers import OrderAnswer, order_answer
+from tradesaga.domain.external import ExternalOrder
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Fill, Order, Reservation
 from tradesaga.ports.records import PositionSums
@@ -18,6 +19,35 @@ class OrdersAnswer(Struct, frozen=True, kw_only=True):
     """Orders, the latest first."""
 
     orders: list[OrderAnswer]
+
+
+class ExternalOrderAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """An order that is not ours as it was last seen; null is what nobody told.
+
+    `kind` is `stray` when it bears an id of our shape, `warnedAt` when the ladder was told of it.
+    """
+
+    venue_order_id: str
+    client_order_id: str | None
+    kind: str
+    state: str
+    symbol: str
+    side: str | None
+    quantity: Decimal | None
+    filled_quantity: Decimal
+    type: str | None
+    limit_price: Decimal | None
+    decision_id: str | None
+    placed_at: Timestamp | None
+    seen_at: Timestamp
+    ended_at: Timestamp | None
+    warned_at: Timestamp | None
+
+
+class ExternalOrdersAnswer(Struct, frozen=True, kw_only=True):
+    """Orders that are not ours, the latest seen first."""
+
+    orders: list[ExternalOrderAnswer]
 
 
 class FillAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -77,6 +107,32 @@ class PositionsAnswer(Struct, frozen=True, kw_only=True):
 def orders_answer(orders: Iterable[Order]) -> OrdersAnswer:
     """The list."""
     return OrdersAnswer(orders=[order_answer(order) for order in orders])
+
+
+def external_answer(orders: Iterable[ExternalOrder]) -> ExternalOrdersAnswer:
+    """The list of orders that are not ours."""
+    return ExternalOrdersAnswer(
+        orders=[
+            ExternalOrderAnswer(
+                venue_order_id=order.venue_order_id,
+                client_order_id=order.client_order_id,
+                kind=order.kind,
+                state=order.state,
+                symbol=order.symbol,
+                side=order.side,
+                quantity=order.quantity,
+                filled_quantity=order.filled_quantity,
+                type=order.type,
+                limit_price=order.limit_price,
+                decision_id=order.decision_id,
+                placed_at=stamp_or_none(order.placed_at),
+                seen_at=stamp(order.seen_at),
+                ended_at=stamp_or_none(order.ended_at),
+                warned_at=stamp_or_none(order.warned_at),
+            )
+            for order in orders
+        ]
+    )
 
 
 def reservations_answer(held: Iterable[Reservation]) -> ReservationsAnswer:

@@ -13,14 +13,17 @@ from tradesaga.api.saga_answers import SagasAnswer, sagas_answer
 from tradesaga.api.saga_requests import InterventionRequest
 from tradesaga.api.sagas import OPEN, SYMBOL, Limit, SagasPort, Symbol
 from tradesaga.api.trade_answers import (
+    ExternalOrdersAnswer,
     OrdersAnswer,
     PositionsAnswer,
     ReservationsAnswer,
+    external_answer,
     orders_answer,
     positions_answer,
     reservations_answer,
     status_of,
 )
+from tradesaga.domain.external import ExternalState
 from tradesaga.domain.orders import ENDED, OrderStatus
 from tradesaga.domain.saga import ENDS
 from tradesaga.ports.trade_records import TradeQuery
@@ -68,6 +71,27 @@ async def list_orders(
     states = OPEN if wanted is not None and wanted <= ACTIVE else None
     query = TradeQuery(limit=limit, sagas=states, orders=wanted, symbol=symbol)
     return orders_answer(trade.order for trade in await sagas.trades(query))
+
+
+@get(
+    "/orders/external",
+    operation_id="listExternalOrders",
+    summary="List orders that are not ours",
+    responses=failures(400, 503),
+    tags=TAGS,
+)
+async def list_external_orders(
+    sagas: SagasPort,
+    symbol: Symbol = None,
+    standing: Annotated[
+        Literal["open", "gone", "ours"] | None,
+        QueryParameter(name="state", description="open, gone or ours"),
+    ] = None,
+    limit: Limit = 20,
+) -> ExternalOrdersAnswer:
+    """Orders on the account that are not ours, the latest seen first; they are never touched."""
+    state = None if standing is None else ExternalState(standing)
+    return external_answer(await sagas.external_orders(limit=limit, state=state, symbol=symbol))
 
 
 @get(

@@ -65,7 +65,10 @@ COMMANDS: Final = {
     "limits": ("limits:limits", "Show the risk limits in force, change them, list the changes."),
     "retention": ("retention:retention", "Show what is kept where, or archive what is old."),
     "why": ("why:why", "Say which rule blocked an order, by how much, and what would pass."),
-    "positions": ("positions:positions", "Close a position; show what locks symbols."),
+    "positions": (
+        "positions:positions",
+        "Close a position; show locks and orders not ours.",
+    ),
 }
 
 

@@ -6,10 +6,10 @@ It is in the audit log with its reason before the command ends; `sagas watch ID`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 
 from tradesaga.cli.asking import tell
 from tradesaga.cli.client import Server, call
@@ -18,13 +18,39 @@ from tradesaga.cli.saga_rendering import sagas_text
 
 HERE: Final = Server()
 
-positions = App(name="positions", help="Close a position; show what locks symbols.")
+positions = App(
+    name="positions",
+    help="Close a position; show locks and orders not ours.",
+)
 
 
 @positions.command(name="locks")
 async def locks(*, server: Server = HERE) -> int:
     """Show the symbols on which nothing may open, and why."""
     return await tell(server, call(server, "GET", "/locks"), _locks_text)
+
+
+@positions.command(name="external")
+async def external(
+    *,
+    state: Literal["open", "gone", "ours"] | None = None,
+    limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 20,
+    server: Server = HERE,
+) -> int:
+    """Show orders on the account that are not ours; they are never touched.
+
+    Parameters
+    ----------
+    state
+        Only those in this state.
+    limit
+        How many, 1 to 1000.
+    """
+    query: dict[str, str | int] = {"limit": limit}
+    if state is not None:
+        query["state"] = state
+    asked = call(server, "GET", "/orders/external", query=query)
+    return await tell(server, asked, _external_text)
 
 
 @positions.command(name="close")
@@ -56,3 +82,13 @@ def _locks_text(answer: Mapping[str, Any]) -> list[str]:
         for lock in answer["locks"]
     ]  # fmt: skip
     return table(("SYMBOL", "REASON", "SINCE", "SAGA", "DETAIL"), rows)
+
+
+def _external_text(answer: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (order["kind"], order["state"], order["symbol"],
+         f"{order['side'] or NOTHING} {order['filledQuantity']}/{order['quantity'] or NOTHING}",
+         moment(order["seenAt"]), order["venueOrderId"])
+        for order in answer["orders"]
+    ]  # fmt: skip
+    return table(("KIND", "STATE", "SYMBOL", "FILLED", "SEEN", "ID"), rows)

@@ -29,6 +29,7 @@ FillId = NewType("FillId", UUID)
 TradeId = NewType("TradeId", UUID)
 VoidId = NewType("VoidId", UUID)
 ApprovalId = NewType("ApprovalId", UUID)
+ExternalOrderId = NewType("ExternalOrderId", UUID)
 
 DEFAULT_AGENT = AgentId(UUID("00000000-0000-7000-8000-000000000001"))
 CLIENT_ORDER_ID_PREFIX = "ts-"
@@ -38,6 +39,7 @@ _PLACES = range(0, 130, 10)
 """Two letters, the lower first, for each ten bits of a digest's lowest 130."""
 _ORDERED = "0123456789abcdefghijklmnopqrstuv"
 _ORDERED_PAIRS = [high + low for high in _ORDERED for low in _ORDERED]
+_LETTERS = {*_BASE32, *_ORDERED}
 _MOMENT_PLACES, _HASH_PLACES = range(40, -1, -10), range(70, -1, -10)
 """As above, but text that sorts like its number: 50 bits of a moment, 80 of a digest."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,6 +85,12 @@ def client_order_id(saga_id: SagaId, leg: int, purpose: str) -> str:
     time_text = "".join([_ORDERED_PAIRS[moment >> at & 1023] for at in _MOMENT_PLACES])
     hash_text = "".join([_ORDERED_PAIRS[hashed >> at & 1023] for at in _HASH_PLACES])
     return CLIENT_ORDER_ID_PREFIX + time_text + hash_text
+
+
+def is_client_order_id(text: str) -> bool:
+    """Whether `text` has the shape of those that `client_order_id` gives, now or formerly."""
+    name = text.removeprefix(CLIENT_ORDER_ID_PREFIX)
+    return name != text and len(name) == 2 * len(_PLACES) and set(name) <= _LETTERS
 
 
 def _moment_of(elder: UUID) -> int | None:

@@ -179,6 +179,7 @@ def _coordinator(
         agent_id=settings.agent_id,
         unsolicited=scheduler.analyse_unsolicited,
         told=scheduler.heard,
+        books=core.books,
     )
 
 

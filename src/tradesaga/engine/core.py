@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from tradesaga.domain.cycle import Cycle
@@ -12,6 +12,7 @@ from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.external_orders import ExternalOrders
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.ladder_state import LadderState
@@ -90,6 +91,7 @@ def core_of(
     breaker = _breaker(world, settings, state, scribe)
     ladder = _ladder(world, settings, scribe)
     causes = LadderWatch(ladder=ladder, state=state, settings=settings)
+    strangers = _strangers(world, settings, scribe, desk, book, ladder)
     desk.on_booked = causes.booked
     desk.quarantines = causes.quarantines
     return Core(
@@ -114,7 +116,7 @@ def core_of(
         checkpoints=_checkpoints(world, settings, scribe, book),
         ladder=ladder,
         causes=causes,
-        books=_books(world, settings, desk, causes),
+        books=_books(world, settings, desk, causes, strangers),
         absent=_absent(world, settings, desk),
         watch=_watch(world, settings, policy, scribe, state),
         market=_market(world, settings),
@@ -172,8 +174,39 @@ def _ladder(world: World, settings: EngineSettings, scribe: Scribe) -> LadderSta
     )
 
 
+def _strangers(
+    world: World,
+    settings: EngineSettings,
+    scribe: Scribe,
+    desk: TradeDesk,
+    book: StrategyBook,
+    ladder: LadderState,
+) -> ExternalOrders:
+    targets = () if settings.rebalance is None else settings.rebalance.targets
+
+    def traded() -> Collection[str]:
+        held = {symbol for symbol, quantity in desk.holdings.positions.items() if quantity}
+        watched = {symbol for strategy in book.active() for symbol in strategy.symbols}
+        return {*targets, *held, *watched, *(trade.state.order.symbol for trade in desk.trades)}
+
+    return ExternalOrders(
+        agent_id=settings.agent_id,
+        scribe=scribe,
+        records=world.records,
+        desk=desk,
+        ladder=ladder,
+        clock=world.clock,
+        metrics=world.metrics,
+        traded=traded,
+    )
+
+
 def _books(
-    world: World, settings: EngineSettings, desk: TradeDesk, causes: LadderWatch
+    world: World,
+    settings: EngineSettings,
+    desk: TradeDesk,
+    causes: LadderWatch,
+    strangers: ExternalOrders,
 ) -> Reconciliation:
     return Reconciliation(
         agent_id=settings.agent_id,
@@ -181,6 +214,7 @@ def _books(
         desk=desk,
         records=world.records,
         positions=PositionCheck(venue=world.venue, desk=desk, causes=causes),
+        strangers=strangers,
         clock=world.clock,
         metrics=world.metrics,
         every=settings.reconcile_every,

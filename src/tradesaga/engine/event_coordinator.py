@@ -39,6 +39,7 @@ from tradesaga.engine.decision_requests import Answer, DecisionRequests, decisio
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.open_trades import OpenTrade
+from tradesaga.engine.reconciliation import Reconciliation
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.bus import Bus, Delivery
@@ -81,6 +82,7 @@ class EventCoordinator:
         agent_id: AgentId,
         unsolicited: Unsolicited,
         told: Callable[..., None],
+        books: Reconciliation,
     ) -> None:
         self._bus = bus
         self._scribe = scribe
@@ -94,6 +96,7 @@ class EventCoordinator:
         self._agent_id = agent_id
         self._unsolicited = unsolicited
         self._told = told
+        self._books = books
         self._tries = _Tries()
         self._flood = _Flood()
         self._deciding: set[str] = set()
@@ -209,7 +212,13 @@ class EventCoordinator:
             return
         if trade is None:
             log.warning("order of somebody else", venue_order_id=report.venue_order_id)
-            await self._note(incoming, "order.external", {"venueOrderId": report.venue_order_id})
+            try:
+                await self._books.strangers.heard(report, self._inbox(incoming))
+            except Fenced:
+                raise
+            except Conflict:
+                pass  # taken before
+            self._books.wake.set()
         else:
             actor = f"neighbour:{incoming.source}"
             await self._desk.book(

@@ -31,6 +31,11 @@ from tradesaga.ports.services import Health
 CYCLE_FAILURES_MAX: Final = 3
 DRIFT_CHECKS_MAX: Final = 3
 """Comparisons in a row that find another position before nothing opens on the symbol."""
+LOCKS: Final = {
+    Cause.DRIFT: LockReason.QUARANTINE,
+    Cause.STRAY_ORDER: LockReason.STRAY_ORDER,
+}
+"""What locks a symbol besides the rung that the ladder has for it."""
 DRIFTING_SYMBOLS_MAX: Final = 2
 """So many symbols that do not heal are no matter of one symbol any more: nothing opens at all."""
 DISPUTE_CHECKS_MAX: Final = 2
@@ -84,23 +89,24 @@ class LadderWatch:
         A symbol that neither side holds any more has been looked at, and is equal.
         """
         self._symbols(differing, left_out)
-        quarantined = sorted(lock.symbol for lock in self.quarantines())
+        drifting = LockReason.QUARANTINE
+        quarantined = sorted(k.symbol for k in self.quarantines() if k.reason is drifting)
         if len(quarantined) >= DRIFTING_SYMBOLS_MAX:
             self._ladder.enter(Cause.DRIFT, f"positions differ in {', '.join(quarantined)}")
         else:
             self._ladder.absent(Cause.DRIFT)
 
     def quarantines(self) -> Sequence[SymbolLock]:
-        """Symbols whose drift did not heal, until it has or a person knows of it."""
+        """Symbols with drift that did not heal or a stray order, until a person knows of it."""
         return [
             SymbolLock(
                 symbol=reason.scope.subject,
-                reason=LockReason.QUARANTINE,
+                reason=LOCKS[reason.cause],
                 detail=reason.detail,
                 since=reason.since,
             )
             for reason in self._ladder.ladder.reasons
-            if reason.cause is Cause.DRIFT
+            if reason.cause in LOCKS
             and reason.scope.kind is ScopeKind.SYMBOL
             and not reason.acknowledged_by
         ]

@@ -2,6 +2,7 @@
 
     orders      what the venue lists as open, and what we take for open
     fills       an order of ours whose fills differ is looked up; what is missing is booked
+    strangers   an order that is not ours is kept and told (`external_orders`), never touched
     positions   what no order explains is drift
 
 Runs with every heartbeat, at each start, and in a loop of its own that is faster than the
@@ -25,6 +26,7 @@ from tradesaga.domain.ids import AgentId, SagaId
 from tradesaga.domain.orders import ENDED, LIVE, OrderStatus, VenueReport
 from tradesaga.domain.schedule import next_multiple
 from tradesaga.domain.trade_messages import Reported, TradeState
+from tradesaga.engine.external_orders import ExternalOrders
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import Drift, PositionCheck
 from tradesaga.engine.trade_desk import TradeDesk
@@ -60,6 +62,7 @@ class Reconciliation:
     desk: TradeDesk
     records: Records
     positions: PositionCheck
+    strangers: ExternalOrders
     clock: Clock
     metrics: Metrics
     every: timedelta | None
@@ -149,14 +152,22 @@ class Reconciliation:
     # ---- orders of ours that have ended, and have not -----------------------------------------
 
     async def _ended_but_open(self, listed: Sequence[OpenOrder]) -> Mapping[str, str]:
-        """Ask about orders that ended for us but are listed; those that live, by symbol."""
-        living = {}
+        """Ask about orders that ended for us but are listed; those that live, by symbol.
+
+        What nobody here has ever sent is told to the book of strangers.
+        """
+        living, strangers = {}, []
         for each in self._not_open_here(listed):
+            if self.strangers.knows(each.venue_order_id):
+                strangers.append(each)
+                continue
             stored = await self.records.trade_of(
                 self.agent_id,
                 venue_order_id=each.venue_order_id,
                 client_order_id=each.client_order_id,
             )
+            if stored is None:
+                strangers.append(each)
             if stored is None or self.desk.trades.of(stored.saga.id) is not None:
                 continue
             trade = self.desk.absent.get(stored.saga.id) or OpenTrade(stored)
@@ -165,6 +176,7 @@ class Reconciliation:
                 living[each.symbol] = (
                     f"{each.venue_order_id} works there, here it is {order.status}"
                 )
+        await self.strangers.saw(strangers, listed)
         return living
 
     def _not_open_here(self, listed: Sequence[OpenOrder]) -> Sequence[OpenOrder]:

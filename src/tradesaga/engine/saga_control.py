@@ -19,6 +19,7 @@ from tradesaga.domain.errors import (
     Refused,
     Unavailable,
 )
+from tradesaga.domain.external import ExternalOrder, ExternalState
 from tradesaga.domain.ids import AgentId, SagaId
 from tradesaga.domain.instructions import Origin
 from tradesaga.domain.orders import Order
@@ -83,6 +84,14 @@ class SagaControl:
         if not self._desk.recovered:
             raise Unavailable("the orchestrator is starting, or another node holds the agent")
         return sorted(self._desk.locks(), key=lambda lock: (lock.symbol, lock.since))
+
+    async def external_orders(
+        self, *, limit: int, state: ExternalState | None, symbol: str | None
+    ) -> Sequence[ExternalOrder]:
+        """See `ports.saga_operations`."""
+        return await self._records.external_orders(
+            self._agent_id, limit=limit, state=state, symbol=symbol
+        )
 
     async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:
         """See `ports.saga_operations`."""

@@ -21,6 +21,7 @@ from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.dead_letters import LetterEnd
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import Event
+from tradesaga.domain.external import ExternalOrder
 from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.domain.ladder import Ladder
 from tradesaga.domain.limit_change import LimitChange
@@ -104,6 +105,7 @@ Stored = (
     | KeptAnswer
     | Void
     | LetterEnd
+    | ExternalOrder
 )
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""
 
@@ -132,6 +134,7 @@ class Update:
         | Approval
         | ApiToken
         | KeptAnswer
+        | ExternalOrder
     )
 
 

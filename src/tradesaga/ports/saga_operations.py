@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from tradesaga.domain.external import ExternalOrder, ExternalState
 from tradesaga.domain.ids import SagaId
 from tradesaga.domain.trade_messages import Resolution, TradeState
 from tradesaga.ports.records import PositionSums
@@ -19,6 +20,7 @@ class LockReason(StrEnum):
 
     ORDER_UNKNOWN = "order_unknown"  # until a look-up or a person tells what became of it
     MANUAL_REQUIRED = "manual_required"  # until a person has settled the saga
+    STRAY_ORDER = "stray_order"  # an order with an id of our shape that our journal does not know
     QUARANTINE = "quarantine"  # DRIFT stands on the ladder: our books and the venue's differ
 
 
@@ -54,6 +56,12 @@ class SagaOperations(Protocol):
 
     async def locks(self) -> Sequence[SymbolLock]:
         """What locks symbols now, by symbol. Raises Unavailable when this node does not lead."""
+        ...
+
+    async def external_orders(
+        self, *, limit: int, state: ExternalState | None, symbol: str | None
+    ) -> Sequence[ExternalOrder]:
+        """Orders on the account that are not ours, the latest seen first. Raises Unavailable."""
         ...
 
     async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from tradesaga.domain.external import ExternalOrder, ExternalState
 from tradesaga.domain.ids import AgentId, CycleId, SagaId
 from tradesaga.domain.orders import Fill, OrderStatus
 from tradesaga.domain.saga import SagaStatus
@@ -75,4 +76,16 @@ class TradeRecords(Protocol):
 
     async def trade(self, agent_id: AgentId, saga_id: SagaId) -> TradeRecord | None:
         """One trade, whole; None when there is no such saga."""
+        ...
+
+    async def external_orders(
+        self,
+        agent_id: AgentId,
+        *,
+        limit: int,
+        venue_order_id: str | None = None,
+        state: ExternalState | None = None,
+        symbol: str | None = None,
+    ) -> Sequence[ExternalOrder]:
+        """Orders that are not ours, the latest seen first; 1 <= limit <= 1000."""
         ...

@@ -19,6 +19,7 @@ from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.approval import Approval
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
+from tradesaga.domain.external import ExternalOrder
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.money import ZERO
@@ -199,6 +200,8 @@ def _unique_keys(value: Stored) -> Iterator[Key]:
             yield "strategy", value.agent_id, value.external_id
         case Approval():
             yield "approval", value.agent_id, value.decision_id
+        case ExternalOrder():
+            yield "external order", value.agent_id, value.venue_order_id
         case LimitChange():
             yield "limits", value.agent_id, value.revision
         case Saga():

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from tradesaga.adapters.memory.journal import MemoryStore
+from tradesaga.domain.external import ExternalOrder, ExternalState
 from tradesaga.domain.ids import AgentId, SagaId
 from tradesaga.domain.orders import Fill, Order, Reservation, Void
 from tradesaga.domain.saga import Saga
@@ -54,6 +55,25 @@ class MemoryTradeRecords:
                 for kind, body in told(line.entry.kind, stored_body(line.entry.body))
             ],
         )
+
+    async def external_orders(
+        self,
+        agent_id: AgentId,
+        *,
+        limit: int,
+        venue_order_id: str | None = None,
+        state: ExternalState | None = None,
+        symbol: str | None = None,
+    ) -> Sequence[ExternalOrder]:
+        """Orders that are not ours, the latest seen first."""
+        found = [
+            order
+            for order in self._store.of(ExternalOrder, agent_id)
+            if venue_order_id in (None, order.venue_order_id)
+            and state in (None, order.state)
+            and symbol in (None, order.symbol)
+        ]
+        return sorted(found, key=lambda order: (order.seen_at, order.id), reverse=True)[:limit]
 
     def _trades(self, agent_id: AgentId) -> Iterator[TradeState]:
         orders = {order.saga_id: order for order in self._store.of(Order, agent_id)}

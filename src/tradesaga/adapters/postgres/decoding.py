@@ -19,6 +19,7 @@ from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.checkpoint import Checkpoint, Occasion
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
+from tradesaga.domain.external import ExternalKind, ExternalOrder, ExternalState
 from tradesaga.domain.ladder import Cause, Ladder, Reason, Scope, ScopeKind
 from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.orders import (
@@ -132,6 +133,11 @@ _CONVERSIONS: Mapping[type, Mapping[str, Callable[[Any], object]]] = {
     Trade: {"side": _member(Side)},
     Ladder: {"reasons": _reasons},
     Submission: {"side": _member(Side)},
+    ExternalOrder: {
+        "side": lambda word: None if word is None else Side(word),
+        "kind": _member(ExternalKind),
+        "state": _member(ExternalState),
+    },
 }
 
 

@@ -27,6 +27,7 @@ from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.dead_letters import LetterEnd
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid
+from tradesaga.domain.external import ExternalOrder
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.ladder import Ladder, Reason
 from tradesaga.domain.limit_change import LimitChange
@@ -210,6 +211,9 @@ _KINDS: Mapping[type, _Kind] = {
         "equity_marks", Operation.RARE_NEW, Operation.RARE_SET, _fields(EquityMarks)
     ),
     Void: _Kind("voids", Operation.RARE_NEW),
+    ExternalOrder: _Kind(
+        "external_orders", Operation.RARE_NEW, Operation.RARE_SET, _fields(ExternalOrder)
+    ),
     LetterEnd: _Kind("letter_ends", Operation.RARE_NEW),
 }
 _ADDITIONS: Mapping[type, Operation] = {

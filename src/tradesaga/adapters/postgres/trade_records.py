@@ -11,6 +11,7 @@ from uuid import UUID
 from tradesaga.adapters.postgres.decoding import Row, read_trade, reader
 from tradesaga.adapters.postgres.queries import QUERIES, load
 from tradesaga.adapters.postgres.reading import ReaderPool
+from tradesaga.domain.external import ExternalOrder, ExternalState
 from tradesaga.domain.ids import AgentId, SagaId
 from tradesaga.domain.orders import Fill
 from tradesaga.domain.saga import ENDS, SagaStatus
@@ -24,7 +25,7 @@ LOG_SLACK: Final = timedelta(minutes=1)
 _OPEN: Final = frozenset(SagaStatus) - ENDS
 _LAST: Final = (datetime.max.replace(tzinfo=UTC), SagaId(UUID(int=2**128 - 1)))
 _SQL: Final = {name: query.sql for name, query in load("trades").items()}
-_entry, _fill = reader(LoggedStep), reader(Fill)
+_entry, _fill, _external = reader(LoggedStep), reader(Fill), reader(ExternalOrder)
 
 
 class PostgresTradeRecords:
@@ -71,6 +72,20 @@ class PostgresTradeRecords:
             window = begun - LOG_SLACK, ended + LOG_SLACK
             logged = await connection.fetch(_SQL["log_of_saga"], agent_id, str(saga_id), *window)
         return TradeRecord(state=state, fills=fills, steps=[*_told(logged)])
+
+    async def external_orders(
+        self,
+        agent_id: AgentId,
+        *,
+        limit: int,
+        venue_order_id: str | None = None,
+        state: ExternalState | None = None,
+        symbol: str | None = None,
+    ) -> Sequence[ExternalOrder]:
+        """Orders that are not ours, the latest seen first."""
+        assert 1 <= limit <= TRADES_MAX, limit
+        asked = agent_id, venue_order_id, state, symbol, limit
+        return [_external(row) for row in await self._pool.fetch(_SQL["external_orders"], *asked)]
 
 
 def _told(logged: Iterable[Row]) -> Iterator[LoggedStep]:

@@ -33,3 +33,13 @@ select seq, kind, actor, at, epoch, body::json
 from journal_log
 where agent_id = $1 and subject = $2 and at between $3 and $4
 order by seq;
+
+-- external_orders: orders that are not ours, the latest seen first; $2 to $4 narrow, or are null
+select id, agent_id, venue_order_id, client_order_id, symbol, side, quantity, filled_quantity,
+  type, limit_price, decision_id, kind, state, placed_at, seen_at, updated_at, ended_at, warned_at,
+  version
+from external_orders
+where agent_id = $1 and ($2::text is null or venue_order_id = $2)
+  and ($3::text is null or state = $3) and ($4::text is null or symbol = $4)
+order by seen_at desc, id desc
+limit $5;
