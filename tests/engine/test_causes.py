@@ -25,7 +25,9 @@ from tradesaga.ports.services import Health
 
 Act = Callable[[Place, Parts], Awaitable[object]]
 DAY = timedelta(days=1)
-ELSEWHERE = {Cause.FOREIGN_ORDER: "tests/engine/test_foreign_orders.py"}
+ELSEWHERE = dict.fromkeys(
+    (Cause.FOREIGN_ORDER, Cause.STRAY_ORDER), "tests/engine/test_external_orders.py"
+)
 """Causes whose watcher has a test of its own for both."""
 
 

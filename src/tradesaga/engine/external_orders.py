@@ -186,7 +186,8 @@ class ExternalOrders:
             "state": order.state,
         }
         subject = str(order.id)
-        said = [Entry(kind="order.external", subject=subject, actor="reconciliation", body=body)]
+        kind = "order.external" if order.warned_at is None else "order.external.told"
+        said = [Entry(kind=kind, subject=subject, actor="reconciliation", body=body)]
         if is_new and order.kind is ExternalKind.STRAY:
             alert = {"alert": "an order with an id of our shape that we do not know", **body}
             said.append(Entry(kind="alert", subject=subject, actor="reconciliation", body=alert))
