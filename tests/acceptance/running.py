@@ -51,7 +51,9 @@ def free_port() -> int:
 class Up:
     """One life of the whole; `stop` ends it, whatever became of it."""
 
-    def __init__(self, state_dir: Path, *arguments: str) -> None:
+    def __init__(
+        self, state_dir: Path, *arguments: str, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.state_dir = state_dir
         self.port = free_port()
         self.output_path = state_dir.parent / f"{state_dir.name}-up.txt"
@@ -63,7 +65,7 @@ class Up:
                     "--state-dir", str(state_dir), "--port", str(self.port), *arguments,
                 ],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=environment | {"NO_COLOR": "1"}, start_new_session=True,
+                env=environment | {"NO_COLOR": "1"} | dict(variables or {}), start_new_session=True,
             )  # fmt: skip
 
     @property
