@@ -13,6 +13,7 @@ import httpx2
 
 from tests.api.fake_access import ADMIN_HEADER, FakeAccess
 from tests.api.fake_approvals import FakeApprovals
+from tests.api.fake_feed import FakeFeed
 from tests.api.fake_ids import OneId
 from tests.api.fake_ladder import FakeLadder
 from tests.api.fake_letters import FakeLetters
@@ -342,6 +343,7 @@ class Api:
         self.ladder = FakeLadder()
         self.access = FakeAccess()
         self.store = Store()
+        self.feed = FakeFeed()
         self.seconds = 0.0
         self.metrics = CountedErrors()
         self.app = create_app(
@@ -352,6 +354,7 @@ class Api:
             self.approvals,
             self.access,
             repeats_over(self.store, self),
+            self.feed,
             self.strategies,
             self.schedules,
             self.ladder,
@@ -365,17 +368,21 @@ class Api:
     def fresh(self) -> Api:
         """The same application, its fakes as at the beginning; building one takes a while."""
         vars(self.operations).clear()
-        self.operations.__init__()  # type: ignore[misc]  # all its state is made there
-        self.sagas.__init__()  # type: ignore[misc]  # as above
-        self.risk.__init__()  # type: ignore[misc]  # as above
-        self.approvals.__init__()  # type: ignore[misc]  # as above
-        self.dead_letters.__init__()  # type: ignore[misc]  # as above
-        self.retention.__init__()  # type: ignore[misc]  # as above
-        self.strategies.__init__()  # type: ignore[misc]  # as above
-        self.schedules.__init__()  # type: ignore[misc]  # as above
-        self.ladder.__init__()  # type: ignore[misc]  # as above
-        self.access.__init__()  # type: ignore[misc]  # as above
-        self.store.__init__()  # type: ignore[misc]  # as above
+        for fake in (
+            self.operations,
+            self.sagas,
+            self.risk,
+            self.approvals,
+            self.dead_letters,
+            self.retention,
+            self.strategies,
+            self.schedules,
+            self.ladder,
+            self.access,
+            self.feed,
+            self.store,
+        ):
+            fake.__init__()  # type: ignore[misc]  # all its state is made there
         self.seconds += 1_000_000  # every bucket is full again
         self.metrics.errors.clear()
         self.come_from("127.0.0.1")

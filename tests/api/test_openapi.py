@@ -67,6 +67,7 @@ OPERATIONS = {
     ("DELETE", "/api/v1/strategies/{strategyId}"): "deleteStrategy",
     ("POST", "/api/v1/strategies/{strategyId}/activate"): "activateStrategy",
     ("POST", "/api/v1/strategies/{strategyId}/deactivate"): "deactivateStrategy",
+    ("GET", "/api/v1/events"): "streamEvents",
     ("GET", "/api/v1/tokens"): "listTokens",
     ("POST", "/api/v1/tokens"): "createToken",
     ("POST", "/api/v1/tokens/{tokenName}/revoke"): "revokeToken",

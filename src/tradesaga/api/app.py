@@ -23,6 +23,7 @@ from tradesaga.api.asyncapi import events_document
 from tradesaga.api.checkpoints import list_checkpoints
 from tradesaga.api.dead_letters import discard_letter, get_letter, list_letters, replay_letter
 from tradesaga.api.doorman import Doorman
+from tradesaga.api.event_stream import stream_events
 from tradesaga.api.forwarding import Passing
 from tradesaga.api.gate import Gate
 from tradesaga.api.invariants import get_invariants
@@ -80,6 +81,7 @@ from tradesaga.api.trading import (
 from tradesaga.api.why import why, why_decision
 from tradesaga.ports.approval_operations import ApprovalOperations
 from tradesaga.ports.dead_letters import DeadLetterOperations
+from tradesaga.ports.event_feed import EventFeed
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.ladder_operations import LadderOperations
 from tradesaga.ports.metrics import Metrics
@@ -107,7 +109,7 @@ OPERATIONS: Final = (
     get_strategy, create_strategy, update_strategy, activate_strategy, deactivate_strategy,
     delete_strategy,
     get_ladder, kill, rearm, acknowledge,
-    list_tokens, create_token, revoke_token, rotate_token,
+    list_tokens, create_token, revoke_token, rotate_token, stream_events,
 )  # fmt: skip
 DEPENDENCIES: Final = (
     "operations",
@@ -118,6 +120,7 @@ DEPENDENCIES: Final = (
     "ladder",
     "approvals",
     "access",
+    "feed",
     "dead_letters",
     "strategies",
     "metrics_text",
@@ -134,6 +137,7 @@ def create_app(
     approvals: ApprovalOperations,
     access: TokenOperations,
     repeats: RepeatOperations,
+    feed: EventFeed,
     strategies: StrategyOperations,
     schedules: ScheduleOperations,
     ladder: LadderOperations,
@@ -160,6 +164,7 @@ def create_app(
         dependencies={
             "operations": Provide(lambda: operations, sync_to_thread=False),
             "sagas": Provide(lambda: sagas, sync_to_thread=False),
+            "feed": Provide(lambda: feed, sync_to_thread=False),
             "access": Provide(lambda: access, sync_to_thread=False),
             "approvals": Provide(lambda: approvals, sync_to_thread=False),
             "dead_letters": Provide(lambda: dead_letters, sync_to_thread=False),

@@ -59,7 +59,7 @@ class Doorman:
             Refusal: nobody we know, or one who asks too often.
         """
         now = self._monotonic()
-        secret = _bearer(authorization)
+        secret = bearer_of(authorization)
         caller = None if secret is None else self._callers.caller(secret)
         if caller is None:
             raise self._stranger(secret, address, now)
@@ -81,7 +81,7 @@ class Doorman:
         return Refusal(UNAUTHENTICATED, detail, headers=_CHALLENGE)
 
 
-def _bearer(authorization: str | None) -> str | None:
+def bearer_of(authorization: str | None) -> str | None:
     """The token shown; None without one, or with one that is none of ours by its length."""
     kind, _, token = (authorization or "").partition(" ")
     token = token.strip()

@@ -37,6 +37,7 @@ from tradesaga.ports.identity import IdSource
 HEADERS_MAX: Final = 64
 URL_BYTES_MAX: Final = 8 * 1024
 BODY_SECONDS_MAX: Final = 15.0
+SEND_SECONDS_MAX: Final = 20.0
 _TRACEPARENT: Final = re.compile(
     r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
@@ -76,7 +77,9 @@ class Gate:
                 headers = MutableScopeHeaders.from_message(message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
-            await send(message)
+            # Who takes nothing keeps no stream and no answer waiting.
+            async with asyncio.timeout(SEND_SECONDS_MAX):
+                await send(message)
 
         headers = Headers.from_scope(scope)
         trace_id = _trace_id_of(headers.get("traceparent", "")) or self._ids.uuid7().hex

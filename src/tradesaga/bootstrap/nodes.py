@@ -24,7 +24,7 @@ from tradesaga.domain.ids import AgentId
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.fleet import Fleet
 
-OWN_PATHS: Final = frozenset({f"{PREFIX}/nodes", f"{PREFIX}/openapi.json"})
+OWN_PATHS: Final = frozenset({f"{PREFIX}/nodes", f"{PREFIX}/openapi.json", f"{PREFIX}/events"})
 """What each node tells of itself."""
 ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 -- recognized, not bound
 

@@ -27,6 +27,7 @@ from tradesaga.adapters.nats.bus import NatsBus
 from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
 from tradesaga.adapters.postgres.archive import PostgresArchive
 from tradesaga.adapters.postgres.clock import PostgresClock
+from tradesaga.adapters.postgres.event_feed import PostgresEventFeed
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.migrate import migrate
@@ -141,6 +142,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             pool = ReaderPool(dsn, connections_max=2)
             stack.push_async_callback(pool.close)
             known = PostgresAccessRecords(pool)
+            feed = PostgresEventFeed(pool, AgentId(settings.agent.id))
             tokens = await token_book(settings, options.state_dir, known, control.scribe)
             repeats = RepeatBook(
                 scribe=control.scribe,
@@ -151,7 +153,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             must_be_guarded(settings.server.host, tokens)
             looking = group.create_task(tokens.run(), name="tokens")
             serving = _api(
-                settings, options, control, tokens, repeats, metrics, stop, fellows, stack
+                settings, options, control, tokens, repeats, feed, metrics, stop, fellows, stack
             )
             group.create_task(serving, name="api")
             await asyncio.wait([running])
@@ -283,6 +285,7 @@ async def _api(
     control: AgentControl,
     tokens: TokenBook,
     repeats: RepeatBook,
+    feed: PostgresEventFeed,
     metrics: PrometheusMetrics,
     stop: asyncio.Event,
     fellows: Fellowship,
@@ -300,6 +303,7 @@ async def _api(
         control.approvals,
         tokens,
         repeats,
+        feed,
         control.strategy_control,
         control.schedules,
         control.kill,

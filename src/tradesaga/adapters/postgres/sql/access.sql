@@ -7,3 +7,6 @@ from api_tokens where agent_id = $1 order by created_at, id;
 select id, agent_id, token_id, operation, fingerprint, taken_at, status, media_type, body, withheld,
   version
 from kept_answers where agent_id = $1 and id = $2;
+
+-- log_end: the sequence at which an agent's log ends
+select seq from heads where agent_id = $1;
