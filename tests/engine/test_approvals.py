@@ -242,3 +242,40 @@ async def test_two_hands_that_approve_at_once_make_one_order() -> None:
         for _ in range(5):
             group.create_task(approve(place, parts, found))
     assert len(orders(place)) == 1
+
+
+def alerts(place: Place) -> list[tuple[object, object]]:
+    """What people were told, and when."""
+    log = place.store.log_of(DEFAULT_AGENT)
+    said = [line for line in log if line.entry.body.get("alert") == "approval ends soon"]
+    return [(line.entry.subject, line.at) for line in said]
+
+
+async def test_two_reminders_each_once_whatever_restarts() -> None:
+    """Asked at START for 15 minutes: told after 7.5 and after 14, by whoever runs then."""
+    place, found = await waiting()
+    began = found.created_at
+    for minutes in (5, 8, 9, 14, 14.5):
+        place.clock.advance(began + minutes * MINUTE - place.clock.now())
+        async with place.node() as parts:
+            await parts.approvals.remind_due()
+            await parts.approvals.remind_due()
+    told = [(str(found.id), began + 8 * MINUTE), (str(found.id), began + 14 * MINUTE)]
+    assert alerts(place) == told
+    async with place.node() as parts:
+        place.clock.advance(MINUTE)
+        assert await parts.approvals.remind_due() == 0, "it has ended"
+
+
+async def test_the_loop_wakes_for_its_reminders() -> None:
+    place, found = await waiting()
+    async with place.node() as parts, asyncio.TaskGroup() as group:
+        running = group.create_task(parts.approvals.run())
+        await place.clock.sleep_until(found.expires_at + timedelta(seconds=1))
+        running.cancel()
+    assert [at for _, at in alerts(place)] == [
+        found.created_at + timedelta(minutes=7, seconds=30),
+        found.expires_at - MINUTE,
+    ]
+    (ended,) = stored(place)
+    assert ended.state is S.EXPIRED

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
+
 from tests.engine.place import Place
-from tests.engine.rebalancing import NINE, RELEASE, SECOND, due, keys, place_at, rebalances
+from tests.engine.rebalancing import NINE, RELEASE, SECOND, D, done, due, keys, place_at, rebalances
+from tradesaga.domain.approval import Approval, ApprovalState, ExecutionMode
 from tradesaga.domain.cycle import CycleStatus, TriggeredBy
+from tradesaga.domain.errors import IllegalTransition
+from tradesaga.domain.ids import DEFAULT_AGENT
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -75,3 +81,55 @@ async def test_without_targets_nothing_is_scheduled() -> None:
     place = place_at(NINE, None)
     async with place.running() as parts:
         assert keys(parts) == []
+
+
+async def test_a_rebalance_by_hand_names_who_asked_and_waits_for_the_open() -> None:
+    place = place_at(NINE)
+    async with place.running() as parts:
+        (key,) = keys(parts)
+        begun = await parts.control.schedules.trigger(key, actor="ann")
+        with pytest.raises(IllegalTransition, match="runs already"):
+            await parts.control.schedules.trigger(key, actor="ann")
+        await done(parts)
+    (cycle,) = rebalances(place)
+    assert (cycle.id, cycle.triggered_by) == (begun.cycle_id, TriggeredBy.MANUAL)
+    assert cycle.status is CycleStatus.COMPLETED
+    assert len(place.venue.submits) == 2
+    assert place.clock.now() >= RELEASE
+    told = [line.entry for line in place.store.log_of(DEFAULT_AGENT)]
+    [said] = [entry for entry in told if entry.kind == "schedule.triggered"]
+    assert (said.actor, said.body["cycleId"]) == ("ann", cycle.id)
+
+
+async def test_in_semi_auto_a_rebalance_sells_and_asks_for_its_buys() -> None:
+    place = place_at(NINE)
+    place.settings = replace(place.settings, execution_mode=ExecutionMode.SEMI_AUTO)
+    async with place.running() as parts:
+        due(place, parts)
+        await done(parts)
+        waiting = place.store.of(Approval, DEFAULT_AGENT)
+        assert [(a.symbol, a.state) for a in sorted(waiting, key=lambda a: a.symbol)] == [
+            ("ACME", ApprovalState.PENDING),
+            ("BOLT", ApprovalState.PENDING),
+        ]
+        assert place.venue.submits == []
+        for one in waiting:
+            await parts.approvals.approve(one.id, by="ann", reason="as planned", actor="api")
+        for trade in parts.recovery.desk.trades:
+            await trade.ended.wait()
+    (cycle,) = rebalances(place)
+    assert (cycle.outcome, cycle.errors) == ("success", ())
+    # 10 % of 100,000 at 100, of which the limit leaves 99 %; 5 % at 50
+    assert [await place.position(symbol) for symbol in ("ACME", "BOLT")] == [D(99), D(100)]
+    assert await place.broken() == []
+
+
+async def test_in_manual_mode_a_rebalance_is_a_plan() -> None:
+    place = place_at(NINE)
+    place.settings = replace(place.settings, execution_mode=ExecutionMode.MANUAL)
+    async with place.running() as parts:
+        due(place, parts)
+        await done(parts)
+    (cycle,) = rebalances(place)
+    assert (cycle.outcome, place.venue.submits) == ("success", [])
+    assert place.store.of(Approval, DEFAULT_AGENT) == []

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ from tests.domain.trades import START
 from tests.engine.place import SETTINGS, STRATEGY, Place
 from tests.engine.test_scheduler import at, cycles, skipped, ticking
 from tradesaga.adapters.calendar import Hours, build_calendar
-from tradesaga.domain.cycle import Cycle, CycleStatus, TriggeredBy
+from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.errors import IllegalTransition, Invalid, NotFound
 from tradesaga.domain.ids import DEFAULT_AGENT, StrategyId
 from tradesaga.domain.schedule import Overlap, Schedule, ScheduleType
@@ -227,6 +227,16 @@ async def test_commands_are_durable_and_audited() -> None:
 
 
 NEW_YORK = ZoneInfo("America/New_York")
+
+
+def _wall(cycle: Cycle) -> time:
+    return cycle.scheduled_at.astimezone(NEW_YORK).time()
+
+
+def _day(cycle: Cycle, first: date) -> int:
+    return (cycle.scheduled_at.astimezone(NEW_YORK).date() - first).days
+
+
 WEEKS = [
     # Thanksgiving on the 26th, a half day on the 27th
     (date(2026, 11, 23), {0: 12, 1: 12, 2: 12, 4: 6}, {0: 14, 4: 14}),
@@ -250,7 +260,7 @@ async def test_a_week_has_exactly_the_expected_cycles(
     calendar = build_calendar(first, first + timedelta(days=7), Hours())
     rebalanced: list[datetime] = []
 
-    async def rebalance(_: TriggeredBy, due: datetime) -> None:
+    async def rebalance(_: TriggeredBy, due: datetime, /, **_more: object) -> None:
         rebalanced.append(due)
 
     place.calendar = calendar
@@ -259,18 +269,25 @@ async def test_a_week_has_exactly_the_expected_cycles(
         await parts.book.load([STRATEGY, OTHER])
         await parts.control.start(strategies=None, mode=None, actor="operator")
         await parts.control.schedules.add(new("bands", "0 12 * * 1-5"), actor="operator")
+        beating = asyncio.ensure_future(parts.scheduler.run_heartbeats())
         async with ticking(parts):
             while place.clock.now() < start + timedelta(days=7):
                 await place.clock.sleep_until(place.clock.now() + timedelta(hours=1))
+        beating.cancel()
+        await asyncio.wait([beating])
+    beats = [c.scheduled_at for c in cycles(place, CycleType.HEARTBEAT)]
+    hours = [start + number * timedelta(hours=1) for number in range(1, 7 * 24 + 1)]
+    assert beats in (hours, hours[:-1]), "each hour that passes, whatever the wall clock shows"
     found = Counter(
         (c.scheduled_at.astimezone(NEW_YORK).date() - first).days for c in cycles(place)
     )
     assert found == counts
-    noon = {
-        c.scheduled_at.astimezone(NEW_YORK) for c in cycles(place) if "bands" in names_of(place, c)
-    }
-    assert {(at.date() - first).days for at in noon} == set(counts)
-    assert {at.hour for at in noon} == {12}
+    for day, number in counts.items():
+        ticks = [_wall(c) for c in cycles(place) if _day(c, first) == day]
+        assert ticks == [time(10 + half // 2, 30 * (half % 2)) for half in range(number)]
+    noon = [c for c in cycles(place) if "bands" in names_of(place, c)]
+    assert [(_day(c, first), _wall(c)) for c in noon] == [(day, time(12)) for day in counts]
+    assert len(rebalanced) == len(counts)
     days = {(due.astimezone(NEW_YORK).date() - first).days: due.hour for due in rebalanced}
     assert set(days) == set(counts)
     assert {day: days[day] for day in nine} == nine

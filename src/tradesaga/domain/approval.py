@@ -24,6 +24,8 @@ from tradesaga.domain.orders import Order, OrderType, Side
 
 TIME_MAX: Final = timedelta(minutes=15)
 """How long an operator has, at most."""
+LAST_REMINDER: Final = timedelta(seconds=60)
+"""So long before the end comes the last one."""
 
 
 class ExecutionMode(StrEnum):
@@ -71,6 +73,8 @@ class Approval:
     decided_at: datetime | None = None
     reason: str = ""
     version: int = 1
+    reminders: int = 0
+    """How many of the moments of `reminder_times` have been told."""
 
 
 def digest_of(order: Order, configuration: str) -> str:
@@ -140,6 +144,25 @@ def expired(approval: Approval, reason: str, now: datetime) -> Approval:
     """Nobody has agreed; that counts as a no."""
     assert approval.state is ApprovalState.PENDING, approval
     return _ended(approval, ApprovalState.EXPIRED, None, reason, now)
+
+
+def reminder_times(approval: Approval) -> tuple[datetime, datetime]:
+    """At half of its time, and shortly before its end."""
+    half = approval.created_at + (approval.expires_at - approval.created_at) / 2
+    return half, max(half, approval.expires_at - LAST_REMINDER)
+
+
+def next_look_at(approval: Approval) -> datetime:
+    """When a pending one needs its next reminder, or has expired."""
+    return (*reminder_times(approval), approval.expires_at)[approval.reminders]
+
+
+def reminded(approval: Approval, now: datetime) -> Approval:
+    """What is due has been told, several at once as one; the same value when nothing is due."""
+    due = sum(1 for at in reminder_times(approval) if at <= now)
+    if approval.state is not ApprovalState.PENDING or due <= approval.reminders:
+        return approval
+    return replace(approval, reminders=due, updated_at=now, version=approval.version + 1)
 
 
 def must_be_open(approval: Approval, now: datetime) -> None:

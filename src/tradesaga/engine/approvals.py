@@ -20,6 +20,7 @@ from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Conflict, Fenced, IllegalTransition, NotFound, Unavailable
 from tradesaga.domain.ids import ApprovalId
+from tradesaga.domain.instructions import Origin
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.trade_start import trade_for
 from tradesaga.engine.instructed_trades import InstructedTrades
@@ -112,13 +113,18 @@ class Approvals:
             return after
 
     async def run(self) -> None:
-        """End what nobody answers, for ever. Raises Fenced when the lease has passed on."""
+        """Remind of what waits, end what nobody answers, for ever.
+
+        Raises:
+            Fenced: the lease has passed on.
+        """
         clock = self.trades.clock
         while True:
             self._changed.clear()
             try:
                 await self.expire_due()
-                due = min((one.expires_at for one in await self._pending()), default=None)
+                await self.remind_due()
+                due = min(map(machine.next_look_at, await self._pending()), default=None)
             except Unavailable as error:
                 log.warning("approvals wait for the journal", error=str(error))
                 due = clock.now() + RETRY_AFTER
@@ -136,6 +142,23 @@ class Approvals:
                 after = machine.expired(one, "nobody answered in time", now)
                 await self._commit(after, "approval.expired", "engine")
             return len(over)
+
+    async def remind_due(self) -> int:
+        """Alert people to what waits and ends soon, each time once; how many. Raises as above."""
+        async with self._turn:
+            now, told = self.trades.clock.now(), 0
+            for one in await self._pending():
+                after = machine.reminded(one, now)
+                if after is one or one.expires_at <= now:
+                    continue
+                left = int((one.expires_at - now).total_seconds())
+                why = f"{one.side} {one.quantity:f} {one.symbol} waits: {left} s are left"
+                body = {"alert": "approval ends soon", "why": why, "until": one.expires_at}
+                said = Entry(kind="alert", subject=str(one.id), actor="engine", body=body)
+                await self.trades.scribe.fact((Update(after),), (said,))
+                log.warning("approval ends soon", approval_id=str(one.id), why=why)
+                told += 1
+            return told
 
     async def _carry_out(
         self,
@@ -156,7 +179,9 @@ class Approvals:
             view,
             now,
             strategy=next((s for s in self.book.active() if s.id == found.strategy_id), None),
-            circumstances=Circumstances(epoch=epoch, approval=risk.Approval.GIVEN),
+            circumstances=Circumstances(
+                epoch=epoch, is_paced=_is_leg(decision), approval=risk.Approval.GIVEN
+            ),
         )
         state = trade_for(
             fresh, reserve=risk.cost_to_reserve(situation), now=now, policy=trades.desk.policy
@@ -196,8 +221,11 @@ class Approvals:
         spent = self.trades.desk.holdings.spent  # before the account is asked
         account = await self.trades.venue.account()
         await self.trades.gate.watchers.losses.saw(account.equity)
-        quotes = await self.trades.market_data.quotes((symbol,))
+        held = {s for s, quantity in self.trades.desk.holdings.positions.items() if quantity}
+        quotes = await self.trades.market_data.quotes(sorted({symbol, *held}))  # exposure: all
         watched = frozenset(name for s in self.book.active() for name in s.symbols)
+        if self.settings.rebalance is not None:
+            watched |= self.settings.rebalance.targets.keys()
         return MarketView(quotes=quotes, account=account, tradable=watched, spent=spent)
 
     def _session_end(self, now: datetime) -> datetime | None:
@@ -209,6 +237,11 @@ class Approvals:
     @property
     def _configuration(self) -> str:
         return self.settings.identity.configuration
+
+
+def _is_leg(decision: Decision) -> bool:
+    """Whether it is one of a rebalance, which the rules on pace leave alone."""
+    return decision.strategy_id is None and decision.model == Origin.REBALANCE
 
 
 def _entry(kind: str, approval: Approval, actor: str, **more: object) -> Entry:

@@ -94,7 +94,7 @@ def assemble(
     scheduler = _scheduler(world, settings, core, approvals, requests, watchers, group)
     if settings.rebalance is not None:
         rebalance = RebalanceCycle(
-            settings=settings, policy=settings.rebalance, runner=core.runner, instructed=instructed
+            settings=settings, policy=settings.rebalance, runner=core.runner, approvals=approvals
         )
         scheduler.register_rebalance(rebalance.run)
     retention = _retention(world, settings, core.scribe)

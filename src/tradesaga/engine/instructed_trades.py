@@ -136,9 +136,7 @@ class InstructedTrades:
         said = trade_rows.judged(
             decision, actor=given.actor, origin=given.origin, reason=given.reason
         )
-        by_machine = given.origin is Origin.REBALANCE
-        held_back = by_machine and self.gate.settings.execution_mode is ExecutionMode.MANUAL
-        if held_back or decision.verdict is not Verdict.ALLOWED:
+        if decision.verdict is not Verdict.ALLOWED or self._is_held_back(given, decision):
             await self.scribe.intent(rows, (said,), epoch=epoch)
             return None
         now = self.clock.now()
@@ -152,6 +150,18 @@ class InstructedTrades:
             start=given.start(),
         )
         return await self.crew.begin(state, epoch=epoch, rows=rows, entries=(said,))
+
+    def _is_held_back(self, given: Instruction, decision: Decision) -> bool:
+        """Whether the execution mode leaves an order that no person gave to a person."""
+        if given.origin is not Origin.REBALANCE:
+            return False
+        match self.gate.settings.execution_mode:
+            case ExecutionMode.AUTONOMOUS:
+                return False
+            case ExecutionMode.SEMI_AUTO:
+                return decision.opening
+            case ExecutionMode.MANUAL:
+                return True
 
     # ---- what it is sized by --------------------------------------------------------------
 
@@ -245,7 +255,9 @@ class InstructedTrades:
 
 
 def _circumstances(given: Instruction) -> Circumstances:
-    return Circumstances(is_paced=given.origin is Origin.REBALANCE)
+    is_leg = given.origin is Origin.REBALANCE
+    asked = risk.Approval.ASKED if is_leg else risk.Approval.MISSING
+    return Circumstances(is_paced=is_leg, approval=asked)
 
 
 def _denied_before(decision: Decision) -> Decision:

@@ -20,13 +20,17 @@ from decimal import Decimal
 from typing import assert_never
 
 from tradesaga.domain import rebalance, risk
+from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.cycle import Cycle, CycleError, CycleType, TriggeredBy
-from tradesaga.domain.errors import Fenced
+from tradesaga.domain.decisions import Decision, Verdict
+from tradesaga.domain.errors import Conflict, Fenced
+from tradesaga.domain.ids import CycleId
 from tradesaga.domain.instructions import Instruction, Origin
 from tradesaga.domain.money import HUNDRED, ZERO, percent_of, to_cents
 from tradesaga.domain.orders import Side
 from tradesaga.domain.rebalance import Difference, Leg, Method, RebalancePolicy
 from tradesaga.domain.risk import Candidate
+from tradesaga.engine.approvals import Approvals
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.instructed_trades import InstructedTrades
 from tradesaga.engine.open_trades import OpenTrade
@@ -66,7 +70,12 @@ class RebalanceCycle:
     settings: EngineSettings
     policy: RebalancePolicy
     runner: CycleRunner
-    instructed: InstructedTrades
+    approvals: Approvals
+
+    @property
+    def instructed(self) -> InstructedTrades:
+        """How the legs begin."""
+        return self.approvals.trades
 
     @property
     def clock(self) -> Clock:
@@ -90,9 +99,10 @@ class RebalanceCycle:
         *,
         actor: str = "engine",
         reason: str = "scheduled",
+        cycle_id: CycleId | None = None,
     ) -> Cycle:
         """One rebalance, to the end of its orders. Raises Fenced, Unavailable as the runner."""
-        cycle = self.runner.new(CycleType.REBALANCE, triggered_by, scheduled_at)
+        cycle = self.runner.new(CycleType.REBALANCE, triggered_by, scheduled_at, cycle_id)
         work = RebalanceWork(
             cycle=cycle, symbols=tuple(sorted(self.policy.targets)), reason=reason, actor=actor
         )
@@ -291,7 +301,9 @@ class RebalanceCycle:
                 self._failed(work, "not sent: the agent was stopped")
                 return
             now = self.clock.now()
-            if done.trade is None:
+            if done.trade is None and done.decision.verdict is Verdict.ALLOWED:
+                await self._ask(work, leg, done.decision)
+            elif done.trade is None:
                 work.denied += 1
                 why = ", ".join(f"{d.code}: {d.message}" for d in done.decision.denials)
                 self._failed(work, f"{_said(leg)} denied: {why}")
@@ -299,6 +311,22 @@ class RebalanceCycle:
                 work.trades.append(done.trade)
                 saga = str(done.trade.state.saga.id)
                 work.note("info", f"{_said(leg)} begun", now, leg=given.leg, sagaId=saga)
+
+    async def _ask(self, work: RebalanceWork, leg: Leg, decision: Decision) -> None:
+        """Leave the leg to a person, as the execution mode says."""
+        now = self.clock.now()
+        if self.settings.execution_mode is ExecutionMode.MANUAL:
+            work.note("info", f"{_said(leg)} not executed: execution is manual", now)
+            return
+        try:
+            approval = await self.approvals.ask(decision)
+        except Fenced:
+            raise
+        except Conflict:
+            work.note("warning", f"{_said(leg)}: an operator has been asked before", now)
+        else:
+            waits = f"{_said(leg)} waits for an approval"
+            work.note("info", waits, now, approvalId=str(approval.id))
 
     def _instruction(self, work: RebalanceWork, leg: Leg) -> Instruction:
         target = work.targets[leg.symbol]

@@ -6,17 +6,35 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Protocol
 
 from structlog import get_logger
 
-from tradesaga.domain.cycle import CycleType
+from tradesaga.domain.cycle import CycleType, TriggeredBy
 from tradesaga.domain.errors import Unavailable
-from tradesaga.domain.ids import ScheduleId
+from tradesaga.domain.ids import CycleId, ScheduleId
 from tradesaga.domain.schedule import Missed
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.metrics import Metrics
 
 log = get_logger()
+
+
+class CycleKind(Protocol):
+    """Runs one cycle."""
+
+    def __call__(
+        self,
+        triggered_by: TriggeredBy,
+        scheduled_at: datetime,
+        /,
+        *,
+        actor: str = ...,
+        reason: str = ...,
+        cycle_id: CycleId | None = None,
+    ) -> Awaitable[object]:
+        """The one that was due at that time. Raises Fenced, Unavailable."""
+        ...
 
 
 class RunningCycles:

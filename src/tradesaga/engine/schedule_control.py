@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from tradesaga.domain.cycle import CycleType
 from tradesaga.domain.errors import IllegalTransition, Invalid, NotFound, Unavailable
-from tradesaga.domain.ids import ScheduleId
+from tradesaga.domain.ids import CycleId, ScheduleId
 from tradesaga.domain.schedule import (
     ANALYSIS_CATCH_UP,
     CATCH_UP_MAX,
@@ -143,6 +143,10 @@ class ScheduleControl:
         """See `ports.schedule_operations`."""
         self._must_lead()
         schedule = self._book.get(schedule_id)
+        if schedule.cycle_type is CycleType.REBALANCE:
+            cycle_id = self._scheduler.rebalance(actor=actor)
+            await self._tell(cycle_id, (), str(schedule_id), "schedule.triggered", actor)
+            return Triggered(cycle_id=cycle_id, is_begun=True)
         if schedule.cycle_type is not CycleType.ANALYSIS:
             raise IllegalTransition(f"a {schedule.cycle_type} cycle is not begun by hand")
         strategies = [
@@ -177,9 +181,14 @@ class ScheduleControl:
         self, strategies: Sequence[Strategy], subject: str, kind: str, actor: str
     ) -> Triggered:
         cycle_id, is_begun = self._scheduler.analyse(strategies)
+        await self._tell(cycle_id, strategies, subject, kind, actor)
+        return Triggered(cycle_id=cycle_id, is_begun=is_begun)
+
+    async def _tell(
+        self, cycle_id: CycleId, strategies: Sequence[Strategy], subject: str, kind: str, actor: str
+    ) -> None:
         body = {"cycleId": cycle_id, "strategies": [s.external_id for s in strategies]}
         await self._scribe.fact((), [Entry(kind=kind, subject=subject, actor=actor, body=body)])
-        return Triggered(cycle_id=cycle_id, is_begun=is_begun)
 
     def _view(self, schedule: Schedule) -> ScheduleView:
         strategy = None

@@ -12,7 +12,7 @@ The scheduler owns the tasks of its cycles: a stop cancels them between their co
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -41,7 +41,7 @@ from tradesaga.engine.answered_fires import answered_until
 from tradesaga.engine.decision_requests import Answer, Question
 from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
 from tradesaga.engine.market_gate import MarketGate
-from tradesaga.engine.running_cycles import RunningCycles
+from tradesaga.engine.running_cycles import CycleKind, RunningCycles
 from tradesaga.engine.schedule_book import ScheduleBook
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.waiting import news_or_moment
@@ -52,9 +52,6 @@ from tradesaga.ports.records import Records
 
 log = get_logger()
 IDLE_MAX = timedelta(hours=1)
-
-CycleKind = Callable[[TriggeredBy, datetime], Awaitable[object]]
-"""Runs one cycle that was due at that time; raises Fenced, Unavailable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +196,26 @@ class Scheduler:
         self._manual = _Manual(cycle_id=cycle_id, strategies=strategies)
         self._let_in()
         return cycle_id, self._manual is None
+
+    def rebalance(self, *, actor: str) -> CycleId:
+        """Begin a rebalance that a person asks for; its orders are held for the open as always.
+
+        Raises:
+            IllegalTransition: the agent does not run, nothing is configured, or one runs already.
+        """
+        run = self._kinds.get(CycleType.REBALANCE)
+        if not self._state.runs():
+            raise IllegalTransition(f"agent is {self._state.agent.status}: start it first")
+        if run is None:
+            raise IllegalTransition("there is nothing to rebalance to: configure rebalance.targets")
+        if self.running.number(CycleType.REBALANCE):
+            raise IllegalTransition("a rebalance runs already: wait for its end, or cancel it")
+        cycle_id, now = self._analysis.runner.new_id(), self._clock.now()
+        cycle = partial(
+            run, TriggeredBy.MANUAL, now, actor=actor, reason="by hand", cycle_id=cycle_id
+        )
+        self.running.begin(CycleType.REBALANCE, cycle, now)
+        return cycle_id
 
     async def run_heartbeats(self) -> None:
         """Beat for ever."""

@@ -30,14 +30,14 @@ from risk_limits where agent_id = $1 order by revision;
 -- approval: one question to an operator
 select id, agent_id, decision_id, saga_id, strategy_id, symbol, side, quantity, type, limit_price,
   time_in_force, reference_price, digest, created_at, expires_at, updated_at, state, decided_by,
-  decided_at, reason, version
+  decided_at, reason, version, reminders
 from approvals
 where agent_id = $1 and id = $2;
 
 -- approvals: the latest ones, latest first; $2 is a state or null
 select id, agent_id, decision_id, saga_id, strategy_id, symbol, side, quantity, type, limit_price,
   time_in_force, reference_price, digest, created_at, expires_at, updated_at, state, decided_by,
-  decided_at, reason, version
+  decided_at, reason, version, reminders
 from approvals
 where agent_id = $1 and ($2::text is null or state = $2)
 order by created_at desc, id desc
