@@ -14,7 +14,7 @@ from tradesaga.domain.errors import NotFound
 from tradesaga.domain.ids import DEFAULT_AGENT, DecisionId
 from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.risk import Changes, Limits
-from tradesaga.ports.risk_operations import LimitsView, ModeLimits, Why
+from tradesaga.ports.risk_operations import LimitsView, ModeLimits, Provenance, Why
 
 DENIED_ID = DecisionId(UUID("01766713-2a80-7000-8000-0000000000d1"))
 AT = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
@@ -68,6 +68,22 @@ class FakeRisk:
         if decision_id != DENIED_ID:
             raise NotFound(f"there is no decision {decision_id}")
         return Why(symbol="ACME", at=AT, decision=DENIED)
+
+    async def provenance(self, decision_id: DecisionId) -> Provenance:
+        self.calls.append(("provenance", {"decision_id": decision_id}))
+        if decision_id != DENIED_ID:
+            raise NotFound(f"there is no decision {decision_id}")
+        return Provenance(
+            decision=DENIED,
+            request_id=None,
+            cycle=None,
+            market_data={},
+            denied_at_execution=None,
+            approval=None,
+            trades=[],
+            position=None,
+            logs=[],
+        )
 
     async def why(self, symbol: str, at: datetime | None) -> Why:
         self.calls.append(("why", {"symbol": symbol, "at": at}))

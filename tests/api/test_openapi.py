@@ -56,6 +56,7 @@ OPERATIONS = {
     ("POST", "/api/v1/dead-letters/{letterId}/replay"): "replayDeadLetter",
     ("POST", "/api/v1/dead-letters/{letterId}/discard"): "discardDeadLetter",
     ("GET", "/api/v1/invariants"): "getInvariants",
+    ("GET", "/api/v1/decisions/{decisionId}"): "getDecision",
     ("GET", "/api/v1/decisions/{decisionId}/why"): "whyDecision",
     ("GET", "/api/v1/why"): "why",
     ("GET", "/api/v1/risk/limits"): "getRiskLimits",

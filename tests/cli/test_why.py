@@ -28,3 +28,13 @@ async def test_why_nobody_decided(api: Api, terminal: Terminal) -> None:
     assert said.code == 0
     assert "the market was closed" in said.out
     assert neither.code == 2
+
+
+async def test_a_decision_is_traced(api: Api, terminal: Terminal) -> None:
+    async with served(api.app) as url:
+        said = await terminal.types("trace", str(DENIED_ID), url=url)
+        unknown = await terminal.types("trace", "01766713-2a80-7000-8000-0000000000ff", url=url)
+    assert (said.code, said.err) == (0, "")
+    assert "verdict       denied at 2020-12-15 17:00:00Z" in said.out
+    assert "ORDER_NOTIONAL" in said.out
+    assert unknown.code == 3

@@ -44,6 +44,7 @@ from tradesaga.api.monitoring import (
 from tradesaga.api.nodes import list_nodes
 from tradesaga.api.openapi import openapi_document
 from tradesaga.api.problems import Problems
+from tradesaga.api.provenance import get_decision
 from tradesaga.api.records import cancel_cycle, get_cycle, list_cycles, list_strategies
 from tradesaga.api.repeats import Repeats
 from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown_parameters
@@ -99,7 +100,7 @@ OPERATIONS: Final = (
     list_schedules, add_schedule, get_schedule, change_schedule, remove_schedule, enable_schedule,
     disable_schedule, trigger_schedule, next_fires, analyse_strategy,
     start, stop, pause, resume, agent_status, list_strategies, list_cycles, get_cycle,
-    cancel_cycle,
+    cancel_cycle, get_decision,
     list_sagas, get_saga, retry, compensate, resolve,
     list_orders, list_external_orders, list_positions, list_reservations, close_position,
     list_locks, get_invariants, why_decision, why, get_limits, get_limit_history, put_limits,

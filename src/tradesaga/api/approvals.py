@@ -105,7 +105,7 @@ async def list_approvals(
     """Orders that an operator was asked about, the latest first."""
     state = None if standing is None else ApprovalState(standing)
     found = await approvals.approvals(limit=limit, state=state)
-    return ApprovalsAnswer(approvals=[_answer(one) for one in found])
+    return ApprovalsAnswer(approvals=[approval_answer(one) for one in found])
 
 
 @post(
@@ -148,7 +148,7 @@ async def deny(
 
 async def _done(answer: Awaitable[Approval]) -> ApprovalAnswer:
     try:
-        return _answer(await answer)
+        return approval_answer(await answer)
     except IllegalTransition as error:
         raise Refusal(WRONG_STATE, str(error)) from error
 
@@ -161,7 +161,8 @@ def _id_of(approval_id: str) -> ApprovalId:
         raise invalid([problem]) from error
 
 
-def _answer(one: Approval) -> ApprovalAnswer:
+def approval_answer(one: Approval) -> ApprovalAnswer:
+    """One approval."""
     return ApprovalAnswer(
         id=str(one.id),
         state=one.state,

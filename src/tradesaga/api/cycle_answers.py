@@ -147,21 +147,21 @@ class CycleRecordAnswer(Struct, frozen=True, kw_only=True):
 
 def cycles_answer(cycles: Iterable[Cycle]) -> CyclesAnswer:
     """The list."""
-    return CyclesAnswer(
-        cycles=[
-            CycleAnswer(
-                id=str(cycle.id),
-                type=cycle.type,
-                started_at=stamp(cycle.started_at),
-                completed_at=stamp_or_none(cycle.completed_at),
-                duration=milliseconds(cycle.duration),
-                status=cycle.status,
-                decisions=cycle.decisions_generated,
-                orders=cycle.orders_submitted,
-                errors=_errors(cycle),
-            )
-            for cycle in cycles
-        ]
+    return CyclesAnswer(cycles=[cycle_answer(cycle) for cycle in cycles])
+
+
+def cycle_answer(cycle: Cycle) -> CycleAnswer:
+    """One line of the list."""
+    return CycleAnswer(
+        id=str(cycle.id),
+        type=cycle.type,
+        started_at=stamp(cycle.started_at),
+        completed_at=stamp_or_none(cycle.completed_at),
+        duration=milliseconds(cycle.duration),
+        status=cycle.status,
+        decisions=cycle.decisions_generated,
+        orders=cycle.orders_submitted,
+        errors=_errors(cycle),
     )
 
 
@@ -169,9 +169,9 @@ def cycle_record_answer(record: CycleRecord) -> CycleRecordAnswer:
     """One cycle, whole."""
     return CycleRecordAnswer(
         cycle=_details(record.cycle),
-        decisions=[_decision(decision) for decision in record.decisions],
+        decisions=[decision_answer(decision) for decision in record.decisions],
         orders=[order_answer(order) for order in record.orders],
-        logs=[_log(line) for line in record.logs],
+        logs=[log_answer(line) for line in record.logs],
     )
 
 
@@ -203,7 +203,8 @@ def _details(cycle: Cycle) -> CycleDetails:
     )
 
 
-def _decision(decision: Decision) -> DecisionAnswer:
+def decision_answer(decision: Decision) -> DecisionAnswer:
+    """One decision."""
     return DecisionAnswer(
         id=str(decision.id),
         external_id=decision.external_id,
@@ -257,7 +258,8 @@ def order_answer(order: Order) -> OrderAnswer:
     )
 
 
-def _log(line: CycleLog) -> LogAnswer:
+def log_answer(line: CycleLog) -> LogAnswer:
+    """One line."""
     return LogAnswer(
         level=line.level,
         message=line.message,

@@ -45,6 +45,7 @@ from tradesaga.api.locks import LocksAnswer
 from tradesaga.api.monitoring import ReadyAnswer
 from tradesaga.api.nodes import NodesAnswer
 from tradesaga.api.problems import MEDIA_TYPE, Problem
+from tradesaga.api.provenance import ProvenanceAnswer
 from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, StopRequest
 from tradesaga.api.retention import RetentionAnswer, RetentionRunAnswer
 from tradesaga.api.saga_answers import SagaRecordAnswer, SagasAnswer
@@ -89,7 +90,7 @@ BODIES = (
     ReservationsAnswer, CheckpointsAnswer, NodesAnswer, LettersAnswer, WholeLetterAnswer,
     LetterRequest,
     LocksAnswer, ApprovalRequest, ApprovalAnswer, ApprovalsAnswer,
-    InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer,
+    InvariantsAnswer, RetentionAnswer, RetentionRunAnswer, WhyAnswer, ProvenanceAnswer,
     LimitsRequest, LimitsAnswer, LimitHistoryAnswer,
     CreateStrategyRequest, UpdateStrategyRequest, ActivateRequest, DeactivateRequest,
     StrategyAnswer, ActivatedAnswer, DeactivatedAnswer, DeletedAnswer,

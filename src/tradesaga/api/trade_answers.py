@@ -142,7 +142,7 @@ def reservations_answer(held: Iterable[Reservation]) -> ReservationsAnswer:
 
 def positions_answer(positions: Sequence[PositionSums]) -> PositionsAnswer:
     """The list."""
-    return PositionsAnswer(positions=[_position(one) for one in positions])
+    return PositionsAnswer(positions=[position_answer(one) for one in positions])
 
 
 def status_of(position: PositionSums) -> str:
@@ -181,7 +181,8 @@ def reservation_answer(held: Reservation) -> ReservationAnswer:
     )
 
 
-def _position(sums: PositionSums) -> PositionAnswer:
+def position_answer(sums: PositionSums) -> PositionAnswer:
+    """One symbol."""
     return PositionAnswer(
         symbol=sums.symbol,
         status=status_of(sums),

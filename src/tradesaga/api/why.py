@@ -82,12 +82,16 @@ async def why_decision(
     ],
 ) -> WhyAnswer:
     """Which rule blocked it, by how much, and what would have passed."""
+    return why_answer(await risk.why_decision(decision_id_of(decision_id)))
+
+
+def decision_id_of(text: str) -> DecisionId:
+    """The id in a path; any other text is a bad request."""
     try:
-        found = DecisionId(UUID(decision_id))
+        return DecisionId(UUID(text))
     except ValueError as error:
-        problem = f"decisionId is {shown(decision_id)}: it takes the id of a decision, a UUID"
+        problem = f"decisionId is {shown(text)}: it takes the id of a decision, a UUID"
         raise invalid([problem]) from error
-    return why_answer(await risk.why_decision(found))
 
 
 @get(

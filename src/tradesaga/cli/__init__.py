@@ -64,6 +64,7 @@ COMMANDS: Final = {
     "token": ("tokens:token", "List, create, revoke and rotate the tokens of the API."),
     "limits": ("limits:limits", "Show the risk limits in force, change them, list the changes."),
     "retention": ("retention:retention", "Show what is kept where, or archive what is old."),
+    "trace": ("trace:trace", "Show a decision from its market data to the position."),
     "why": ("why:why", "Say which rule blocked an order, by how much, and what would pass."),
     "positions": (
         "positions:positions",

@@ -65,17 +65,18 @@ def why_text(answer: Mapping[str, Any], *, whole: bool) -> list[str]:
     lines = [
         *table((), head),
         *section("reasons", answer["reasons"]),
-        *section("blocked by", _rules(answer["blocked"])),
-        *section("blocked at execution by", _rules(answer["blockedAtExecution"])),
+        *section("blocked by", rules_table(answer["blocked"])),
+        *section("blocked at execution by", rules_table(answer["blockedAtExecution"])),
     ]
     if whole:
         inputs = [(name, value or NOTHING) for name, value in answer["inputs"].items()]
-        lines += section("rules", _rules(answer["rules"]))
+        lines += section("rules", rules_table(answer["rules"]))
         lines += section("inputs", table((), inputs) if inputs else [])
     return lines
 
 
-def _rules(rules: list[Mapping[str, Any]]) -> list[str]:
+def rules_table(rules: list[Mapping[str, Any]]) -> list[str]:
+    """What rules said, one a line; nothing of none."""
     rows = [
         (
             rule["code"],

@@ -95,11 +95,16 @@ def digest_of(order: Order, configuration: str) -> str:
     return sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
 
 
+def approval_id_of(decision_id: DecisionId) -> ApprovalId:
+    """The id of the question about a decision's order."""
+    return ApprovalId(derived(decision_id, "approval"))
+
+
 def asked(order: Order, configuration: str, now: datetime, until: datetime | None) -> Approval:
     """The question about `order`; it ends with the session at `until`, if that is sooner."""
     end = now + TIME_MAX
     return Approval(
-        id=ApprovalId(derived(order.decision_id, "approval")),
+        id=approval_id_of(order.decision_id),
         agent_id=order.agent_id,
         decision_id=order.decision_id,
         saga_id=order.saga_id,

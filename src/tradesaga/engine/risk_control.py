@@ -21,9 +21,10 @@ from tradesaga.domain.strategies import StrategyStatus
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
+from tradesaga.engine.provenance import provenance
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.records import CycleRecord, Records
-from tradesaga.ports.risk_operations import LimitsView, ModeLimits, Why
+from tradesaga.ports.risk_operations import LimitsView, ModeLimits, Provenance, Why
 
 CYCLES_LOOKED_AT: Final = 3
 """The cycle of the moment, and those before it that may have decided on the symbol."""
@@ -57,6 +58,10 @@ class RiskControl:
         if decision is None:
             raise NotFound(f"there is no decision {decision_id}; `GET /api/v1/cycles/ID` has them")
         return await self._explained(decision, decision.created_at, None)
+
+    async def provenance(self, decision_id: DecisionId) -> Provenance:
+        """See `ports.risk_operations`."""
+        return await provenance(self._records, self._agent_id, decision_id)
 
     async def why(self, symbol: str, at: datetime | None) -> Why:
         """See `ports.risk_operations`."""

@@ -8,11 +8,15 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.approval import Approval
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import DecisionId
 from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.risk import Changes, Limits
+from tradesaga.ports.journal import CycleLog
+from tradesaga.ports.records import PositionSums
+from tradesaga.ports.trade_records import TradeRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,25 @@ class Why:
     denied_at_execution: Mapping[str, Any] | None = None
     cycle: Cycle | None = None
     reasons: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """A decision with all that led to it and came of it, as it was committed.
+
+    `request_id` is None when nobody asked for it, `market_data` empty when no cycle fetched any.
+    `position` is that of now; `logs` are the cycle's.
+    """
+
+    decision: Decision
+    request_id: str | None
+    cycle: Cycle | None
+    market_data: Mapping[str, Any]
+    denied_at_execution: Mapping[str, Any] | None
+    approval: Approval | None
+    trades: Sequence[TradeRecord]
+    position: PositionSums | None
+    logs: Sequence[CycleLog]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +77,10 @@ class RiskOperations(Protocol):
 
     async def why_decision(self, decision_id: DecisionId) -> Why:
         """What every rule said of one decision. Raises NotFound, Unavailable."""
+        ...
+
+    async def provenance(self, decision_id: DecisionId) -> Provenance:
+        """How one decision came about and what became of it. Raises NotFound, Unavailable."""
         ...
 
     async def why(self, symbol: str, at: datetime | None) -> Why:

@@ -1,0 +1,62 @@
+"""The command `trace`: one decision from its market data to the position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from tradesaga.cli.asking import tell
+from tradesaga.cli.client import Server, call
+from tradesaga.cli.rendering import NOTHING, moment, number, section, table
+from tradesaga.cli.saga_rendering import saga_text
+from tradesaga.cli.why import rules_table
+
+HERE: Final = Server()
+
+
+async def trace(decision: str, /, *, server: Server = HERE) -> int:
+    """Show how a decision came about and what became of it: prices, verdict, orders, fills.
+
+    Parameters
+    ----------
+    decision
+        The id of a decision.
+    """
+    return await tell(
+        server, call(server, "GET", f"/decisions/{quote(decision, safe='')}"), trace_text
+    )
+
+
+def trace_text(answer: Mapping[str, Any]) -> list[str]:
+    """The answer for people, in the order in which it happened."""
+    decision, ids, seen = answer["decision"], answer["correlation"], answer["marketData"]
+    held = answer["position"]
+    head = [
+        ("cycle", ids["cycleId"] or NOTHING),
+        ("price seen", f"{seen['price']} at {moment(seen['fetchedAt'])}" if seen else NOTHING),
+        ("asked", f"{moment(answer['askedAt'])}, request {ids['requestId'] or NOTHING}"),
+        ("decision", decision["id"]),
+        ("said", f"{decision['action']} {decision['symbol']}, {decision['reasoning'] or NOTHING}"),
+        ("verdict", f"{decision['verdict']} at {moment(decision['createdAt'])}"),
+        ("order", f"{decision['action']} {number(decision['quantity'])} {decision['symbol']}"),
+        ("approval", _approval(answer["approval"])),
+        ("position now", NOTHING if held is None else number(held["quantity"])),
+    ]
+    inputs = [(name, value or NOTHING) for name, value in answer["inputs"].items()]
+    lines = [
+        *table((), head),
+        *section("inputs", table((), inputs) if inputs else []),
+        *section("rules", rules_table(answer["rules"])),
+        *section("denied at execution by", rules_table(answer["deniedAtExecution"])),
+    ]
+    for saga in answer["sagas"]:
+        lines += section("saga", saga_text(saga))
+    return lines
+
+
+def _approval(approval: Mapping[str, Any] | None) -> str:
+    if approval is None:
+        return NOTHING
+    by = f" by {approval['decidedBy']}" if approval["decidedBy"] else ""
+    return f"{approval['state']}{by}, {approval['id']}"

@@ -1,0 +1,71 @@
+"""One decision traced: everything that led to it and came of it, in one answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from tests.engine.place import SETTINGS, STRATEGY
+from tests.engine.test_analysis_cycle import analysed, decisions, new_place, trading
+from tradesaga.domain.approval import ApprovalState, ExecutionMode
+from tradesaga.domain.errors import NotFound
+from tradesaga.domain.events import ANALYSIS_REQUESTED, SAGA_STARTED
+from tradesaga.domain.ids import DEFAULT_AGENT, DecisionId
+from tradesaga.domain.orders import OrderStatus
+
+
+async def test_from_the_quote_to_the_position_under_the_ids_of_its_events() -> None:
+    place, _ = new_place()
+    async with trading(place) as parts:
+        cycle = await analysed(place, parts)
+        [bought] = [d for d in decisions(place) if d.symbol == "ACME"]
+        traced = await parts.control.risk.provenance(bought.id)
+    assert traced.cycle == cycle
+    assert (traced.market_data["symbol"], traced.market_data["price"]) == ("ACME", "100.00")
+    assert traced.decision.strategy_id == STRATEGY.id
+    assert traced.decision.rules["rules"]["LADDER"][0] == "passed"
+    [trade] = traced.trades
+    assert trade.state.order.status is OrderStatus.FILLED
+    assert [fill.quantity for fill in trade.fills] == [2]
+    assert {step.kind for step in trade.steps}
+    assert traced.position is not None
+    assert traced.position.quantity == 2
+    moments = [
+        traced.market_data["fetchedAt"], bought.as_of, bought.created_at,
+        trade.state.order.created_at, trade.fills[0].recorded_at,
+    ]  # fmt: skip
+    assert moments == sorted(moments)
+    events = {
+        line.entry.event.correlation_id
+        for line in place.store.log_of(DEFAULT_AGENT)
+        if line.entry.event is not None
+        and (line.entry.event.type, line.entry.event.payload.get("symbol"))
+        in ((ANALYSIS_REQUESTED, "ACME"), (SAGA_STARTED, "ACME"))
+    }
+    assert {traced.request_id} <= events
+    assert str(bought.id) in {
+        line.entry.event.correlation_id
+        for line in place.store.log_of(DEFAULT_AGENT)
+        if line.entry.event is not None
+    }
+
+
+async def test_an_order_that_waits_for_a_person_shows_its_question() -> None:
+    place, _ = new_place("ACME")
+    place.settings = replace(SETTINGS, execution_mode=ExecutionMode.SEMI_AUTO)
+    async with trading(place) as parts:
+        await analysed(place, parts)
+        [decision] = decisions(place)
+        traced = await parts.control.risk.provenance(decision.id)
+    assert traced.approval is not None
+    assert traced.approval.state is ApprovalState.PENDING
+    assert traced.trades == []
+
+
+async def test_nothing_is_known_of_a_decision_that_never_was() -> None:
+    place, _ = new_place("ACME")
+    async with trading(place) as parts:
+        with pytest.raises(NotFound):
+            await parts.control.risk.provenance(DecisionId(uuid4()))
