@@ -34,6 +34,14 @@ OURS = {
     "orchestrator_ladder_rung": "gauge",
     "orchestrator_breaker_state": "gauge",
     "orchestrator_kill_unresolved": "gauge",
+    "orchestrator_journal_batch_changes": "histogram",
+    "orchestrator_journal_commit_seconds": "histogram",
+    "orchestrator_loop_lag_seconds": "histogram",
+    "orchestrator_leading": "gauge",
+    "orchestrator_sagas_open": "gauge",
+    "orchestrator_sagas_waiting_for_person": "gauge",
+    "orchestrator_orders_unresolved": "gauge",
+    "orchestrator_outbox_stuck_seconds": "gauge",
 }
 NOW = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""The metrics in Prometheus' text format: the specification's seven, and thirteen more.
+"""The metrics in Prometheus' text format: the specification's seven, and more.
 
 Names, types and the unit of `orchestrator_cycle_duration_ms` are the specification's; the same
 durations stand under `..._seconds` as well, the unit that Prometheus asks for. Every known label
@@ -8,8 +8,9 @@ enums and bounded: beyond `LABEL_VALUES_MAX` values of one label the rest is cou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from prometheus_client import (
@@ -33,6 +34,17 @@ BUCKETS_MS: Final = (
     1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000, 120_000,
 )  # fmt: skip
 """Up to the default timeout of a cycle, two minutes."""
+BATCH_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+LATENCY_BUCKETS: Final = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+)  # fmt: skip
+VITAL_SENTENCES: Final = {
+    "leading": "1 while this node holds the agent.",
+    "sagas_open": "Sagas that have not ended.",
+    "sagas_waiting_for_person": "Sagas that no machine can end.",
+    "orders_unresolved": "Orders whose outcome nobody knows yet.",
+    "outbox_stuck_seconds": "Seconds since the bus has not taken what waits.",
+}
 LABEL_VALUES_MAX: Final = 50
 OTHER: Final = "other"
 
@@ -71,6 +83,18 @@ class PrometheusMetrics:
         self._breakers = self._gauge(
             "breaker_state", "Breaker of a neighbour: 0 closed, 1 half open, 2 open.", "service"
         )
+        self._batches = self._plain_histogram(
+            "journal_batch_changes", "Changes in one commit of the journal.", BATCH_BUCKETS
+        )
+        self._commits = self._plain_histogram(
+            "journal_commit_seconds", "From a batch's sending to its outcome.", LATENCY_BUCKETS
+        )
+        self._loop_lag = self._plain_histogram(
+            "loop_lag_seconds", "How late the event loop comes to what is due.", LATENCY_BUCKETS
+        )
+        self._vitals = {
+            name: self._gauge(name, sentence) for name, sentence in VITAL_SENTENCES.items()
+        }
         self._uptime = self._gauge("agent_uptime", "Seconds since the agent started.")
         self._strategies = self._gauge("strategies_active", "Strategies that are active.")
         self._invariants = self._gauge(
@@ -167,14 +191,29 @@ class PrometheusMetrics:
         self._reconciled.set(at.timestamp())
         self._drifting.set(drifting)
 
+    def batch_written(self, changes: int, seconds: float) -> None:
+        """Note one commit of the journal."""
+        self._batches.observe(changes)
+        self._commits.observe(seconds)
+
+    def loop_came(self, late: float) -> None:
+        """Note how many seconds late the event loop came to a timer."""
+        self._loop_lag.observe(late)
+
     def read_at_scrape(
         self,
+        vitals: Mapping[str, Callable[[], float]] = MappingProxyType({}),
         *,
         uptime: Callable[[], timedelta] | None = None,
         strategies_active: Callable[[], int] | None = None,
         reconciliation_lag: Callable[[], timedelta] | None = None,
     ) -> None:
-        """Ask these for the gauges whenever `text` is called; they must neither wait nor raise."""
+        """Ask these for the gauges whenever `text` is called; they must neither wait nor raise.
+
+        Raises KeyError for a vital that has no gauge.
+        """
+        for name, asked in vitals.items():
+            self._vitals[name].set_function(asked)
         if uptime is not None:
             self._uptime.set_function(lambda: uptime().total_seconds())
         if strategies_active is not None:
@@ -201,6 +240,11 @@ class PrometheusMetrics:
             ["type"],
             buckets=tuple(buckets),
             registry=self._registry,
+        )
+
+    def _plain_histogram(self, name: str, sentence: str, buckets: Iterable[float]) -> Histogram:
+        return Histogram(
+            f"orchestrator_{name}", sentence, buckets=tuple(buckets), registry=self._registry
         )
 
     def _count(self, counter: Counter, *labels: str, number: int = 1) -> bool:

@@ -50,6 +50,7 @@ from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.access import must_be_guarded, token_book
 from tradesaga.bootstrap.event_documents import events_document
 from tradesaga.bootstrap.identity import identity_of
+from tradesaga.bootstrap.loop_lag import watch_loop
 from tradesaga.bootstrap.neighbour_clients import (
     decisions_of,
     market_data_of,
@@ -113,7 +114,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
     await _database_ready(dsn)
     clock = SystemClock() if options.market_clock is None else ScaledClock(options.market_clock)
     metrics = PrometheusMetrics(version=__version__, now=SystemClock().now)
-    journal, bus = PostgresJournal(dsn), _bus(settings, clock)
+    journal, bus = PostgresJournal(dsn, on_written=metrics.batch_written), _bus(settings, clock)
     async with AsyncExitStack() as stack:
         world = await _world(settings, dsn, stack, clock, metrics, journal, bus, gate)
         identity = identity_of(shared_digest(settings))
@@ -130,11 +131,13 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
         )
         calm_collector()
         async with asyncio.TaskGroup() as group:
+            looping = group.create_task(watch_loop(metrics.loop_came), name="loop lag")
             announcing = group.create_task(fellows.fleet.run(), name="nodes")
             writing = group.create_task(journal.run(), name="journal")
             running = group.create_task(orchestrator.run(stop), name="orchestrator")
             control = await orchestrator.control
             metrics.read_at_scrape(
+                control.vitals(),
                 uptime=control.uptime,
                 strategies_active=control.strategies_active,
                 reconciliation_lag=lambda: control.books.lag,
@@ -158,6 +161,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             group.create_task(serving, name="api")
             await asyncio.wait([running])
             announcing.cancel()
+            looping.cancel()
             looking.cancel()
             await journal.close(JOURNAL_CLOSE_TIME_MAX)
             await asyncio.wait([writing])

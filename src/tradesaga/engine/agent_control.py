@@ -8,7 +8,7 @@ are driven on, and what has not ended when the answer is due is counted as pendi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from tradesaga.domain.agent import Agent, AgentStatus, Mode, Pause, Resume, Start, Stop
@@ -27,6 +27,7 @@ from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.kill_switch import KillSwitch
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
+from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.reconciliation import Reconciliation
 from tradesaga.engine.retention import Retention
 from tradesaga.engine.risk_control import RiskControl
@@ -78,6 +79,7 @@ class AgentControl:
         scheduler: Scheduler,
         runner: CycleRunner,
         board: HealthBoard,
+        relay: OutboxRelay,
         watch: InvariantWatch,
         retention: Retention,
         approvals: Approvals,
@@ -114,6 +116,7 @@ class AgentControl:
         self._scheduler = scheduler
         self._runner = runner
         self._board = board
+        self._relay = relay
         self._watch = watch
         self._turn = asyncio.Lock()
         self._fence_owed = False
@@ -257,6 +260,17 @@ class AgentControl:
     def strategies_active(self) -> int:
         """How many strategies are active, for the gauge of that name."""
         return len(self._book.active())
+
+    def vitals(self) -> Mapping[str, Callable[[], float]]:
+        """What is read for the gauges of these names; neither waits nor raises."""
+        trades = self._desk.trades
+        return {
+            "orders_unresolved": trades.unresolved,
+            "sagas_open": trades.__len__,
+            "sagas_waiting_for_person": trades.waiting_for_person,
+            "outbox_stuck_seconds": self._relay.stuck_for,
+            "leading": self.leads,
+        }
 
     def uptime(self) -> timedelta:
         """How long the agent has run, for the gauge of that name."""

@@ -101,7 +101,9 @@ def assemble(
     coordinator = _coordinator(world, settings, core, requests, scheduler)
     return Parts(
         leadership=core.leadership,
-        control=_control(world, settings, core, scheduler, approvals, retention, kill, coordinator),
+        control=_control(
+            world, settings, core, scheduler, approvals, retention, kill, coordinator, relay
+        ),
         scheduler=scheduler,
         relay=relay,
         coordinator=coordinator,
@@ -192,6 +194,7 @@ def _control(
     retention: Retention,
     kill: KillSwitch,
     coordinator: EventCoordinator,
+    relay: OutboxRelay,
 ) -> AgentControl:
     instructed, gate = approvals.trades, approvals.trades.gate
     return AgentControl(
@@ -207,6 +210,7 @@ def _control(
         scheduler=scheduler,
         runner=core.runner,
         board=core.board,
+        relay=relay,
         watch=core.watch,
         retention=retention,
         approvals=approvals,

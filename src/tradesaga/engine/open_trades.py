@@ -136,6 +136,16 @@ class OpenTrades:
         """How many orders may still fill."""
         return sum(1 for t in self._by_saga.values() if t.state.order.status in ACTIVE)
 
+    def unresolved(self) -> int:
+        """How many orders have an outcome that nobody knows yet."""
+        return sum(1 for t in self._by_saga.values() if t.state.order.status is OrderStatus.UNKNOWN)
+
+    def waiting_for_person(self) -> int:
+        """How many sagas no machine can end."""
+        return sum(
+            1 for t in self._by_saga.values() if t.state.saga.status is SagaStatus.MANUAL_REQUIRED
+        )
+
     def opening_symbols(self) -> frozenset[str]:
         """Symbols with an entry under way."""
         return frozenset(

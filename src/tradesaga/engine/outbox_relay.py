@@ -49,6 +49,11 @@ class OutboxRelay:
         self.stuck_since: float | None = None
         """Since when, on the clock's monotonic scale, the bus has not taken what waits."""
 
+    def stuck_for(self) -> float:
+        """Seconds since the bus has not taken what waits; 0 while it does."""
+        since = self.stuck_since
+        return 0.0 if since is None else max(0.0, self._clock.monotonic() - since)
+
     async def run(self) -> None:
         """Publish for ever."""
         while True:

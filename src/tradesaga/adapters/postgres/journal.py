@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -53,6 +54,14 @@ class _Opening:
     done: asyncio.Future[int]
 
 
+Written = Callable[[int, float], None]
+"""Told of each batch whose outcome is known: how many Changes, how many seconds."""
+
+
+def _unseen(_changes: int, _seconds: float) -> None:
+    pass
+
+
 class PostgresJournal:
     """Implements `ports.journal.Journal`; `run` must be running for anything to be written.
 
@@ -68,9 +77,11 @@ class PostgresJournal:
         schema: str = "orchestration",
         waiting_max: int = 10_000,
         command_time_max: timedelta = timedelta(seconds=30),
+        on_written: Written = _unseen,
     ) -> None:
         self._dsn, self._schema = dsn, schema
         self._waiting_max = waiting_max
+        self._on_written = on_written
         self._command_seconds_max = command_time_max.total_seconds()
         self._heads: dict[AgentId, Head] = {}
         self._waiting: deque[Pending] = deque()
@@ -134,7 +145,10 @@ class PostgresJournal:
                     await self._open_agents()
                 elif (batch := self._gather()) is not None:
                     self._in_flight = batch
+                    began = asyncio.get_running_loop().time()
                     await self._settle(batch)
+                    took = asyncio.get_running_loop().time() - began
+                    self._on_written(len(batch.changes), took)
                     self._in_flight = None
         finally:
             self._closing.set()
