@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import os
 import random
-import shutil
 import signal
 import statistics
 import sys
@@ -46,10 +45,8 @@ async def deposed(up: Up, way: str, before: list[str]) -> float:
     return seconds
 
 
-async def measured(number: int, seed: int, speed: float) -> int:
+async def measured(place: Path, number: int, seed: int, speed: float) -> int:
     """Print the times; 1 when an invariant broke."""
-    place = Path(tempfile.mkdtemp(prefix="tradesaga-nodes-"))
-    place.chmod(0o711)  # the server may run as another user
     draw, found = random.Random(seed), {way: list[float]() for way in WAYS}
     up = Up(
         place / "state", "--strategies", str(write_strategies(place)),
@@ -73,7 +70,6 @@ async def measured(number: int, seed: int, speed: float) -> int:
         return await verified(up, orders)
     finally:
         up.stop()
-        shutil.rmtree(place, ignore_errors=True)
 
 
 async def verified(up: Up, orders: int) -> int:
@@ -94,7 +90,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", type=float, default=20.0, help="times real time")
     given = parser.parse_args()
-    return asyncio.run(measured(given.number, given.seed, given.speed))
+    with tempfile.TemporaryDirectory(prefix="tradesaga-nodes-", ignore_cleanup_errors=True) as name:
+        place = Path(name)
+        place.chmod(0o711)  # the server may run as another user
+        return asyncio.run(measured(place, given.number, given.seed, given.speed))
 
 
 if __name__ == "__main__":

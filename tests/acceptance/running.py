@@ -94,7 +94,12 @@ class Up:
                 try:
                     if await connection.fetchval(query, *arguments) == wanted:
                         return
-                except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                except (
+                    OSError,
+                    asyncpg.PostgresError,
+                    asyncpg.InterfaceError,
+                    asyncpg.InternalClientError,  # the server died while it answered
+                ):
                     connection = await self.connect()
                 assert time.monotonic() < deadline, f"{query} {arguments}\n{self.output}"
                 assert self.process.poll() is None, f"{query} {arguments}\n{self.output}"

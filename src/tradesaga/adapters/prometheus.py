@@ -83,18 +83,6 @@ class PrometheusMetrics:
         self._breakers = self._gauge(
             "breaker_state", "Breaker of a neighbour: 0 closed, 1 half open, 2 open.", "service"
         )
-        self._batches = self._plain_histogram(
-            "journal_batch_changes", "Changes in one commit of the journal.", BATCH_BUCKETS
-        )
-        self._commits = self._plain_histogram(
-            "journal_commit_seconds", "From a batch's sending to its outcome.", LATENCY_BUCKETS
-        )
-        self._loop_lag = self._plain_histogram(
-            "loop_lag_seconds", "How late the event loop comes to what is due.", LATENCY_BUCKETS
-        )
-        self._vitals = {
-            name: self._gauge(name, sentence) for name, sentence in VITAL_SENTENCES.items()
-        }
         self._uptime = self._gauge("agent_uptime", "Seconds since the agent started.")
         self._strategies = self._gauge("strategies_active", "Strategies that are active.")
         self._invariants = self._gauge(
@@ -123,7 +111,22 @@ class PrometheusMetrics:
             registry=self._registry,
         )
         Info("orchestrator_build", "What runs.", registry=self._registry).info({"version": version})
+        self._of_the_process()
         self._prepare()
+
+    def _of_the_process(self) -> None:
+        self._batches = self._plain_histogram(
+            "journal_batch_changes", "Changes in one commit of the journal.", BATCH_BUCKETS
+        )
+        self._commits = self._plain_histogram(
+            "journal_commit_seconds", "From a batch's sending to its outcome.", LATENCY_BUCKETS
+        )
+        self._loop_lag = self._plain_histogram(
+            "loop_lag_seconds", "How late the event loop comes to what is due.", LATENCY_BUCKETS
+        )
+        self._vitals = {
+            name: self._gauge(name, sentence) for name, sentence in VITAL_SENTENCES.items()
+        }
 
     def cycle_ended(self, cycle_type: str, status: str, duration: timedelta) -> None:
         """Count the cycle and its duration."""
