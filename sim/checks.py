@@ -45,6 +45,8 @@ def one_order_a_client_id(town: Town) -> Iterator[str]:
     """I1, I2: no double at the venue, and nothing there that has no row here."""
     known = {order.client_order_id for order in orders_of(town)}
     for client_id, placed in town.venue.by_client_id.items():
+        if placed[0].id in town.venue.strangers:
+            continue
         if len(placed) > 1:
             yield f"{client_id} was placed {len(placed)} times"
         if client_id not in known:
@@ -115,8 +117,13 @@ def positions_agree(town: Town) -> Iterator[str]:
     for fill in town.store.of(Fill, DEFAULT_AGENT):
         sums[fill.symbol] += fill.quantity if fill.side is Side.BUY else -fill.quantity
     ours = {symbol: p.quantity for (_, symbol), p in town.store.positions.items()}
+    foreign = defaultdict[str, Decimal](Decimal)
+    for name in town.venue.strangers:  # what somebody else bought is not ours
+        placed = town.venue.orders[name]
+        sums[placed.order.symbol] += ZERO
+        foreign[placed.order.symbol] += placed.kept
     for symbol in sorted({*sums, *ours, *town.venue.positions}):
-        theirs = town.venue.positions.get(symbol, ZERO)
+        theirs = town.venue.positions.get(symbol, ZERO) - foreign[symbol]
         if not sums[symbol] == ours.get(symbol, ZERO) == theirs:
             yield f"{symbol}: fills {sums[symbol]}, position {ours.get(symbol)}, venue {theirs}"
 
@@ -227,12 +234,23 @@ def commands_are_kept(town: Town) -> Iterator[str]:
             yield f"{order.client_order_id} was begun at {began:.3f} in a pause"
 
 
+def strangers_are_left_alone(town: Town) -> Iterator[str]:
+    """What somebody else sent is never cancelled by us, and never an order of ours."""
+    ours = {order.venue_order_id for order in orders_of(town)}
+    for name in sorted(town.venue.strangers):
+        if name in town.venue.cancels:
+            yield f"{name} of somebody else was cancelled"
+        if name in ours:
+            yield f"{name} of somebody else was booked as ours"
+
+
 CHECKS: tuple[Callable[[Town], Iterator[str]], ...] = (
     one_order_a_client_id,
     one_saga_a_decision,
     sagas_have_ended,
     orders_agree_with_the_venue,
     positions_agree,
+    strangers_are_left_alone,
     fills_have_one_trade,
     reservations_follow_their_sagas,
     nothing_is_released_while_an_order_lives,

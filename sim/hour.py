@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from time import perf_counter, process_time  # noqa: TID251 -- how long a simulation takes is real time
 
 from sim.checks import breaches, is_at_rest, is_parked, orders_of, sagas_of
-from sim.town import Operator, Town, storms
+from sim.town import Operator, Town, somebody_else, storms
 from tradesaga.domain.events import OrderReported
+from tradesaga.domain.external import ExternalOrder
 from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.testing.sim_bus import Message
 from tradesaga.testing.sim_journal import waiting_lines
@@ -45,9 +46,13 @@ class Result:
 
 
 def simulate(
-    seed: int, *, hours: float = 1.0, on_note: Callable[[str], None] | None = None
+    seed: int,
+    *,
+    hours: float = 1.0,
+    on_note: Callable[[str], None] | None = None,
+    strangers: bool = False,
 ) -> Result:
-    """Run the seed's world and judge it."""
+    """Run the seed's world and judge it; with `strangers` somebody else orders on the account."""
     began, cpu_began = perf_counter(), process_time()
     loop = SimLoop(seed, on_note=on_note)
     strange: list[str] = []
@@ -57,7 +62,7 @@ def simulate(
     town = Town(loop)
     town.stream.on_settled = lambda message: _check_settled(town, message)
     try:
-        violations = loop.run_until_complete(_lived(town, hours * 3600))
+        violations = loop.run_until_complete(_lived(town, hours * 3600, strangers=strangers))
     except Deadlock as deadlock:
         violations = [str(deadlock)]
     finally:
@@ -75,10 +80,12 @@ def simulate(
     )
 
 
-async def _lived(town: Town, seconds: float) -> list[str]:
+async def _lived(town: Town, seconds: float, *, strangers: bool) -> list[str]:
     loop, operator = town.loop, Operator(town)
     nodes = [loop.create_task(node.run()) for node in town.nodes]
     troubles = [loop.create_task(storms(town)), loop.create_task(operator.run())]
+    if strangers:
+        troubles.append(loop.create_task(somebody_else(town)))
     await town.clock.sleep(seconds)
     for task in troubles:
         task.cancel()
@@ -138,5 +145,8 @@ def _figures(town: Town) -> Counter[str]:
     figures["interventions"] = town.kept.interventions
     figures["busts"] = sum(len(placed.busts) for placed in town.venue.orders.values())
     figures["events"] = len(town.stream.published)
+    figures["foreign orders"] = len(town.venue.strangers)
+    kept = town.store.of(ExternalOrder, DEFAULT_AGENT)
+    figures["foreign orders kept"] = sum(k.venue_order_id in town.venue.strangers for k in kept)
     figures["sent"] = len(town.venue.sent)
     return figures

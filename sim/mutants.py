@@ -34,8 +34,9 @@ from tradesaga.domain.trade_messages import (
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.event_coordinator import EventCoordinator
 from tradesaga.engine.leadership import Leadership
-from tradesaga.engine.open_trades import OpenTrade
+from tradesaga.engine.open_trades import OpenTrade, OpenTrades
 from tradesaga.engine.outbox_relay import OutboxRelay
+from tradesaga.engine.reconciliation import Reconciliation
 from tradesaga.engine.saga_runner import SagaRunner
 from tradesaga.ports.bus import Delivery
 from tradesaga.ports.journal import Change
@@ -61,7 +62,7 @@ def caught(name: str, *, seeds: int = 40, start: int = 1, hours: float = 0.5) ->
     """Try the mutant on so many seeds; None if nobody noticed."""
     with MUTANTS[name]():
         for number in range(seeds):
-            result = simulate(start + number, hours=hours)
+            result = simulate(start + number, hours=hours, strangers=name in WITH_STRANGERS)
             if result.violations:
                 return Caught(number + 1, result)
     return None
@@ -216,6 +217,33 @@ def _no_fence() -> Iterator[None]:
         yield
 
 
+def _foreign_is_cancelled() -> Patch:
+    """What the list shows and nobody here knows is taken from the venue."""
+    run_once = Reconciliation.run_once
+
+    async def tidy(self: Reconciliation) -> object:
+        for each in await self.venue.open_orders():
+            name = each.client_order_id
+            if name is not None and self.desk.trades.find(each.venue_order_id, name) is None:
+                await self.venue.cancel(each.venue_order_id)
+        return await run_once(self)
+
+    return patch.object(Reconciliation, "run_once", tidy)
+
+
+def _foreign_is_ours() -> Patch:
+    """An order that no id tells is taken for the open one."""
+    find = OpenTrades.find
+
+    def guess(self: OpenTrades, venue_id: str | None, client_id: str | None) -> OpenTrade | None:
+        return find(self, venue_id, client_id) or next(iter(self), None)
+
+    return patch.object(OpenTrades, "find", guess)
+
+
+FOREIGN_CANCELLED, FOREIGN_OURS = "foreign order cancelled", "external order booked as ours"
+WITH_STRANGERS = frozenset({FOREIGN_CANCELLED, FOREIGN_OURS})
+"""Mutants that need somebody else on the account."""
 MUTANTS: dict[str, Callable[[], Patch]] = {
     "no answer is a refusal": partial(_told_otherwise, _no_answer_is_refusal),
     "cancel request is the verdict": partial(_told_otherwise, _cancel_request_is_verdict),
@@ -226,6 +254,8 @@ MUTANTS: dict[str, Callable[[], Patch]] = {
     "fresh client id on retry": _fresh_id_on_retry,
     "answer forgotten when the journal refuses": _answer_is_forgotten,
     "ambiguous is absent": _ambiguous_is_absent,
+    FOREIGN_CANCELLED: _foreign_is_cancelled,
+    FOREIGN_OURS: _foreign_is_ours,
     "busts are not booked": lambda: patch.object(trade_saga, "new_voids", lambda *_: ()),
     "acknowledged before the commit": _ack_before_commit,
     "outbox marked before the bus took it": _mark_before_publish,

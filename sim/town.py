@@ -7,15 +7,18 @@ stops, pauses and resumes the agent; storms take services away, freeze and kill 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sim.setting import CALENDAR, SETTINGS, START, STRATEGIES, SYMBOLS, policy_of
 from tradesaga.adapters.memory.archive import MemoryArchive
 from tradesaga.domain.errors import Fenced, TradesagaError, Transient
+from tradesaga.domain.ids import DEFAULT_AGENT
+from tradesaga.domain.orders import Order
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.trade_messages import Resolution, TradeState
 from tradesaga.engine.agent_control import AgentControl
@@ -360,6 +363,26 @@ async def storms(town: Town) -> None:
             node.life.kill("in a storm")
         elif what == "speak":
             town.decisions.speak(rng.choice(SYMBOLS), rng.choice(("s1", "s2", None)))
+
+
+async def somebody_else(town: Town) -> None:
+    """Order on the account now and then, by hand; half of it fills.
+
+    Only where the venue keeps client order ids: without them nobody can tell such orders apart.
+    """
+    rng = town.loop.rng
+    if not town.venue.looks_up:
+        await asyncio.Event().wait()
+    for number in itertools.count(1):
+        await town.clock.sleep(rng.expovariate(1 / 60))
+        known = [o for o in town.store.of(Order, DEFAULT_AGENT) if o.opening]
+        if not known:
+            continue
+        order = replace(rng.choice(known), client_order_id=f"by-hand-{number}", venue_order_id=None)
+        venue_order_id = town.venue.foreign(order)
+        if rng.random() < 0.5:
+            await town.clock.sleep(rng.uniform(0, 20))
+            town.venue.fill_foreign(venue_order_id)
 
 
 def _looked_at(task: asyncio.Task[Any]) -> None:

@@ -23,6 +23,8 @@ QUICK = {
     "ambiguous is absent": 41,
     "busts are not booked": 5,
     "cancel request is the verdict": 1,
+    "external order booked as ours": 3,
+    "foreign order cancelled": 1,
     "fresh client id on retry": 20,
     "no answer is a refusal": 2,
     "opened in a pause": 1,
@@ -51,6 +53,14 @@ def test_no_seed_of_the_sample_breaks_an_invariant(seed: int) -> None:
     assert not result.violations, f"{result.violations}\nreplay: {result.replay}"
     assert result.figures["sagas"] > 0
     assert result.simulated_seconds > HOURS * 3600
+
+
+@pytest.mark.parametrize("seed", [2, 5])
+def test_orders_of_somebody_else_are_kept_and_left_alone(seed: int) -> None:
+    result = simulate(seed, hours=HOURS, strangers=True)
+    assert not result.violations, f"{result.violations}\nseed {seed} with strangers"
+    assert result.figures["foreign orders"] > 2
+    assert result.figures["foreign orders kept"] > 0
 
 
 def test_faults_and_every_kind_of_end_occur() -> None:

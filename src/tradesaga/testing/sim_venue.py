@@ -60,6 +60,7 @@ class Sent:
 class SimVenue:
     """The books and everything that happens in them; survives every process.
 
+    `strangers` are venue ids of orders of somebody else, `cancels` those that a cancel came for.
     `on_sent` hears of every submit at the instant at which it leaves its process; `is_claimed` says
     whether a venue order id is known to belong to an order of ours.
     """
@@ -85,6 +86,8 @@ class SimVenue:
         self.positions: dict[str, Decimal] = {}
         self.start_cash = self.cash = Decimal(100_000)
         self.sent: list[Sent] = []
+        self.strangers: set[str] = set()
+        self.cancels: set[str] = set()
         self.price = price
         self.on_sent: Callable[[Sent], None] = lambda _: None
         self.is_claimed: Callable[[str], bool] = lambda _: False
@@ -139,6 +142,7 @@ class SimVenue:
     def cancel(self, venue_order_id: str) -> None:
         """A cancel request has arrived; the verdict comes when it comes."""
         placed, weather = self.orders[venue_order_id], self.weather
+        self.cancels.add(venue_order_id)
         if placed.status in ENDED or weather.strikes(weather.cancel_ignored):
             return
         placed.cancel_pending = True
@@ -178,6 +182,17 @@ class SimVenue:
             for placed in self.orders.values()
             if placed.status not in ENDED and placed.visible_at <= self.now()
         ]
+
+    def foreign(self, order: Order) -> str:
+        """Somebody else sends `order` on this account; it rests until the day ends, or fills."""
+        placed = self._place(order)
+        self.strangers.add(placed.id)
+        return placed.id
+
+    def fill_foreign(self, venue_order_id: str) -> None:
+        """One of those fills."""
+        placed = self.orders[venue_order_id]
+        self._execute(placed, placed.remaining)
 
     def close_day(self) -> None:
         """What still works expires."""
