@@ -35,6 +35,23 @@ async def test_a_decision_has_one_saga_however_often_it_is_begun() -> None:
     assert len(place.store.of(Saga, DEFAULT_AGENT)) == 1
 
 
+async def test_an_open_trade_is_found_by_either_id_of_its_order() -> None:
+    place = Place()
+    async with place.running() as parts:
+        desk = desk_of(parts)
+        trade = await desk.begin(place.trade(), epoch=desk.epoch)
+        ours, theirs = trade.state.order.client_order_id, WORKING.report.venue_order_id
+        assert desk.trades.find(theirs, None) is None, "the venue has said nothing yet"
+        assert desk.trades.find(theirs, ours) is desk.trades.find(None, ours) is trade
+        await desk.book(trade, WORKING)
+        assert desk.trades.find(theirs, None) is desk.trades.find(theirs, "another") is trade
+        assert desk.trades.find(None, None) is desk.trades.find("", "") is None
+        await desk.book(trade, FILLED)
+        assert desk.trades.find(theirs, ours) is None, "it has ended"
+        desk.trades.put_back(trade)
+        assert desk.trades.find(theirs, None) is trade
+
+
 async def test_a_fact_told_again_changes_nothing() -> None:
     place = Place()
     async with place.running() as parts:

@@ -75,9 +75,12 @@ def derived_beside(elder: UUID, *parts: object) -> UUID:
     return derived(*parts) if moment is None else _of_moment(moment, parts)
 
 
-def client_order_id(saga_id: SagaId, leg: int, purpose: str) -> str:
-    """The id under which the venue knows an order: 29 characters, the same on every repeat."""
-    digest, moment = _digest((saga_id, leg, purpose)), _moment_of(saga_id)
+def client_order_id(saga_id: SagaId, leg: int, purpose: str, *, name: str = "") -> str:
+    """The id under which the venue knows an order: 29 characters, the same on every repeat.
+
+    `name` is the text of the saga's id, if the caller has it.
+    """
+    digest, moment = _digest((name or saga_id, leg, purpose)), _moment_of(saga_id)
     if moment is None:
         number = int.from_bytes(digest, "big")
         return CLIENT_ORDER_ID_PREFIX + "".join([_PAIRS[number >> at & 1023] for at in _PLACES])

@@ -51,6 +51,11 @@ class TradeState:
     voids: tuple[Void, ...] = ()
 
     @property
+    def versions(self) -> tuple[int, int, int]:
+        """Of saga, order and reservation: what differs from before has another one."""
+        return self.saga.version, self.order.version, self.reservation.version
+
+    @property
     def remaining(self) -> Decimal:
         """What the venue may still fill while the order lives; a voided part is not filled anew."""
         return self.order.remaining - voided(self.voids)

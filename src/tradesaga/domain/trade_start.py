@@ -81,7 +81,7 @@ def trade_for(
         cycle_id=decision.cycle_id,
         leg=start.leg,
         purpose=purpose,
-        client_order_id=client_order_id(saga_id, start.leg, purpose),
+        client_order_id=client_order_id(saga_id, start.leg, purpose, name=name),
         symbol=decision.symbol,
         side=Side.BUY if decision.action is Action.BUY else Side.SELL,
         quantity=decision.quantity,

@@ -60,20 +60,35 @@ class OpenTrades:
 
     def __init__(self) -> None:
         self._by_saga: dict[SagaId, OpenTrade] = {}
+        self._by_client_id: dict[str, OpenTrade] = {}
+        self._by_venue_id: dict[str, OpenTrade] = {}
 
     def add(self, state: TradeState) -> OpenTrade:
         """A handle for a trade that begins or is recovered."""
         assert state.saga.id not in self._by_saga, state.saga.id
-        trade = self._by_saga[state.saga.id] = OpenTrade(state)
+        trade = OpenTrade(state)
+        self.put_back(trade)
         return trade
 
     def put_back(self, trade: OpenTrade) -> None:
         """The saga has ended and is open again."""
         self._by_saga[trade.state.saga.id] = trade
+        self._by_client_id[trade.state.order.client_order_id] = trade
+        self._know_venue_id(trade)
+
+    def became(self, trade: OpenTrade, state: TradeState) -> None:
+        """The state of `trade`, which may be none of these, as just committed."""
+        trade.became(state)
+        if self._by_saga.get(state.saga.id) is trade:
+            self._know_venue_id(trade)
 
     def drop(self, trade: OpenTrade) -> None:
         """The saga has ended."""
-        self._by_saga.pop(trade.state.saga.id, None)
+        dropped = self._by_saga.pop(trade.state.saga.id, None)
+        if dropped is not None:
+            order = dropped.state.order
+            self._by_client_id.pop(order.client_order_id, None)
+            self._by_venue_id.pop(order.venue_order_id or "", None)
 
     def __iter__(self) -> Iterator[OpenTrade]:
         return iter(tuple(self._by_saga.values()))
@@ -90,13 +105,13 @@ class OpenTrades:
 
     def find(self, venue_order_id: str | None, client_order_id: str | None) -> OpenTrade | None:
         """The trade whose order the venue means."""
-        for trade in self._by_saga.values():
-            order = trade.state.order
-            if client_order_id is not None and order.client_order_id == client_order_id:
-                return trade
-            if venue_order_id is not None and order.venue_order_id == venue_order_id:
-                return trade
-        return None
+        return self._by_client_id.get(client_order_id or "") or self._by_venue_id.get(
+            venue_order_id or ""
+        )
+
+    def _know_venue_id(self, trade: OpenTrade) -> None:
+        if venue_order_id := trade.state.order.venue_order_id:
+            self._by_venue_id[venue_order_id] = trade
 
     def expects_id_for(self, symbol: str) -> bool:
         """Whether an order on `symbol` is out whose venue id is not known yet."""

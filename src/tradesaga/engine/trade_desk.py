@@ -141,7 +141,7 @@ class TradeDesk:
         async with trade.lock:
             for _ in range(CONFLICTS_MAX):
                 outcome = trade_saga.advance(trade.state, happened, self._clock.now(), self.policy)
-                if outcome.state == trade.state and not inbox:
+                if outcome.state.versions == trade.state.versions and not inbox:
                     return
                 if await self._commit(trade, outcome, _word(happened), actor, inbox):
                     self._took(trade, outcome)
@@ -182,7 +182,7 @@ class TradeDesk:
             client_order_id=order.client_order_id,
         )
         assert stored is not None, f"saga {trade.state.saga.id} has vanished"
-        trade.became(stored)
+        self.trades.became(trade, stored)
         await self.holdings.reload(self._records, self._agent_id)
         return tuple(
             [e for e in inbox if not await self._records.was_received(self._agent_id, e.event_id)]
@@ -195,7 +195,7 @@ class TradeDesk:
         if outcome.fills:
             self.on_booked(order)
         ended_now = before is not saga.status and saga.status in ENDS
-        trade.became(outcome.state)
+        self.trades.became(trade, outcome.state)
         if before in ENDS and saga.status not in ENDS:
             self._revived(trade)
         for void in outcome.voids:

@@ -30,14 +30,14 @@ def first_rows(state: TradeState) -> tuple[Row, ...]:
 
 
 def changed_rows(before: TradeState, outcome: Outcome) -> tuple[Row, ...]:
-    """The rows that differ after `outcome`; a fill brings its trade and its position along."""
+    """The rows that `outcome` changes; a fill brings its trade and its position along."""
     after = outcome.state
     rows: list[Row] = []
-    if after.saga is not before.saga and after.saga != before.saga:
+    if after.saga.version != before.saga.version:
         rows.append(Update(after.saga))
-    if after.order is not before.order and after.order != before.order:
+    if after.order.version != before.order.version:
         rows.append(Update(after.order))
-    if after.reservation is not before.reservation and after.reservation != before.reservation:
+    if after.reservation.version != before.reservation.version:
         rows.append(Update(after.reservation))
     for fill in outcome.fills:
         rows += [Insert(fill), Add(position_delta(fill))]

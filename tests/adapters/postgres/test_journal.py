@@ -20,7 +20,7 @@ from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
 from tradesaga.domain.ids import AgentId, derived
 from tradesaga.embedded.postgres import EmbeddedPostgres
-from tradesaga.ports.journal import Add, Change, InboxEntry, Insert, Row, Update
+from tradesaga.ports.journal import Add, Change, Entry, InboxEntry, Insert, Row, Update
 
 OTHER = AgentId(derived("other agent"))
 END_WRITERS = (
@@ -315,6 +315,19 @@ async def test_half_of_the_open_work_makes_a_batch(parts: Running, wire: Wire) -
     assert wire.batches[0] == 50
     assert max(wire.batches) == 50
     assert sum(wire.batches) == 100
+
+
+async def test_a_batch_is_no_larger_than_a_socket_takes_at_once(
+    parts: Running, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tradesaga.adapters.postgres.batch.BYTES_MAX", 50_000)
+    wide = Entry(kind="test", subject="x", actor="test", body={"text": "x" * 20_000})
+    vast = replace(wide, body={"text": "x" * 60_000})
+    entries = [wide, wide, wide, vast, wide, wide]
+    async with asyncio.TaskGroup() as group:
+        for entry in entries:
+            group.create_task(parts.journal.commit(replace(change(), entries=(entry,))))
+    assert wire.batches == [2, 1, 1, 2], "what is too large by itself goes alone"
 
 
 async def test_running_sagas_are_updated_on_their_page(parts: Running) -> None:

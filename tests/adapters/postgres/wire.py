@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from tradesaga.adapters.postgres.encoding import Operation
 from tradesaga.adapters.postgres.journal import PostgresJournal
 
-_LOG_SEQ = 6 + len(Operation) + 1
-"""The parameter that holds the sequence of each log row."""
+_LOG = 6 + len(Operation)
+"""The parameter that holds the rows of the log."""
 
 
 class Wire:
@@ -33,7 +34,7 @@ class Wire:
             async def fetchval(self, query: str, *arguments: Any) -> Any:
                 if not query.startswith("select apply"):
                     return await self._inner.fetchval(query, *arguments)
-                wire.batches.append(len(arguments[_LOG_SEQ]))
+                wire.batches.append(len(msgspec.json.decode(arguments[_LOG])))
                 fault, wire.fault = wire.fault, None
 
                 async def send() -> Any:

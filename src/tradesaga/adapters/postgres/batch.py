@@ -10,7 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
 
 from tradesaga.adapters.chain import LogRow, event_id_of, hash_of, rows_of
 from tradesaga.adapters.postgres.encoding import (
@@ -23,10 +26,14 @@ from tradesaga.domain.ids import AgentId
 from tradesaga.domain.values import quick
 from tradesaga.ports.journal import Change
 
-_LOG_COLUMNS = 14
+BYTES_MAX = 160 * 1024
+"""What a socket takes at once. What it does not take is sent when the event loop looks at it again,
+and the server would wait for that while the callers of the batch before run on.
+"""
 STATEMENT = "select apply({})".format(
-    ", ".join(f"${number}" for number in range(1, 6 + 1 + len(Operation) + _LOG_COLUMNS))
+    ", ".join(f"${number}" for number in range(1, 6 + 1 + len(Operation) + 1))
 )
+_encode = msgspec.json.Encoder().encode
 
 
 @quick
@@ -39,15 +46,35 @@ class Head:
     hash: bytes
 
 
+class _Logged(msgspec.Struct, gc=False, omit_defaults=True):
+    """A numbered row of the log; `hash` is hexadecimal."""
+
+    agent_id: AgentId
+    seq: int
+    at: datetime
+    epoch: int
+    kind: str
+    subject: str
+    actor: str
+    body: str
+    hash: str
+    event_type: str | None = None
+    event_id: UUID | None = None
+    event_payload: str | None = None
+    correlation_id: str | None = None
+    causation_id: str | None = None
+
+
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A Change on its way: what it writes, and what became of it."""
+    """A Change on its way: what it writes, about `size` bytes, and what became of it."""
 
     agent_id: AgentId
     epoch: int
     parts: Sequence[Part]
     keys: Set[Key]
     log: Sequence[LogRow]
+    size: int
     _outcome: int | Exception | None = None
     _waiter: asyncio.Future[None] | None = None
 
@@ -81,7 +108,8 @@ def encode(change: Change) -> Pending:
     """The Change as it will be written. Raises Invalid when it cannot be."""
     log = rows_of(change)
     parts, keys = encode_rows(change.agent_id, change.rows)
-    return Pending(change.agent_id, change.epoch, parts, keys, log)
+    size = sum([len(row_json) for _, row_json in parts]) + sum([len(row.content) for row in log])
+    return Pending(change.agent_id, change.epoch, parts, keys, log, size)
 
 
 @dataclass(slots=True)
@@ -91,14 +119,17 @@ class Batch:
     changes: list[Pending] = field(default_factory=list)
     begin: dict[AgentId, Head] = field(default_factory=dict)
     end: dict[AgentId, Head] = field(default_factory=dict)
+    size: int = 0
     _names: dict[AgentId, str] = field(default_factory=dict)
     _last: list[int] = field(default_factory=list)
     _keys: set[Key] = field(default_factory=set)
     _tables: list[list[bytes]] = field(default_factory=lambda: [[] for _ in Operation])
-    _log: list[tuple[Any, ...]] = field(default_factory=list)
+    _log: list[_Logged] = field(default_factory=list)
 
     def admits(self, change: Pending) -> bool:
-        """Whether none of the Change's rows is claimed already."""
+        """Whether none of the Change's rows is claimed already, and the batch has room for it."""
+        if self.changes and self.size + change.size > BYTES_MAX:
+            return False
         return self._keys.isdisjoint(change.keys)
 
     def add(self, change: Pending, head: Head) -> None:
@@ -114,14 +145,15 @@ class Batch:
             digest = hash_of(digest, agent_id, seq, epoch, row)
             told = row.event_type
             self._log.append(
-                (
+                _Logged(
                     agent_id, seq, row.at, epoch, row.kind, row.subject, row.actor, row.body,
-                    told, None if told is None else event_id_of(name, seq),
-                    row.event_payload, row.correlation_id, row.causation_id, digest,
+                    digest.hex(), told, None if told is None else event_id_of(name, seq),
+                    row.event_payload, row.correlation_id, row.causation_id,
                 )
             )  # fmt: skip
         self.end[agent_id] = Head(epoch, seq, digest)
         self.changes.append(change)
+        self.size += change.size
         self._last.append(seq)
         self._keys.update(change.keys)
         for operation, row_json in change.parts:
@@ -139,7 +171,7 @@ class Batch:
             [end.hash for end in ends],
             [len(rows) for rows in self._tables],
             *((b"[%b]" % b",".join(rows)).decode() if rows else None for rows in self._tables),
-            *zip(*self._log, strict=True),
+            _encode(self._log).decode(),
         ]
 
     def succeed(self) -> None:

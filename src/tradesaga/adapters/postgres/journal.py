@@ -191,7 +191,7 @@ class PostgresJournal:
                 self._waiting.popleft().settle(_fenced(change.agent_id, change.epoch))
                 continue
             if not batch.admits(change):
-                break  # the row is claimed: order is kept, so all the rest waits with it
+                break  # the row is claimed, or the batch full: order is kept, so the rest waits
             batch.add(self._waiting.popleft(), self._heads[change.agent_id])
         self._size_last = len(batch.changes)
         return batch if batch.changes else None
