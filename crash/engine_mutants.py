@@ -28,9 +28,9 @@ from tradesaga.engine.analysis_cycle import AnalysisCycle, AnalysisWork
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.decision_requests import Answer
 from tradesaga.engine.event_coordinator import EventCoordinator
+from tradesaga.engine.intents import Intents
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.risk_gate import RiskGate
-from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.scribe import Scribe
 from tradesaga.ports.bus import Delivery
 from tradesaga.ports.journal import Change, Entry, PositionDelta, Row
@@ -151,13 +151,14 @@ def events_apart() -> None:
 
 def send_before_intent() -> None:
     """The order goes out, then the intent is written."""
-    begin = SagaCrew.begin
+    commit = Intents.commit
 
-    async def begun(crew: SagaCrew, state: Any, **given: Any) -> Any:
-        await crew._runner.actions.venue.submit(state.order)
-        return await begin(crew, state, **given)
+    async def committed(intents: Intents, *written: Any) -> None:
+        for admitted in intents._admitted:
+            await intents._crew._runner.actions.venue.submit(admitted.trade.state.order)
+        await commit(intents, *written)
 
-    put(SagaCrew, "begin", begun)
+    put(Intents, "commit", committed)
 
 
 # ---- the journal --------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
     fetch_market_data    quotes of every symbol that an active strategy watches
     evaluate_positions   account and positions at the venue, compared with our own books
     generate_decisions   each strategy is asked about each of its symbols, all at once
-    validate_decisions   every answer meets every risk rule; verdicts are committed
-    execute_orders       what was allowed becomes a saga: first what reduces risk, then entries
+    validate_decisions   every answer meets every risk rule; what is allowed becomes a saga, first
+                         what reduces risk, then entries; verdicts and sagas are one commit
+    execute_orders       the sagas run; a person is asked where a person has the last word
     update_state         profit and loss, outcomes, counters
 
 A strategy without an answer is recorded in `errors`; the others go on. A saga that outlives the
@@ -41,6 +42,7 @@ from tradesaga.engine.decision_requests import (
     Question,
     decision_key,
 )
+from tradesaga.engine.intents import Intents
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.loss_watch import LossWatch
 from tradesaga.engine.open_trades import OpenTrade
@@ -70,7 +72,12 @@ class AnalysisWork(CycleWork):
     imagined: Imagined = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
-    trades: list[OpenTrade] = field(default_factory=list)
+    trades: Sequence[OpenTrade] = ()
+
+    def allowed(self) -> list[Decision]:
+        """What the rules allow, first what reduces risk."""
+        found = (d for d in self.decisions if d.verdict is Verdict.ALLOWED)
+        return sorted(found, key=lambda d: d.opening)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +213,7 @@ class AnalysisCycle:
                 work.fail(question.name, why, self.clock.now())
 
     async def validate_decisions(self, work: AnalysisWork) -> None:
-        """Every answer against every rule; decisions and their inbox rows are one commit."""
+        """Every answer against every rule; decisions, their inbox rows and sagas are one commit."""
         view, now, batch = _seen(work), self.clock.now(), Batch()
         for question in work.questions:
             if question.answer is None:
@@ -237,17 +244,23 @@ class AnalysisCycle:
             )  # fmt: skip
         work.rows.append(Add(AgentCounts(decisions_generated=len(work.decisions))))
         work.figures["decisions_generated"] = len(work.decisions)
+        work.intents = Intents(desk=self.desk, crew=self.crew, epoch=work.cycle.epoch)
+        for decision in work.allowed():
+            if self._needs_nobody(decision):
+                self._admit(work, work.intents, decision)
 
     async def execute_orders(self, work: AnalysisWork) -> None:
-        """Begin a saga for each allowed decision, exits first; wait for them, but not for ever."""
+        """Ask a person where one must be asked; wait for the sagas, but not for ever."""
         for question in work.questions:
             if question.answer is not None:  # what came of it is committed
                 await question.answer.delivery.acknowledge()
-        allowed = [d for d in work.decisions if d.verdict is Verdict.ALLOWED]
-        for decision in sorted(allowed, key=lambda d: d.opening):
-            trade = await self._ordered(work, decision)
-            if trade is not None:
-                work.trades.append(trade)
+        for decision in work.allowed():
+            if not self._needs_nobody(decision):
+                await self._ask(work, decision)
+        if work.intents is not None:
+            work.trades = work.intents.trades
+            if work.intents.stopped:
+                work.note("warning", "not begun: the agent was stopped", self.clock.now())
         deadline = self.clock.now() + self.desk.policy.fill_time_max
         for trade in work.trades:
             await news_or_moment(self.clock, trade.ended, deadline)
@@ -271,16 +284,18 @@ class AnalysisCycle:
         }
         work.note("info", "cycle done", self.clock.now(), profit=str(profit), sagas=outcomes)
 
-    async def _ordered(self, work: AnalysisWork, decision: Decision) -> OpenTrade | None:
-        """Order, ask an operator, or leave it at the decision, as the execution mode says."""
-        mode, now = self.settings.execution_mode, self.clock.now()
-        if mode is ExecutionMode.AUTONOMOUS or (
-            mode is ExecutionMode.SEMI_AUTO and not decision.opening
-        ):
-            return await self._begin(work, decision)
-        if mode is ExecutionMode.MANUAL:
+    def _needs_nobody(self, decision: Decision) -> bool:
+        """Whether the execution mode lets it be ordered without a person's word."""
+        mode = self.settings.execution_mode
+        exits = mode is ExecutionMode.SEMI_AUTO and not decision.opening
+        return exits or mode is ExecutionMode.AUTONOMOUS
+
+    async def _ask(self, work: AnalysisWork, decision: Decision) -> None:
+        """Ask an operator, or leave it at the decision, as the execution mode says."""
+        now = self.clock.now()
+        if self.settings.execution_mode is ExecutionMode.MANUAL:
             work.note("info", "not executed: execution is manual", now, id=str(decision.id))
-            return None
+            return
         try:
             approval = await self.approvals.ask(decision)
         except Fenced:
@@ -289,10 +304,9 @@ class AnalysisCycle:
             work.note("warning", "an operator has been asked before", now, id=str(decision.id))
         else:
             work.note("info", "waits for an approval", now, approvalId=str(approval.id))
-        return None
 
-    async def _begin(self, work: AnalysisWork, decision: Decision) -> OpenTrade | None:
-        """Judge once more and admit in one turn of the loop: nothing comes in between the two."""
+    def _admit(self, work: AnalysisWork, intents: Intents, decision: Decision) -> None:
+        """Judge once more, after all that was admitted before it, and admit."""
         now = self.clock.now()
         strategy = next((s for s in work.watching if s.id == decision.strategy_id), None)
         decided = Circumstances(epoch=work.cycle.epoch)
@@ -304,20 +318,14 @@ class AnalysisCycle:
             why = ", ".join(f"{d.code}: {d.message}" for d in judgement.denials)
             work.note("warning", f"denied at execution: {why}", now, decisionId=str(decision.id))
             work.entries.append(_denied_at_execution(decision, judgement))
-            return None
+            return
         state = trade_for(
             decision, reserve=risk.cost_to_reserve(situation), now=now, policy=self.desk.policy
         )
         try:
-            return await self.crew.begin(state, epoch=work.cycle.epoch)
-        except Fenced:
-            if await self.desk.epoch_settled() == work.cycle.epoch:
-                raise
-            work.note("warning", "not begun: the agent was stopped", now)
-            return None
+            intents.admit(state)
         except Conflict:
             work.note("warning", "the decision has its saga already", now, id=str(decision.id))
-            return None
 
     def _question_entry(self, work: AnalysisWork, question: Question) -> Entry:
         strategy, view = question.strategy, _seen(work)

@@ -23,6 +23,7 @@ from tradesaga.domain.errors import Conflict, Fenced, TradesagaError, Unavailabl
 from tradesaga.domain.events import Event
 from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.engine.cycle_events import completed_event, failed_event, started_event
+from tradesaga.engine.intents import Intents
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.shutdown import finish
 from tradesaga.engine.waiting import patience_from, within
@@ -43,7 +44,7 @@ INTERRUPTED = "interrupted by a restart"
 class CycleWork:
     """What the steps of one cycle gather; a cycle type extends it with its own findings.
 
-    `figures` are fields of Cycle; `rows`, `entries` and `logs` wait for the next commit.
+    `figures` are fields of Cycle; `rows`, `entries`, `logs` and `intents` wait for the next commit.
     """
 
     cycle: Cycle
@@ -55,6 +56,7 @@ class CycleWork:
     rows: list[Row] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
     logs: list[CycleLog] = field(default_factory=list)
+    intents: Intents | None = None
     errors: list[CycleError] = field(default_factory=list)
 
     def note(self, level: str, message: str, now: datetime, **context: object) -> None:
@@ -178,6 +180,8 @@ class CycleRunner:
                 work.give_up_refused()
             await self._give_up(work, CycleStatus.FAILED, str(error))
         finally:
+            if work.intents is not None:
+                work.intents.withdraw()
             self.current.pop(work.cycle.id, None)
             wish = self._wishes.pop(work.cycle.id, None)
             if wish is not None:
@@ -331,7 +335,10 @@ class CycleRunner:
     async def _write(
         self, work: CycleWork, rows: Sequence[Row], entries: Sequence[Entry], cycle: Cycle
     ) -> None:
-        await self._scribe.fact(rows, entries)
+        if work.intents is not None and len(work.intents):
+            await work.intents.commit(self._scribe, rows, entries)
+        else:
+            await self._scribe.fact(rows, entries)
         work.committed = cycle
         work.rows.clear()
         work.entries.clear()

@@ -9,6 +9,7 @@ that hearing a thing twice changes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from structlog import get_logger
@@ -51,6 +52,15 @@ ABSENT_MAX = 1000
 """Orders on the watch list: more than ever were proven absent in a session."""
 CONFLICTS_MAX = 10
 """A Change that conflicts this often in a row is a defect, not a race."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """A trade that counts already, and what its beginning writes."""
+
+    trade: OpenTrade
+    rows: tuple[Row, ...]
+    entries: tuple[Entry, ...]
 
 
 class TradeDesk:
@@ -103,14 +113,33 @@ class TradeDesk:
             Conflict: the decision has its saga already.
             Fenced: `epoch`, under which the decision was made, is over (stop, or a new leader).
         """
+        admitted = self.admit(state)
+        said = (*entries, *admitted.entries)
+        return self._begun(admitted.trade, (*rows, *admitted.rows), said, epoch)
+
+    def admit(self, state: TradeState) -> Admission:
+        """Count a pending trade before anybody waits: the next judgement, wherever, counts it.
+
+        Whoever admits it commits its rows and has it run, or withdraws it.
+
+        Raises:
+            Conflict: its saga has begun already.
+        """
         if state.saga.id in self.trades:
             raise Conflict(f"saga {state.saga.id} has begun already")
         outcome = trade_saga.begin(state, self._clock.now())
-        # Before anybody waits: the next judgement, in whichever task, counts it.
         trade = self.trades.add(outcome.state)
         self.holdings.pace.admitted(outcome.state.order)
-        said = (*entries, *trade_rows.entries(state, outcome, actor="engine", what="begin"))
-        return self._begun(trade, (*rows, *trade_rows.first_rows(outcome.state)), said, epoch)
+        return Admission(
+            trade=trade,
+            rows=trade_rows.first_rows(outcome.state),
+            entries=trade_rows.entries(state, outcome, actor="engine", what="begin"),
+        )
+
+    def withdraw(self, trade: OpenTrade) -> None:
+        """It was admitted, and is not committed."""
+        self.trades.drop(trade)
+        self.holdings.pace.withdrawn(trade.state.order)
 
     async def _begun(
         self, trade: OpenTrade, rows: Sequence[Row], entries: Sequence[Entry], epoch: int
@@ -118,8 +147,7 @@ class TradeDesk:
         try:
             await self._scribe.intent(rows, entries, epoch=epoch)
         except BaseException:
-            self.trades.drop(trade)
-            self.holdings.pace.withdrawn(trade.state.order)
+            self.withdraw(trade)
             raise
         return trade
 
