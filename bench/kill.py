@@ -115,7 +115,12 @@ async def leave_working(dsn: str, venue: RestVenue) -> None:
 
 @asynccontextmanager
 async def serving(
-    directory: Path, postgres: EmbeddedPostgres, nats: EmbeddedNats, port: int, venue_port: int
+    directory: Path,
+    postgres: EmbeddedPostgres,
+    nats: EmbeddedNats,
+    port: int,
+    venue_port: int,
+    settings: str = "",
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     config = directory / "bench.yaml"
     where = re.match(
@@ -134,7 +139,7 @@ async def serving(
         "  services:\n"
         f"    tradingEngine: {{url: 'http://127.0.0.1:{venue_port}', clientOrderId: honoured}}\n"
         f"    marketData: {{url: 'http://127.0.0.1:{venue_port}'}}\n"
-        f"    aiDecision: {{url: 'http://127.0.0.1:{venue_port}'}}\n"
+        f"    aiDecision: {{url: 'http://127.0.0.1:{venue_port}'}}\n" + settings
     )
     environment = {
         **os.environ,
@@ -189,9 +194,7 @@ async def run(way: str, directory: Path) -> Mapping[str, float]:
             serving(directory, postgres, nats, port, venue_port) as process,
             httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as api,
         ):
-            token = await asyncio.to_thread(_token_in, directory / "state")
-            api.headers["Authorization"] = f"Bearer {token}"
-            await _ready(api, directory)
+            await ready(api, directory)
             await api.post("/api/v1/agent/start")
             for pid in (postgres.child.pid, nats.child.pid):
                 assert pid is not None
@@ -241,7 +244,10 @@ def _token_in(state_dir: Path) -> str:
     return read_token(path)
 
 
-async def _ready(api: httpx2.AsyncClient, directory: Path) -> None:
+async def ready(api: httpx2.AsyncClient, directory: Path) -> None:
+    """Take the first start's token, and wait until the orchestrator answers."""
+    token = await asyncio.to_thread(_token_in, directory / "state")
+    api.headers["Authorization"] = f"Bearer {token}"
     deadline = time.monotonic() + READY_SECONDS_MAX
     while True:
         try:
