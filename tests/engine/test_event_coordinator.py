@@ -297,3 +297,34 @@ async def test_a_decision_whose_analysis_keeps_failing_is_put_aside() -> None:
     assert len(place.store.of(Cycle, DEFAULT_AGENT)) == TRIES_MAX
     ((_, letter),) = place.store.dead_letters
     assert letter.reason == f"no effect in {TRIES_MAX} tries"
+
+
+@pytest.mark.parametrize(
+    ("severity", "after"), [("error", Health.HEALTHY), ("CRITICAL", Health.DEGRADED)]
+)
+async def test_a_critical_error_makes_a_healthy_neighbour_degraded_until_it_says_otherwise(
+    severity: str, after: Health
+) -> None:
+    place = Place()
+
+    def told_of(number: int, content: HeartbeatSeen | ErrorOccurred) -> Incoming:
+        return Incoming(
+            event_id=f"h-{number}",
+            type="t",
+            source="s",
+            correlation_id=None,
+            at=place.clock.now(),
+            content=content,
+        )
+
+    well = HeartbeatSeen(service=TRADING_ENGINE, status="healthy", at=place.clock.now())
+    error = ErrorOccurred(service=TRADING_ENGINE, severity=severity, code="C", message="m")
+    async with listening(place) as parts:
+        place.bus.deliver(told_of(1, well))
+        await place.bus.until_idle()
+        place.bus.deliver(told_of(2, error))
+        await place.bus.until_idle()
+        assert parts.board.services[TRADING_ENGINE] is after
+        place.bus.deliver(told_of(3, well))
+        await place.bus.until_idle()
+        assert parts.board.services[TRADING_ENGINE] is Health.HEALTHY

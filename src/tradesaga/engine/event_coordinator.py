@@ -4,7 +4,7 @@
     trade.order.*              booked on its trade, open or ended
     market.session.*           may close the market for us, never open it
     system.heartbeat           service health
-    system.error.occurred      logged and counted
+    system.error.occurred      logged and counted; a critical one makes a neighbour degraded
     anything unreadable        kept as a dead letter
 
 A message is acknowledged after its effect is durable. Its id goes into the inbox in the commit of
@@ -163,6 +163,8 @@ class EventCoordinator:
                 log.warning(
                     "neighbour error", service=service, severity=severity, code=code, said=message
                 )
+                if severity.lower() == "critical":
+                    self._board.troubled(service)
             case Unhandled(type=event_type):
                 log.debug("event without effect", event_type=event_type)
         await delivery.acknowledge()

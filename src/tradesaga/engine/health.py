@@ -35,6 +35,11 @@ class HealthBoard:
         if event.service in self._services and event.status in set(Health):
             self._services[event.service] = Health(event.status)
 
+    def troubled(self, service: str) -> None:
+        """A service tells of a critical error: not healthy, until it says so again."""
+        if self._services.get(service) is Health.HEALTHY:
+            self._services[service] = Health.DEGRADED
+
     async def poll(self) -> Mapping[str, Health]:
         """Ask all three, one after the other; each call bounds its own time."""
         self._services[TRADING_ENGINE] = await self._venue.health()
