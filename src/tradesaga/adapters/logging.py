@@ -2,8 +2,9 @@
 
     event -> ids bound for this task -> level, time -> exception without locals -> masked -> text
 
-What must not be read is masked twice: values under a key that sounds secret, and the user part of
-any URL within any text. A traceback never shows local variables: they hold keys and tokens.
+What must not be read is masked twice: values under a key that sounds secret, and within any text
+the user part of a URL and every token of the API. A traceback never shows local variables: they
+hold keys and tokens.
 Libraries speak from WARNING up; nats-py, which repeats every reconnect, from ERROR.
 """
 
@@ -44,7 +45,10 @@ QUIET: Final[Mapping[str, int]] = {
 _SECRET_KEY: Final = re.compile(
     r"token|passw|secret|authorization|credential|cookie|api_?key|private_?key", re.IGNORECASE
 )
-_URL_USER: Final = re.compile(r"(?<=://)[^/\s@\"']+(?=@)")
+_SECRET_TEXT: Final = re.compile(
+    r"(?<=://)[^/\s@\"']+(?=@)"  # the user part of a URL
+    r"|\btsk_[A-Za-z0-9_-]{43}|(?<=\bBearer )[^\s\"']+",  # a token of the API, or of any other
+)
 
 
 def configure(
@@ -176,13 +180,13 @@ def _masked(key: str, value: Any, depth: int) -> Any:
         return MASK
     match value:
         case str():
-            return _URL_USER.sub(MASK, value)
+            return _SECRET_TEXT.sub(MASK, value)
         case Mapping() if depth:
             return {str(k): _masked(str(k), v, depth - 1) for k, v in value.items()}
         case Sequence() if depth and not isinstance(value, bytes | bytearray):
             return [_masked("", item, depth - 1) for item in value]
         case BaseException():
-            return _URL_USER.sub(MASK, repr(value))
+            return _SECRET_TEXT.sub(MASK, repr(value))
         case Mapping() | Sequence():
             return MASK
         case _:
