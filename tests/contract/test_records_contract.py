@@ -12,12 +12,22 @@ from tests.adapters.postgres.values import AGENT, NOW, SECOND, change, entry
 from tests.contract.conftest import Backend
 from tradesaga.domain.agent import AgentCounts, Mode
 from tradesaga.domain.cycle import CycleStatus
+from tradesaga.domain.decisions import Action, Verdict
 from tradesaga.domain.errors import Conflict
 from tradesaga.domain.events import Event
-from tradesaga.domain.ids import AgentId, DecisionId, FillId, OrderId, SagaId, TradeId, derived
+from tradesaga.domain.ids import (
+    AgentId,
+    DecisionId,
+    FillId,
+    OrderId,
+    SagaId,
+    StrategyId,
+    TradeId,
+    derived,
+)
 from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.orders import OrderStatus, Side
-from tradesaga.domain.strategies import Performance
+from tradesaga.domain.strategies import Performance, StrategyMode
 from tradesaga.engine.order_pace import HOUR, submission_of
 from tradesaga.ports.journal import (
     Add,
@@ -120,6 +130,31 @@ async def test_strategies_have_the_figures_of_their_trades(backend: Backend) -> 
     [record] = await backend.records.strategies(AGENT)
     # 10 * (370 - 366.01) - 0.70 = 39.20
     assert record.performance == Performance(pnl=Decimal("39.20"), trades=1, win_rate=Decimal(1))
+    assert await backend.records.strategy(AGENT, record.strategy.id) == record
+    assert await backend.records.strategy(AGENT, StrategyId(derived("nobody"))) is None
+
+
+async def test_a_shadow_has_the_figures_of_what_it_would_have_traded(backend: Backend) -> None:
+    """Bought 10 at 366.01, sold 4 of them at 370: 4 * 3.99 = 15.96, still open."""
+    shadow = replace(values.strategy(), mode=StrategyMode.SHADOW)
+    bought = replace(values.allowed("b"), verdict=Verdict.SHADOW)
+    sold = replace(
+        values.allowed("s"),
+        verdict=Verdict.SHADOW,
+        action=Action.SELL,
+        quantity=Decimal(4),
+        reference_price=Decimal("370.00"),
+        created_at=bought.created_at + SECOND,
+    )
+    denied = values.decision("n")
+    rows = [Insert(one) for one in (sold, bought, denied)]
+    await backend.journal.commit(change(Insert(shadow), *rows))
+    [record] = await backend.records.strategies(AGENT)
+    assert record.strategy.mode is StrategyMode.SHADOW
+    assert record.performance == Performance(pnl=Decimal("15.96"), hypothetical=True)
+    assert await backend.records.strategy(AGENT, shadow.id) == record
+    held = await backend.records.imagined_positions(AGENT)
+    assert held == {(shadow.id, "SPY"): Decimal(6)}
 
 
 async def test_dead_letters_are_kept(backend: Backend) -> None:

@@ -99,9 +99,9 @@ class StrategyControl:
 
     async def _record(self, strategy_id: StrategyId) -> StrategyRecord:
         """The strategy as this process has it, with its figures as stored."""
-        for record in await self.records.strategies(self.agent_id):
-            if record.strategy.id == strategy_id:
-                return record
+        record = await self.records.strategy(self.agent_id, strategy_id)
+        if record is not None:
+            return record
         raise Unavailable("the strategy is not readable yet: ask again")
 
     def _must_be_loaded(self) -> None:

@@ -165,6 +165,10 @@ class Records(TradeRecords, RiskRecords, DeadLetterRecords, Protocol):
         """All strategies that are not deleted, by name."""
         ...
 
+    async def strategy(self, agent_id: AgentId, strategy_id: StrategyId) -> StrategyRecord | None:
+        """One strategy that is not deleted; reads its own trades alone."""
+        ...
+
     async def imagined_positions(
         self, agent_id: AgentId
     ) -> Mapping[tuple[StrategyId | None, str], Decimal]:

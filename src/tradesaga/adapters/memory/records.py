@@ -113,6 +113,11 @@ class MemoryRecords(MemoryDeadLetterRecords):
             for s in sorted(listed, key=lambda s: (s.name, s.id))
         ]
 
+    async def strategy(self, agent_id: AgentId, strategy_id: StrategyId) -> StrategyRecord | None:
+        """One strategy that is not deleted."""
+        found = [r for r in await self.strategies(agent_id) if r.strategy.id == strategy_id]
+        return found[0] if found else None
+
     async def imagined_positions(
         self, agent_id: AgentId
     ) -> Mapping[tuple[StrategyId | None, str], Decimal]:

@@ -122,6 +122,21 @@ class PostgresRecords(PostgresDeadLetterRecords):
             if strategy.deleted_at is None
         ]
 
+    async def strategy(self, agent_id: AgentId, strategy_id: StrategyId) -> StrategyRecord | None:
+        """One strategy that is not deleted; reads its own trades alone."""
+        key = agent_id, strategy_id
+        async with self._pool.snapshot() as connection:
+            rows = await connection.fetch(QUERIES["strategy"], *key)
+            if not rows:
+                return None
+            strategy = _strategy(rows[0])
+            name = "imagined_of_strategy" if strategy.is_shadow else "trades_of_strategy"
+            made = await connection.fetch(QUERIES[name], *key)
+        figures = (
+            imagined(map(_decision, made)) if strategy.is_shadow else performance(map(_trade, made))
+        )
+        return StrategyRecord(strategy=strategy, performance=figures)
+
     async def imagined_positions(
         self, agent_id: AgentId
     ) -> Mapping[tuple[StrategyId | None, str], Decimal]:

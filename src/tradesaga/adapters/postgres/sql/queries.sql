@@ -126,6 +126,28 @@ from trades
 where agent_id = $1 and strategy_id is not null
 order by executed_at, id;
 
+-- strategy: one that is not deleted
+select id, agent_id, external_id, name, type, symbols, created_at, updated_at, status, risk_mode,
+  parameters, priority, last_run_at, version, deleted_at, closing_at, close_attempts, close_failure,
+  mode
+from strategies
+where agent_id = $1 and id = $2 and deleted_at is null;
+
+-- trades_of_strategy: as they were executed
+select id, agent_id, fill_id, order_id, saga_id, decision_id, strategy_id, symbol, side, quantity,
+  price, fee, executed_at, correction_reason
+from trades
+where agent_id = $1 and strategy_id = $2
+order by executed_at, id;
+
+-- imagined_of_strategy: the decisions of one shadow that would have been orders
+select id, external_id, agent_id, cycle_id, strategy_id, symbol, action, confidence, quantity,
+  reference_price, reasoning, model, as_of, expires_at, created_at, verdict, opening, denials,
+  rules
+from decisions
+where agent_id = $1 and verdict = 'shadow' and strategy_id = $2
+order by created_at, id;
+
 -- imagined_decisions: those of shadow strategies that would have been orders, as they were made
 select id, external_id, agent_id, cycle_id, strategy_id, symbol, action, confidence, quantity,
   reference_price, reasoning, model, as_of, expires_at, created_at, verdict, opening, denials,
