@@ -3,7 +3,8 @@
 A hundred entries work at a venue that speaks the trading-engine's REST and notes when each request
 came. Postgres and NATS of this run are stopped with SIGSTOP, then the switch is thrown, and its
 times are counted at the venue: the last order after it, the last cancel, the last verdict asked
-for. Each way (API, file, signal) gets servers and a process of its own.
+for. Each way (API, file, signal) gets servers and a process of its own; `busy` throws it under a
+sender that goes on trying (`bench/busy_kill.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ from pathlib import Path
 import httpx2
 import msgspec
 
+from bench import busy_kill
+from bench.busy_kill import family
 from bench.product import AGENT, product
 from tradesaga.adapters import logging as log_output
 from tradesaga.adapters.postgres.migrate import migrate
@@ -35,8 +38,9 @@ from tradesaga.embedded.postgres import EmbeddedPostgres
 ORDERS = 100
 READY_SECONDS_MAX = 60.0
 WATCHED_SECONDS = 7.0
+BUSY = "busy"
 TARGETS = {"last send": 0.05, "cancels out": 1.0, "verdict or escalation": 5.0}
-WAYS = ("api", "file", "signal")
+WAYS = ("api", "file", "signal", BUSY)
 
 
 @dataclass(slots=True)
@@ -198,7 +202,7 @@ async def run(way: str, directory: Path) -> Mapping[str, float]:
             await api.post("/api/v1/agent/start")
             for pid in (postgres.child.pid, nats.child.pid):
                 assert pid is not None
-                frozen += _family(pid)
+                frozen += family(pid)
             for pid in frozen:
                 os.kill(pid, signal.SIGSTOP)
             await asyncio.sleep(1.0)
@@ -260,25 +264,23 @@ async def ready(api: httpx2.AsyncClient, directory: Path) -> None:
         await asyncio.sleep(0.1)
 
 
-def _family(pid: int) -> list[int]:
-    """The process and all below it."""
-    parents = {int(p.name): _parent(p) for p in Path("/proc").iterdir() if p.name.isdigit()}
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found
-
-
-def _parent(place: Path) -> int:
-    try:
-        return int((place / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
+def _tell_busy(rounds: Sequence[Mapping[str, float]]) -> None:
+    for name in rounds[0]:
+        values = sorted(each[name] for each in rounds)
+        middle, most = values[len(values) // 2], values[-1]
+        if isinstance(middle, int):
+            print(f"{BUSY:8}{name:24}p50 {middle:8}   max {most:8}")
+            continue
+        target = f"   target {TARGETS[name] * 1000:.0f} ms" if name in TARGETS else ""
+        print(f"{BUSY:8}{name:24}p50 {middle * 1000:8.1f}   max {most * 1000:8.1f} ms{target}")
 
 
 def main() -> None:
     log_output.configure(level="ERROR", form="text")
     for way in sys.argv[1:] or WAYS:
+        if way == BUSY:
+            _tell_busy(asyncio.run(busy_kill.run()))
+            continue
         with tempfile.TemporaryDirectory(prefix="tradesaga-kill-") as directory:
             Path(directory).chmod(0o711)
             figures = asyncio.run(run(way, Path(directory)))

@@ -54,6 +54,7 @@ class Product:
     scribe: Scribe
     desk: TradeDesk
     runner: SagaRunner
+    leadership: Leadership
 
     async def saga(self) -> None:
         """One decision, made durable, then executed to its end."""
@@ -142,7 +143,13 @@ async def product(dsn: str) -> AsyncIterator[Product]:
         )
         await state.load()
         yield Product(
-            clock=clock, venue=venue, records=records, scribe=scribe, desk=desk, runner=runner
+            clock=clock,
+            venue=venue,
+            records=records,
+            scribe=scribe,
+            desk=desk,
+            runner=runner,
+            leadership=leadership,
         )
         holding.cancel()
         await journal.close(timedelta(seconds=5))

@@ -19,6 +19,7 @@ from tradesaga.domain.errors import Invalid, Unavailable
 from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.domain.ladder import EVERYWHERE, Cause, Rung, Scope, ScopeKind
 from tradesaga.domain.orders import Order, OrderStatus, VenueReport
+from tradesaga.domain.trade_messages import CancelWanted, Happening, NoAnswer
 from tradesaga.engine import kill_sweep
 from tradesaga.engine.assembly import Parts
 from tradesaga.engine.open_trades import OpenTrade
@@ -339,3 +340,22 @@ async def test_the_ladder_denies_at_the_risk_gate_too() -> None:
 
 def _order_of(place: Place, decision: Decision) -> Order:
     return place.trade(decision).order
+
+
+@pytest.mark.parametrize(
+    ("unbooked", "status"),
+    [
+        (None, OrderStatus.INTENT),
+        (CancelWanted(reason="halted"), OrderStatus.INTENT),  # refused before it was sent
+        (NoAnswer(reason="lost"), OrderStatus.UNKNOWN),
+    ],
+)
+async def test_what_the_gate_refused_is_no_order_to_look_for(
+    unbooked: Happening | None, status: OrderStatus
+) -> None:
+    place = Place()
+    async with armed(place) as parts:
+        desk = desk_of(parts)
+        trade = await desk.begin(place.trade(), epoch=desk.epoch)
+        trade.unbooked = unbooked
+        assert kill_sweep._known(trade).status is status

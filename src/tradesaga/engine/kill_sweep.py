@@ -19,7 +19,7 @@ from structlog import get_logger
 
 from tradesaga.domain.errors import Refused, Transient
 from tradesaga.domain.orders import ENDED, Order, OrderStatus
-from tradesaga.domain.trade_messages import Reported
+from tradesaga.domain.trade_messages import CancelWanted, Reported
 from tradesaga.domain.values import changed
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.ports.clock import Clock
@@ -161,7 +161,7 @@ def _known(trade: OpenTrade) -> Order:
     if order.status is not OrderStatus.INTENT:
         return order
     match unbooked:
-        case None:
+        case None | CancelWanted():  # the gate refused it before it was sent
             return order
         case Reported(report=report):
             return changed(
