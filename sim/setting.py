@@ -72,6 +72,7 @@ SETTINGS = EngineSettings(
     market_hours_only=True,
     limits=dict.fromkeys(Mode, LIMITS),
     quote_cadence=timedelta(minutes=1),
+    start_time_max=timedelta(minutes=10),
     tolerances=Tolerances(  # the weather is so bad that nothing would be traded with the usual ones
         bus_lost_max=timedelta(minutes=1),
         commit_time_slow=timedelta(seconds=30),

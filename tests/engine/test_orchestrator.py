@@ -28,6 +28,7 @@ from tradesaga.domain.orders import Fill, Order
 from tradesaga.domain.saga import ENDS, Saga
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.ports.services import Health
 from tradesaga.testing.journal import MemoryJournal
 
 
@@ -165,3 +166,42 @@ async def test_a_lost_lease_ends_the_process_and_the_next_one_goes_on() -> None:
     assert caught.group_contains(Fenced)
     await Life(place, MemoryJournal(place.store)).run(len(completed(place)) + 1)
     await check(place)
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_start_that_is_not_done_in_time_is_an_error(is_late: bool) -> None:
+    place = new_place()
+    await Life(place, MemoryJournal(place.store)).run(1)
+    assert agent(place).status is AgentStatus.RUNNING
+    place.settings = replace(
+        place.settings, start_time_max=timedelta(seconds=0.02 if is_late else 9)
+    )
+    answers, asked = asyncio.Event(), place.market_data.health
+
+    async def health() -> Health:
+        await answers.wait()
+        return await asked()
+
+    if is_late:
+        place.market_data.health = health  # type: ignore[method-assign]  # a service that hangs
+    assert isinstance(place.bus, DecidingBus)
+    place.bus.restart()
+    stop, control = asyncio.Event(), asyncio.get_running_loop().create_future()
+    orchestrator = Orchestrator(
+        world=place.world(), settings=place.settings, policy=place.policy,
+        strategies=[STRATEGY], on_control=control.set_result,
+    )  # fmt: skip
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        group.create_task(orchestrator.run(stop))
+        ready = (await control).ready
+        while is_late and agent(place).status is AgentStatus.RUNNING:  # noqa: ASYNC110 -- the store has no event
+            await asyncio.sleep(0.001)
+        answers.set()
+        await ready.wait()
+        stop.set()
+    if not is_late:
+        assert agent(place).status is AgentStatus.RUNNING
+        return
+    assert agent(place).status is AgentStatus.ERROR
+    assert agent(place).last_error == "not ready 0.02 s after the lease was taken"
+    assert place.kinds().count("alert") == 1

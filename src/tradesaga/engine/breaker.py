@@ -2,6 +2,7 @@
 
     crash loop       as many deaths in a day as `restartsPerDay`, counted from the checkpoints, so
                      that no restart forgets them; a start after an orderly hand-over is none
+    slow start       not ready in `start_time_max` after the lease was taken
     failed cycles    `FAILED_MAX` of a type in a row; a cancelled one counts neither way
 
 What happened before a person started the agent does not count again.
@@ -88,6 +89,15 @@ class Breaker:
         limit = self._settings.limits[agent.mode].restarts_per_day
         if number >= limit:
             await self._break("crash_loop", f"crash loop: {number} deaths in a day, limit {limit}")
+
+    async def start_is_late(self) -> None:
+        """Not ready in time: what was waited for may have changed. Raises as `started`."""
+        seconds = self._settings.start_time_max.total_seconds()
+        why = f"not ready {seconds:g} s after the lease was taken"
+        if self._state.is_loaded and self._state.runs():
+            await self._break("start_late", why)
+        else:
+            log.error("the start takes long", reason=why)
 
     async def ended(self, cycle: Cycle) -> None:
         """Count the end of a cycle. Raises as `started`."""

@@ -73,6 +73,7 @@ class Orchestrator:
         log.info("lease taken", epoch=epoch)
         async with asyncio.TaskGroup() as loops:
             loops.create_task(parts.leadership.hold(), name="lease")
+            loops.create_task(self._ready_in_time(parts), name="start")
             loops.create_task(self._world.bus.run(), name="bus")
             loops.create_task(parts.relay.run(), name="relay")
             found = await parts.recovery.run()
@@ -98,6 +99,13 @@ class Orchestrator:
             loops.create_task(parts.scheduler.run(), name="schedules")
             parts.control.ready.set()
             log.info("ready", market_time=self._world.clock.now().isoformat())
+
+    async def _ready_in_time(self, parts: Parts) -> None:
+        try:
+            async with asyncio.timeout(self._settings.start_time_max.total_seconds()):
+                await parts.control.ready.wait()
+        except TimeoutError:
+            await parts.breaker.start_is_late()
 
     async def _wind_down(self, parts: Parts) -> None:
         await parts.scheduler.cancel_all()

@@ -64,5 +64,7 @@ class EngineSettings:
     tolerances: Tolerances = field(default_factory=Tolerances)
     reconcile_every: timedelta | None = None
     """Between comparisons with the venue besides the heartbeat's; None: there are no others."""
+    start_time_max: timedelta = timedelta(seconds=30)
+    """Real time from the lease to the first cycle; later the agent is in its error state."""
     stop_time_max: timedelta = timedelta(seconds=20)
     """Real time that a stop may take; the gateway gives up after 30 s."""
