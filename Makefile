@@ -9,7 +9,7 @@ SEEDS ?= 500
 DEPTH ?= 12
 SEARCH_INDEX_FREE := --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
-.PHONY: run test check format bench crash sim explore lock clean
+.PHONY: run test check format bench crash faults sim explore lock clean
 
 run: $(VENV)/runtime
 	$(BIN)/tradesaga up --paper $(ARGS)
@@ -34,6 +34,10 @@ bench: $(VENV)/runtime
 # Every single over all scenarios, a sample of the pairs, all mutants; crash-report.json.
 crash: $(VENV)/runtime
 	$(BIN)/python -m crash $(ARGS)
+
+# One thing after another fails under two running nodes; see docs/howto/kill-and-watch.md.
+faults: $(VENV)/development
+	$(BIN)/python -m faults $(ARGS)
 
 # Market hours on virtual time, with faults; see docs/howto/simulate.md.
 sim: $(VENV)/runtime
