@@ -34,7 +34,7 @@ async def test_status_as_text(api: Api, terminal: Terminal) -> None:
     assert "next cycle     2020-12-15 17:00:01Z" in said.out
     assert "counted        7 cycles, 5 decisions, 3 orders, 1 errors" in said.out
     header, row = lines[-2:]
-    assert header.split()[:5] == ["STRATEGY", "STATUS", "TYPE", "SYMBOLS", "PNL"]
+    assert header.split()[:5] == ["STRATEGY", "STATUS", "MODE", "TYPE", "SYMBOLS"]
     assert header.index("TRADES") + len("TRADES") == row.index(" 3 ") + 2  # aligned to the right
     assert "12.3" in row
     assert "67 %" in row
