@@ -28,6 +28,7 @@ from tradesaga.domain.trade_saga import _Work
 from tradesaga.domain.values import changed
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.agent_state import AgentState
+from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.send_gate import SendGate
@@ -203,6 +204,15 @@ def restart_starts() -> None:
         return agent
 
     put(AgentState, "load", loaded)
+
+
+def restart_rearms() -> None:
+    """What was halted is not halted in the next process."""
+
+    async def forgotten(state: LadderState) -> None:
+        state._is_loaded = True
+
+    put(LadderState, "load", forgotten)
 
 
 def cancellation_swallowed() -> None:

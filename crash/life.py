@@ -34,6 +34,7 @@ from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId, StrategyId, derived
+from tradesaga.domain.ladder import EVERYWHERE
 from tradesaga.domain.market import Calendar
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.risk import Limits
@@ -61,7 +62,7 @@ CLOSE_TIME_MAX = timedelta(seconds=1)
 PAUSE, BEAT = timedelta(seconds=3), timedelta(seconds=30)
 LEASE_TIME, LEASE_TIME_SHORT = timedelta(seconds=2), timedelta(milliseconds=800)
 SEND_TIME_MAX = timedelta(milliseconds=50)
-COMMANDS = (Action.STOP, Action.PAUSE)
+COMMANDS = (Action.STOP, Action.PAUSE, Action.HALT)
 READERS_MAX = 2
 """Connections are what a short life spends most of its time on."""
 PLENTY = Decimal(100)
@@ -225,17 +226,22 @@ class Life:
         await wire.call("began", self._plan.number)
         if self._plan.action in COMMANDS and self._plan.at is not None:
             async with asyncio.TaskGroup() as group:
-                commanding = group.create_task(self._command(control))
+                commanding = group.create_task(self._command(control, wire))
                 await wire.call("until_quiet")
                 if not self._command_wanted.is_set():
                     commanding.cancel()
         await wire.call("until_quiet")
         self._ended.set()
 
-    async def _command(self, control: AgentControl) -> None:
+    async def _command(self, control: AgentControl, wire: Wire) -> None:
         await self._command_wanted.wait()
         if self._plan.action is Action.STOP:
             await control.stop(reason="seam", cancel_open_orders=True, actor="crash")
+        elif self._plan.action is Action.HALT:
+            await control.kill.kill(EVERYWHERE, reason="seam", who="crash")
+            await control._ladder.settled.wait()
+            await wire.call("halted")
+            self._die()
         else:
             await control.pause(duration=PAUSE, actor="crash")
             self._die()
@@ -244,7 +250,7 @@ class Life:
         match self._plan.action:
             case Action.KILL:
                 self._die()
-            case Action.STOP | Action.PAUSE:
+            case Action.STOP | Action.PAUSE | Action.HALT:
                 self._command_wanted.set()
             case Action.TIMEOUT:
                 raise Unavailable("no answer in time")

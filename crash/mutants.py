@@ -152,6 +152,10 @@ MUTANTS = {
         plant=command.restart_starts, scenario="full", labels=("journal.commit.before",),
         action=Action.STOP,
     ),
+    "a restart re-arms after the kill switch": Mutant(
+        plant=command.restart_rearms, scenario="full", labels=("delivery.received",),
+        action=Action.HALT,
+    ),
     "CancelledError swallowed": Mutant(plant=command.cancellation_swallowed, scenario="full"),
     "nobody asks whether the agent was stopped": Mutant(
         plant=engine.stop_not_asked, scenario="full", labels=("journal.commit.before",),

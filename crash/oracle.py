@@ -103,7 +103,7 @@ class Oracle:
         """What must hold once all is quiet."""
         rows = await self._connections.fetch(ORDERS, agent_id)
         actions = {event.action for event in events}
-        commanded = bool(actions & {Action.STOP, Action.PAUSE})
+        commanded = bool(actions & {Action.STOP, Action.PAUSE, Action.HALT})
         found = [*self._ends(rows, outside, any_end=commanded), *_orders(rows, outside)]
         found += _sends(outside, events)
         agent = await self._connections.fetchrow(STATUS, agent_id)
@@ -188,6 +188,8 @@ def _sends(outside: Outside, events: Sequence[Event]) -> list[str]:
     ]
     if outside.late_sends:
         found.append(f"{outside.late_sends} orders sent by a life that was deposed")
+    if outside.halted_sends:
+        found.append(f"I14: {outside.halted_sends} orders sent after the kill switch had answered")
     return found
 
 

@@ -68,6 +68,8 @@ class Outside:
         self.messages: list[Message] = []
         self.published: dict[str, OutboxRow] = {}
         self.late_sends = 0
+        self.is_halted = False
+        self.halted_sends = 0
         self.thawed_ns: int | None = None
         self.started = False
         self._leader = 0
@@ -79,6 +81,11 @@ class Outside:
         self._failures_left = 2 if scenario.publish_fails else 0
 
     # ---- the life says how it is ----------------------------------------------------------------
+
+    def halted(self) -> bool:
+        """The kill switch has answered, and it is stored; nobody re-arms here."""
+        self.is_halted = True
+        return True
 
     def began(self, life: int) -> bool:
         """The agent runs in this life; decisions arrive, the first time."""
@@ -111,11 +118,13 @@ class Outside:
     def submit(self, order: Order, life: int, asked_ns: int) -> VenueReport:
         """Accept, fill, refuse or lose, as the scenario says.
 
-        Counted apart: what a frozen life, deposed meanwhile, was asked to send after its thaw.
+        Counted apart: what a frozen life, deposed meanwhile, was asked to send after its thaw, and
+        what anybody sends after the kill switch has answered.
         """
         plan = self.scenario
         if self.thawed_ns is not None and life < self._leader and asked_ns > self.thawed_ns:
             self.late_sends += 1
+        self.halted_sends += self.is_halted
         self._throttle("submit", order.client_order_id)
         before = self.submits.count(order.client_order_id)
         first = not before

@@ -20,6 +20,7 @@ TRIES_MAX = 3
 DISTURBED = {
     Action.STOP: frozenset({"full", "no_fill"}),
     Action.PAUSE: frozenset({"full"}),
+    Action.HALT: frozenset({"full"}),
     Action.TERM: frozenset({"full"}),
     Action.TIMEOUT: frozenset({"full", "partial", "no_dedupe_late"}),
     Action.FREEZE: frozenset({"full", "no_dedupe"}),
