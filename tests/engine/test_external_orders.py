@@ -188,7 +188,7 @@ async def test_one_that_a_saga_adopts_is_ours(adopted: bool) -> None:
         await parts.books.run_once()
         if adopted:
             order = replace(trade.state.order, venue_order_id=venue_order_id)
-            trade.state = replace(trade.state, order=order)
+            desk_of(parts).trades.became(trade, replace(trade.state, order=order))
         await parts.books.run_once()
         states = {each.venue_order_id: each.state for each in await stored(place)}
         assert states[venue_order_id] is (ExternalState.OURS if adopted else OPEN)
