@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 
 import httpx2
@@ -60,6 +61,7 @@ class RestVenue:
                 answer = msgspec.json.encode(said)
                 lines = (
                     f"HTTP/1.1 {status} OK\r\nContent-Type: application/json\r\n"
+                    f"Date: {formatdate(usegmt=True)}\r\n"  # the venue's clock must be known
                     f"Content-Length: {len(answer)}\r\n\r\n"
                 )
                 writer.write(lines.encode() + answer)

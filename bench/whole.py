@@ -35,7 +35,7 @@ from tradesaga.embedded.postgres import EmbeddedPostgres
 
 SYMBOLS = [f"S{number}" for number in range(50)]
 PRICE = 10.0
-EQUITY = 1e9
+EQUITY = 1e8
 SUBJECT = "ai-trader.ai.decision.generated"
 LEFT_SECONDS_MAX = 20.0
 SETTINGS = """\
