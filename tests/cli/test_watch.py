@@ -109,12 +109,18 @@ async def test_watching_outlives_a_restart_of_the_server(api: Api, terminal: Ter
     assert "the database is away" in said.err
 
 
+def heed_interrupts() -> None:
+    """As on a terminal: a shell has what it runs in the background ignore them."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 async def test_ctrl_c_ends_watching_with_130(api: Api) -> None:
     command = [sys.executable, "-m", "tradesaga", "cycles", "watch", "--interval", "0.05"]
     async with served(api.app) as url:
         process = await asyncio.create_subprocess_exec(
             *command, "--url", url,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "NO_COLOR": "1"},
+            preexec_fn=heed_interrupts,
         )  # fmt: skip
         assert process.stdout is not None
         await process.stdout.readline()  # the header: it has asked once
