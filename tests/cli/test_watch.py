@@ -9,15 +9,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
-
-import pytest
 
 from tests.api.fakes import CYCLE, CYCLE_ID, LATER, RUNNING_CYCLE, RUNNING_CYCLE_ID, Api
 from tests.api.serving import served
 from tests.cli.conftest import Terminal
-from tradesaga.cli.asking import wait
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.errors import Unavailable
@@ -128,17 +125,3 @@ async def test_ctrl_c_ends_watching_with_130(api: Api) -> None:
         _, err = await process.communicate()
     assert process.returncode == ExitCode.INTERRUPTED
     assert b"Traceback" not in err
-
-
-async def test_an_interrupt_that_a_request_kept_for_itself_still_ends_the_wait() -> None:
-    async def interrupted() -> None:
-        with suppress(asyncio.CancelledError):
-            await asyncio.Event().wait()
-        await wait(60)
-
-    async with asyncio.timeout(5):
-        task = asyncio.create_task(interrupted())
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task

@@ -74,6 +74,10 @@ def test_an_equity_that_is_no_number_is_no_mark(equity: Decimal) -> None:
     assert loss_tiers.seen(MARKS, equity, NEXT, NEXT) is MARKS
 
 
+def test_the_marks_of_a_large_account_move_as_well() -> None:
+    assert loss_tiers.seen(MARKS, D("3e9"), None, NEXT).peak_equity == D("3e9")
+
+
 def test_counting_anew() -> None:
     marks = loss_tiers.anew(MARKS, D(84_000), NEXT)
     assert (marks.session_equity, marks.peak_equity, marks.version) == (D(84_000), D(84_000), 2)

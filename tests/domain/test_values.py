@@ -22,7 +22,7 @@ from tradesaga.domain.ids import (
     derived_at,
     derived_beside,
 )
-from tradesaga.domain.money import floor_to, is_sane, is_usable, percent_of, to_cents
+from tradesaga.domain.money import AMOUNT_MAX, floor_to, is_sane, is_usable, percent_of, to_cents
 from tradesaga.domain.orders import OrderStatus, OrderType, Side
 from tradesaga.domain.retry import RetryPolicy
 from tradesaga.domain.saga import SagaStatus
@@ -128,6 +128,11 @@ def test_the_leg_and_the_purpose_are_part_of_the_id(saga: SagaId) -> None:
 )
 def test_a_usable_number(value: Decimal | None, usable: bool) -> None:
     assert is_usable(value) is usable
+
+
+def test_an_account_may_hold_more_than_a_price() -> None:
+    assert is_usable(D("2e9"), AMOUNT_MAX)
+    assert not is_usable(AMOUNT_MAX, AMOUNT_MAX)
 
 
 @pytest.mark.parametrize(

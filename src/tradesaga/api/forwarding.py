@@ -33,7 +33,6 @@ OF_ONE_CONNECTION: Final = frozenset(
     }
 )
 """Headers that mean one hop alone, or that are made anew."""
-SAFE: Final = frozenset({"GET", "HEAD"})
 
 Passing = Callable[[ASGIApp], ASGIApp]
 """What puts this around the routes."""

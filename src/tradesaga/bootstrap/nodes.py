@@ -24,8 +24,10 @@ from tradesaga.domain.ids import AgentId
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.fleet import Fleet
 
-OWN_PATHS: Final = frozenset({f"{PREFIX}/nodes", f"{PREFIX}/openapi.json", f"{PREFIX}/events"})
-"""What each node tells of itself."""
+OWN_PATHS: Final = frozenset(
+    f"{PREFIX}/{path}" for path in ("nodes", "openapi.json", "asyncapi.json", "events")
+)
+"""What each node tells of itself, and the event stream: any of them reads it, and it has no end."""
 ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 -- recognized, not bound
 
 LOOK_SECONDS: Final = 0.1

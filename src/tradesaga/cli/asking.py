@@ -44,11 +44,7 @@ async def patient(
 
 
 async def wait(seconds: float) -> None:
-    """Let that much time pass; ends at once when the command was interrupted before."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        # A request that was about to end may have kept the interrupt for itself.
-        raise asyncio.CancelledError
+    """Let that much time pass."""
     try:
         async with asyncio.timeout(seconds):
             await asyncio.Event().wait()

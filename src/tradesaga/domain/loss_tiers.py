@@ -17,7 +17,7 @@ from typing import Final
 
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.ladder import Cause
-from tradesaga.domain.money import HUNDRED, ZERO, is_usable
+from tradesaga.domain.money import AMOUNT_MAX, HUNDRED, ZERO, is_usable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ def seen(
 
     An equity that is no usable number changes nothing.
     """
-    if not is_usable(equity):
+    if not is_usable(equity, AMOUNT_MAX):
         return marks
     after = marks
     if session_at is not None and session_at > marks.session_at:
@@ -116,7 +116,7 @@ def tiers(marks: EquityMarks, equity: Decimal, limits: LossLimits) -> dict[Cause
 
     The comparison is written so that an equity which is no number reaches every tier.
     """
-    if not is_usable(equity):
+    if not is_usable(equity, AMOUNT_MAX):
         return dict.fromkeys(TIERS, f"equity {equity} is no usable number")
     day, down = daily_loss_percent(marks, equity), drawdown_percent(marks, equity)
     measured = {

@@ -9,13 +9,15 @@ CENT = Decimal("0.01")
 HUNDRED = Decimal(100)
 PRICE_MAX = Decimal("1e9")
 """Greater than any price or quantity that is meant; what lies beyond is a fault of the sender."""
+AMOUNT_MAX = Decimal("1e15")
+"""The same for the money on an account."""
 DECIMALS_MAX = 40
 """More than an average of our own precision (28 digits) has."""
 
 
-def is_usable(value: Decimal | None) -> bool:
-    """Whether `value` is a finite number above zero and of a sane magnitude."""
-    return value is not None and value.is_finite() and ZERO < value < PRICE_MAX
+def is_usable(value: Decimal | None, limit: Decimal = PRICE_MAX) -> bool:
+    """Whether `value` is a finite number above zero and below `limit`."""
+    return value is not None and value.is_finite() and ZERO < value < limit
 
 
 def is_sane(value: Decimal, limit: Decimal = PRICE_MAX) -> bool:

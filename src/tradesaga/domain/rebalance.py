@@ -19,7 +19,7 @@ from itertools import pairwise
 
 from tradesaga.domain.decisions import Action
 from tradesaga.domain.errors import Invalid
-from tradesaga.domain.money import ZERO, floor_to, is_usable
+from tradesaga.domain.money import AMOUNT_MAX, ZERO, floor_to, is_usable
 
 ONE = Decimal(1)
 WEIGHT_STEP = Decimal("0.000001")
@@ -152,7 +152,7 @@ def differences(
     Raises:
         Invalid: the equity is not above zero, or the price of a symbol is missing.
     """
-    if not is_usable(equity):
+    if not is_usable(equity, AMOUNT_MAX):
         raise Invalid([f"an equity of {equity} has no weights"])
     unpriced = [s for s in sorted(targets) if not is_usable(prices.get(s, ZERO))]
     if unpriced:

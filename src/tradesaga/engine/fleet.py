@@ -29,18 +29,13 @@ class Fleet:
     def __init__(self, nodes: Nodes, identity: Identity) -> None:
         self._register = nodes
         self._identity = identity
-        self._nodes: Sequence[Node] = ()
+        self._nodes: Sequence[Node] = ()  # the eldest first, this one included
         self._said = ""
 
     @property
     def own_id(self) -> str:
         """This process, as its leases name it."""
         return self._register.own_id
-
-    @property
-    def nodes(self) -> Sequence[Node]:
-        """All that live, this one included, the eldest first; none before the first look."""
-        return self._nodes
 
     async def run(self) -> None:
         """Announce for ever; leaves when it is cancelled."""

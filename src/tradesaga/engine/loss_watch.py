@@ -25,7 +25,7 @@ from tradesaga.domain.errors import Conflict
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.ladder import Cause, Reason
 from tradesaga.domain.loss_tiers import EquityMarks, LossLimits
-from tradesaga.domain.money import is_usable
+from tradesaga.domain.money import AMOUNT_MAX, is_usable
 from tradesaga.domain.risk import Limits
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.ladder_state import LadderState
@@ -94,10 +94,10 @@ class LossWatch:
         begins = None if session is None else session.open
         before = self._marks or await self._records.equity_marks(self._agent_id)
         if before is None:
-            if not is_usable(equity):
+            if not is_usable(equity, AMOUNT_MAX):
                 return  # the rules deny by themselves what has no equity
             marks = loss_tiers.first_marks(self._agent_id, equity, begins or now, now)
-        elif self._anew and is_usable(equity):
+        elif self._anew and is_usable(equity, AMOUNT_MAX):
             marks = loss_tiers.anew(before, equity, now)
         else:
             marks = loss_tiers.seen(before, equity, begins, now)

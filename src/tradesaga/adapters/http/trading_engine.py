@@ -21,7 +21,7 @@ from tradesaga.adapters.http.client import Reply, ServiceClient
 from tradesaga.adapters.http.pace import UNPACED, Pace
 from tradesaga.adapters.http.venue_orders import ListedOrder, encode, open_order_of, report_of
 from tradesaga.domain.errors import Refused, Unavailable
-from tradesaga.domain.money import is_sane
+from tradesaga.domain.money import AMOUNT_MAX, is_sane
 from tradesaga.domain.orders import Order, OrderStatus, VenueReport
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.services import (
@@ -36,7 +36,6 @@ from tradesaga.ports.services import (
 PAGE = 500
 PAGES_MAX = 20
 EVIDENCE_CHARS_MAX = 500
-AMOUNT_MAX = Decimal("1e15")
 CLOCK_TOLERANCE = timedelta(seconds=1)
 """How far the venue's clock may be behind ours when an order is found by its time."""
 ARRIVAL_TIME_MAX = timedelta(minutes=5)
