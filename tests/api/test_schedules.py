@@ -112,12 +112,12 @@ async def test_by_hand(api: Api) -> None:
     answer = await api.client.post(f"{PATH}/{DAILY_ID}/trigger")
     assert (answer.status_code, answer.json()) == (
         200,
-        {"cycleId": str(BEGUN), "status": "started"},
+        {"cycleId": str(BEGUN), "status": "started", "queued": False},
     )
     analysed = await api.client.post("/api/v1/strategies/busy/analyze", json={"symbols": ["SPY"]})
-    assert (analysed.status_code, analysed.json()["status"]) == (200, "queued")
+    assert (analysed.status_code, analysed.json()["queued"]) == (200, True)
     whole = await api.client.post("/api/v1/strategies/sma-spy/analyze")
-    assert whole.json() == {"cycleId": str(BEGUN), "status": "started"}
+    assert whole.json() == {"cycleId": str(BEGUN), "status": "started", "queued": False}
     assert api.schedules.calls[1:] == [
         ("analyse", ("busy", ["SPY"], ACTOR)),
         ("analyse", ("sma-spy", None, ACTOR)),

@@ -33,7 +33,7 @@ Timestamp = Annotated[
 class StartedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """The agent runs; starting it again gives the same answer."""
 
-    status: Literal["started"] = "started"
+    status: Literal["started"]
     agent_id: str
     started_at: Timestamp
     active_strategies: list[str]
@@ -53,7 +53,7 @@ class InFlight(Struct, frozen=True, kw_only=True, rename="camel"):
 class StoppedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """The agent is stopped; the counts are what it leaves standing."""
 
-    status: Literal["stopped"] = "stopped"
+    status: Literal["stopped"]
     stopped_at: Timestamp
     open_positions: int
     pending_orders: int
@@ -63,7 +63,7 @@ class StoppedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 class PausedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """The agent enters no positions; `resumeAt` is there when the pause ends by itself."""
 
-    status: str
+    status: AgentStatus
     resume_at: Timestamp | UnsetType = UNSET
     pause_reasons: list[str]
 
@@ -71,7 +71,7 @@ class PausedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 class ResumedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """The operator's pause is over; `status` stays paused while `pauseReasons` remain."""
 
-    status: str
+    status: AgentStatus
     resumed_at: Timestamp
     pause_reasons: list[str]
 
@@ -94,7 +94,7 @@ class StrategyAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     id: str
     name: str
     type: str
-    status: str
+    status: StrategyStatus
     symbols: list[str]
     risk_mode: str
     last_run: Timestamp | None
@@ -215,6 +215,7 @@ def started_answer(started: Started) -> StartedAnswer:
     """What start answers."""
     agent = started.agent
     return StartedAnswer(
+        status="started",
         agent_id=str(agent.id),
         started_at=stamp(agent.started_at or agent.updated_at),
         active_strategies=[str(record.strategy.id) for record in started.strategies],
@@ -226,6 +227,7 @@ def stopped_answer(stopped: Stopped) -> StoppedAnswer:
     """What stop answers."""
     agent = stopped.agent
     return StoppedAnswer(
+        status="stopped",
         stopped_at=stamp(agent.stopped_at or agent.updated_at),
         open_positions=stopped.open_positions,
         pending_orders=stopped.pending_orders,

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from tradesaga.api.answers import Timestamp, milliseconds, stamp, stamp_or_none
-from tradesaga.domain.cycle import Cycle
+from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.orders import Order
 from tradesaga.ports.journal import CycleLog
@@ -31,7 +31,7 @@ class CycleAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     started_at: Timestamp
     completed_at: Timestamp | None
     duration: int | None
-    status: str
+    status: CycleStatus
     decisions: int
     orders: int
     errors: list[CycleErrorAnswer]
@@ -51,7 +51,7 @@ class CycleDetails(Struct, frozen=True, kw_only=True, rename="camel"):
     started_at: Timestamp
     completed_at: Timestamp | None
     duration: int | None
-    status: str
+    status: CycleStatus
     decisions: int
     orders: int
     errors: list[CycleErrorAnswer]

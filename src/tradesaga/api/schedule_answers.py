@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 from msgspec import Struct
 
@@ -45,10 +46,11 @@ class FiresAnswer(Struct, frozen=True, kw_only=True):
 
 
 class TriggeredAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A cycle that was asked for: `started`, or `queued` while it waits for room."""
+    """A cycle that was asked for; `queued` while it waits for room."""
 
     cycle_id: str
-    status: str
+    status: Literal["started"]
+    queued: bool
 
 
 def schedule_answer(view: ScheduleView) -> ScheduleAnswer:
@@ -80,6 +82,4 @@ def fires_answer(view: ScheduleView, fires: Sequence[datetime]) -> FiresAnswer:
 
 def triggered_answer(done: Triggered) -> TriggeredAnswer:
     """Which cycle it is."""
-    return TriggeredAnswer(
-        cycle_id=str(done.cycle_id), status="started" if done.is_begun else "queued"
-    )
+    return TriggeredAnswer(cycle_id=str(done.cycle_id), status="started", queued=not done.is_begun)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
@@ -20,7 +20,7 @@ from tradesaga.api.strategy_requests import (
     UpdateStrategyRequest,
     exact,
 )
-from tradesaga.domain.strategies import Edit, StrategyMode
+from tradesaga.domain.strategies import Edit, StrategyMode, StrategyStatus
 from tradesaga.ports.strategy_operations import NewStrategy, StrategyOperations
 
 TAGS = ["strategies"]
@@ -35,14 +35,14 @@ StrategyName = Annotated[
 class ActivatedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """It acts; `activatedAt` is when it was last changed."""
 
-    status: str
+    status: StrategyStatus
     activated_at: Timestamp
 
 
 class DeactivatedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """It decides nothing more; `detail` tells of positions that are being closed."""
 
-    status: str
+    status: StrategyStatus
     deactivated_at: Timestamp
     detail: str
 
@@ -51,7 +51,7 @@ class DeletedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """It is off the list; its trades stay."""
 
     id: str
-    status: str = "deleted"
+    status: Literal["deleted"]
 
 
 @get(
@@ -173,4 +173,6 @@ async def delete_strategy(
     strategies: StrategiesPort, actor: Actor, strategy_id: StrategyName
 ) -> DeletedAnswer:
     """Take it off the list; refused while it acts or holds something."""
-    return DeletedAnswer(id=str(await strategies.delete(strategy_id, actor=actor)))
+    return DeletedAnswer(
+        id=str(await strategies.delete(strategy_id, actor=actor)), status="deleted"
+    )

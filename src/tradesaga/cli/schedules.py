@@ -152,7 +152,7 @@ def _fires_text(answer: Mapping[str, Any]) -> list[str]:
 
 
 def _triggered_text(answer: Mapping[str, Any]) -> list[str]:
-    return [f"cycle {answer['cycleId']} {answer['status']}"]
+    return [f"cycle {answer['cycleId']} {'queued' if answer['queued'] else 'started'}"]
 
 
 def _row(schedule: Mapping[str, Any]) -> tuple[str, ...]:
