@@ -16,7 +16,7 @@ from tradesaga.config import process_environment
 from tradesaga.embedded.state import default_state_dir
 from tradesaga.paper.process import run_paper
 from tradesaga.paper.recordings import DEFAULT_DATA
-from tradesaga.paper.settings import Endpoints, PaperSettings
+from tradesaga.paper.settings import Dialect, Endpoints, PaperSettings
 from tradesaga.paper.venue import VenueRules
 
 
@@ -35,6 +35,7 @@ def paper(
     start_cash: Decimal = Decimal(100_000),
     governor: bool = True,
     honour_client_order_id: bool = True,
+    dialect: Dialect = Dialect.SPECIFICATION,
 ) -> int:
     """Run trading engine, AI decisions and market data on recorded prices until SIGTERM or Ctrl-C.
 
@@ -68,6 +69,8 @@ def paper(
         Hold time until the agent has finished its cycle of the minute, a second at most.
     honour_client_order_id
         Keep the client's order id and refuse to take it twice.
+    dialect
+        Behave as specified, or as the platform's real services do, quirks included.
     """
     settings = PaperSettings(
         state_dir=(state_dir or default_state_dir() / "paper").resolve(),
@@ -83,8 +86,13 @@ def paper(
         subject_prefix=subject_prefix,
         strategies=strategies,
         start_cash=start_cash,
+        dialect=dialect,
         rules=VenueRules(honours_client_order_id=honour_client_order_id),
     )
+    return _run(settings)
+
+
+def _run(settings: PaperSettings) -> int:
     run_until_signalled(
         lambda stop: run_paper(settings, stop, _tell), loop_factory=uvloop.new_event_loop
     )

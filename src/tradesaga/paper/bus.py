@@ -42,6 +42,7 @@ PUBLISH_SECONDS_MAX = 2.0
 FETCH_SECONDS = 1.0
 RETRY_SECONDS = 0.2
 ACK_SECONDS = 30
+TRIES_OF_THE_PLATFORM = 3
 T = TypeVar("T")
 _AUTHORIZATION = "authorization violation"
 _log = get_logger(__name__)
@@ -138,11 +139,17 @@ class Bus:
         subject = self._address.subject(event_types)
         await _cancellable(self._client.subscribe(subject, cb=on_message))
 
-    async def requests(self, event_type: str, durable: str) -> AsyncIterator[Msg]:
-        """The messages of a durable pull consumer, for ever; the caller acknowledges each."""
+    async def requests(
+        self, event_type: str, durable: str, *, only_new: bool = False
+    ) -> AsyncIterator[Msg]:
+        """The messages of a durable pull consumer, for ever; the caller acknowledges each.
+
+        `only_new`: a consumer that is made now takes what comes from now on, each three times at
+        most, as the platform's own do.
+        """
         while True:
             try:
-                subscription = await self._consumer(event_type, durable)
+                subscription = await self._consumer(event_type, durable, only_new=only_new)
                 while True:
                     try:
                         for message in await _cancellable(
@@ -174,13 +181,15 @@ class Bus:
     def _stream_api(self) -> JetStreamContext:
         return self._client.jetstream(timeout=PUBLISH_SECONDS_MAX)
 
-    async def _consumer(self, event_type: str, durable: str) -> JetStreamContext.PullSubscription:
+    async def _consumer(
+        self, event_type: str, durable: str, *, only_new: bool
+    ) -> JetStreamContext.PullSubscription:
         config = ConsumerConfig(
             durable_name=durable,
-            deliver_policy=DeliverPolicy.ALL,
+            deliver_policy=DeliverPolicy.NEW if only_new else DeliverPolicy.ALL,
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=ACK_SECONDS,
-            max_deliver=-1,
+            max_deliver=TRIES_OF_THE_PLATFORM if only_new else -1,
             max_ack_pending=1000,
         )
         return await _cancellable(

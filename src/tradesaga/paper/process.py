@@ -14,6 +14,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from datetime import datetime
+from typing import assert_never
 
 import msgspec
 from litestar.types import ASGIApp
@@ -23,30 +24,25 @@ from structlog import get_logger
 from tradesaga.domain.errors import TradesagaError
 from tradesaga.paper.bus import Bus, BusAddress
 from tradesaga.paper.clock import ClockAuthority, ClockFile, Pace
-from tradesaga.paper.decisions import Judgement
-from tradesaga.paper.desk import SERVICE as TRADING_ENGINE
-from tradesaga.paper.desk import TradingDesk
 from tradesaga.paper.faults import FaultBook
 from tradesaga.paper.http_server import listen, server
-from tradesaga.paper.outbox import Outbox
+from tradesaga.paper.personality import (
+    AI_DECISION,
+    MARKET_DATA,
+    TRADING_ENGINE,
+    Personality,
+    Surroundings,
+)
 from tradesaga.paper.places import STORE_FILE
+from tradesaga.paper.platform.neighbours import PlatformNeighbours
 from tradesaga.paper.prices import Prices
 from tradesaga.paper.recordings import Recording, load
-from tradesaga.paper.settings import Endpoints, PaperSettings
-from tradesaga.paper.spec import decisions_http, events, market_http, orders_http, positions_http
-from tradesaga.paper.spec.announcements import MARKET_DATA, SessionAnnouncer, heartbeat
-from tradesaga.paper.spec.application import application
-from tradesaga.paper.spec.decisions_desk import SERVICE as AI_DECISION
-from tradesaga.paper.spec.decisions_desk import DecisionDesk
-from tradesaga.paper.spec.service_http import Service
+from tradesaga.paper.settings import Dialect, Endpoints, PaperSettings
+from tradesaga.paper.spec.neighbours import SpecificationNeighbours
 from tradesaga.paper.store import Store
-from tradesaga.paper.strategies import default_strategies, definitions_of, load_strategies
-from tradesaga.paper.venue import Venue
 
 TICK_SECONDS_MAX = 0.02
 IDLE_SECONDS = 0.2
-ANALYSIS_REQUESTED = "orchestrator.analysis.requested"
-ANALYSIS_DURABLE = "ai-decision-orchestrator-analysis-requested"
 AGENT_EVENTS = "orchestrator.>"
 _log = get_logger(__name__)
 
@@ -108,45 +104,28 @@ class Paper:
             AI_DECISION: FaultBook(AI_DECISION, seed),
             MARKET_DATA: FaultBook(MARKET_DATA, seed),
         }
-        self.outbox = Outbox(self.store, loaded.outbox, books)
-        prices = Prices(recording)
-        self.trading = TradingDesk(
-            Venue(prices, settings.rules, loaded.account, loaded.orders),
-            self.store,
-            self.outbox,
-            books[TRADING_ENGINE],
-            now=self.clock.now,
-            encode=events.of_venue,
-            honours_client_order_id=settings.rules.honours_client_order_id,
+        around = Surroundings(
+            settings=settings,
+            recording=recording,
+            prices=Prices(recording),
+            store=self.store,
+            bus=self.bus,
+            clock=self.clock,
+            books=books,
+            agent_seen=self.agent_seen,
         )
-        self.deciding = DecisionDesk(
-            _judgement(settings, recording, prices),
-            self.store,
-            self.outbox,
-            books[AI_DECISION],
-            now=self.clock.now,
-        )
-        self.market = market_http.MarketDesk(
-            prices=prices, now=self.clock.now, faults=books[MARKET_DATA]
-        )
-        self.announcer = SessionAnnouncer(self.store, self.outbox)
-        checks = {"eventBus": lambda: self.bus.ready, "database": lambda: True}
-        self.services = {name: Service(name, book, checks) for name, book in books.items()}
+        self.neighbours: Personality
+        match settings.dialect:
+            case Dialect.SPECIFICATION:
+                self.neighbours = SpecificationNeighbours(around, loaded)
+            case Dialect.PLATFORM:
+                self.neighbours = PlatformNeighbours(around)
+            case _:
+                assert_never(settings.dialect)
 
     def application(self, name: str) -> ASGIApp:
         """The HTTP side of one service."""
-        desk, handlers = {
-            TRADING_ENGINE: (self.trading, [*orders_http.HANDLERS, *positions_http.HANDLERS]),
-            AI_DECISION: (self.deciding, decisions_http.HANDLERS),
-            MARKET_DATA: (self.market, market_http.HANDLERS),
-        }[name]
-        return application(
-            self.services[name],
-            desk,
-            handlers,
-            now=self.clock.now,
-            agent_seen=self.agent_seen,
-        )
+        return self.neighbours.application(name)
 
     def start(self) -> None:
         """Take up market time where the last life left it."""
@@ -185,14 +164,12 @@ class Paper:
 
     def tick(self) -> float:
         """Do what is due now; answers after how many real seconds at most to come again."""
-        due = self.trading.venue.next_due()
-        now = self.clock.tick(due)
-        self.trading.run_due()
-        self.announcer.announce(now)
+        now = self.clock.tick(self.neighbours.next_due())
+        self.neighbours.tick(now)
         if self.clock.ended:
-            self.trading.end_of_recording()
+            self.neighbours.end_of_recording()
             return IDLE_SECONDS
-        due = self.trading.venue.next_due()
+        due = self.neighbours.next_due()
         left = None if due is None else self.clock.seconds_until(due)
         return TICK_SECONDS_MAX if left is None else min(TICK_SECONDS_MAX, max(left, 0.001))
 
@@ -202,28 +179,13 @@ class Paper:
             group.create_task(self.tick_for_ever(), name="ticker")
             await self.bus.open()
             await self.bus.listen(AGENT_EVENTS, self.hear_agent)
-            group.create_task(self.outbox.run(self.bus.send), name="outbox")
-            group.create_task(self._answer_requests(), name="requests")
-            group.create_task(self._heartbeats(), name="heartbeats")
+            self.neighbours.work(group)
 
     def close(self) -> None:
         """Freeze time and close the files."""
         self.clock.freeze()
         self.file.close()
         self.store.close()
-
-    async def _answer_requests(self) -> None:
-        async for message in self.bus.requests(ANALYSIS_REQUESTED, ANALYSIS_DURABLE):
-            readable = self.deciding.on_message(message.data)
-            await self.bus.settle(message, readable=readable)
-
-    async def _heartbeats(self) -> None:
-        while True:
-            for service in self.services.values():
-                last = self.outbox.sent_last
-                beat = heartbeat(service, self.clock.now(), last, lambda: self.bus.connected)
-                await self.bus.tell(beat)
-            await asyncio.sleep(self.settings.heartbeat_seconds)
 
 
 async def run_paper(
@@ -300,12 +262,3 @@ def _endpoints(sockets: dict[str, socket.socket]) -> Endpoints:
         ai_decision=url(AI_DECISION),
         market_data=url(MARKET_DATA),
     )
-
-
-def _judgement(settings: PaperSettings, recording: Recording, prices: Prices) -> Judgement:
-    plain = (
-        default_strategies(recording.symbols)
-        if settings.strategies is None
-        else load_strategies(settings.strategies)
-    )
-    return Judgement(prices, definitions_of(plain, []))

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from pathlib import Path
 
 from tradesaga.paper.bus import STREAM_BYTES_MAX
 from tradesaga.paper.places import CLOCK_FILE
 from tradesaga.paper.recordings import DEFAULT_DATA
 from tradesaga.paper.venue import VenueRules
+
+
+class Dialect(StrEnum):
+    """How the neighbours speak and behave: as specified, or as the platform's real services do."""
+
+    SPECIFICATION = "specification"
+    PLATFORM = "platform"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +28,8 @@ class PaperSettings:
     for the agent to show itself, `cycle_hold_seconds` how long (real) for each of its cycles,
     neither when `governor` is off. `rules` says how the venue executes, and whether it honours
     client order ids. A port of 0 is chosen by the system. `strategies`: a file of definitions that
-    requests may name; without it the defaults over all recorded symbols.
+    requests may name; without it the defaults over all recorded symbols. `rules`, `start_cash`,
+    `strategies` and `heartbeat_seconds` are for the specification's `dialect` alone.
     """
 
     state_dir: Path
@@ -41,6 +50,7 @@ class PaperSettings:
     rules: VenueRules = field(default_factory=VenueRules)
     strategies: Path | None = None
     heartbeat_seconds: float = 10.0
+    dialect: Dialect = Dialect.SPECIFICATION
 
     @property
     def clock_path(self) -> Path:

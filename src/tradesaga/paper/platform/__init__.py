@@ -1,0 +1,1 @@
+"""The neighbours' second personality: the platform's real services, quirks included."""
