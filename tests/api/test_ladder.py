@@ -46,7 +46,10 @@ async def test_a_kill_says_what_why_and_who(api: Api) -> None:
         ("kill", {"reasons": "x"}, "reasons"),
         ("kill", {"rung": "NORMAL"}, "rung"),
         ("rearm", {}, "operator"),
-        ("rearm", {"operator": "ann"}, "reason"),
+        ("rearm", {"operator": "ann", "confirm": True}, "reason"),
+        ("rearm", {"operator": "ann", "reason": "x"}, "confirm is missing"),
+        ("rearm", {"operator": "ann", "reason": "x", "confirm": False}, "confirm is false"),
+        ("rearm", {"operator": "ann", "reason": "x", "confirm": "true"}, "confirm"),
         ("rearm", {"operator": " ", "reason": "x"}, "operator"),
         ("rearm", {"operator": "ann", "reason": " "}, "reason"),
         ("rearm", {"operator": "ann", "reason": "x", "force": True}, "force"),
@@ -65,16 +68,18 @@ async def test_what_is_wrong_is_named(
 
 async def test_a_re_arm_tells_what_it_ended_and_what_stands_on(api: Api) -> None:
     await api.client.post("/api/v1/kill", json={})
-    body = {"operator": "ann", "reason": "all is well"}
+    body = {"operator": "ann", "reason": "all is well", "confirm": True}
     answer = (await api.client.post("/api/v1/rearm", json=body)).json()
     assert [reason["cause"] for reason in answer["ended"]] == ["KILL_SWITCH"]
     assert [reason["cause"] for reason in answer["ladder"]["reasons"]] == ["DRIFT"]
+    _, (_, said) = api.ladder.calls
+    assert said["operator"] == f"{ACTOR} ann", "the token is in the log, beside the name given"
 
 
 async def test_a_cause_is_acknowledged(api: Api) -> None:
     body = {"cause": "DRIFT", "operator": "ann", "scope": "symbol", "subject": "SPY"}
     answer = (await api.client.post("/api/v1/ladder/acknowledge", json=body)).json()
-    assert answer["reasons"][0]["acknowledgedBy"] == "ann"
+    assert answer["reasons"][0]["acknowledgedBy"] == f"{ACTOR} ann"
 
 
 @pytest.mark.parametrize(
@@ -82,5 +87,5 @@ async def test_a_cause_is_acknowledged(api: Api) -> None:
 )
 async def test_errors_are_problems(api: Api, error: Exception, status: int) -> None:
     api.ladder.error = error
-    body = {"operator": "ann", "reason": "x"}
+    body = {"operator": "ann", "reason": "x", "confirm": True}
     assert (await api.client.post("/api/v1/rearm", json=body)).status_code == status

@@ -18,6 +18,7 @@ BODY: dict[str, Any] = {
     "reason": "earnings",
     "expiresAt": "2020-12-15T18:00:00Z",
     "revision": 4,
+    "confirm": True,
 }
 
 
@@ -54,14 +55,21 @@ async def test_a_change_with_the_scope_is_made(api: Api) -> None:
         "revision": 4,
         "actor": ACTOR,
         "reason": "earnings",
+        "confirmed": True,
     }
+
+
+async def test_nothing_is_confirmed_by_being_left_out(api: Api) -> None:
+    body = {name: value for name, value in BODY.items() if name != "confirm"}
+    assert (await api.client.put("/api/v1/risk/limits", json=body)).status_code == 200
+    assert api.risk.calls[0][1]["confirmed"] is False
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {"reason": " "}, {"mode": "wild"}, {"limits": {"positionPercent": "5"}},
-        {"expiresAt": "soon"}, {"expiresAt": "2020-12-15T18:00:00"}, {"extra": 1},
+        {"expiresAt": "soon"}, {"expiresAt": "2020-12-15T18:00:00"}, {"extra": 1}, {"confirm": 1},
     ],
 )  # fmt: skip
 async def test_a_body_that_is_wrong_is_refused(api: Api, wrong: dict[str, Any]) -> None:

@@ -88,7 +88,7 @@ BODIES = {
     "limits": {"mode": "normal", "limits": {}, "reason": "x"},
     "strategies": {"name": "new", "type": "sma", "symbols": ["SPY"]},
     "{strategyId}": {"priority": 2},
-    "rearm": {"operator": "ann", "reason": "x"},
+    "rearm": {"operator": "ann", "reason": "x", "confirm": True},
     "acknowledge": {"cause": "DRIFT", "operator": "ann", "scope": "symbol", "subject": "SPY"},
     "retry": {"reason": "x"},
     "approve": {"by": "ann", "reason": "x"},

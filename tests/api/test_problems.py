@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 from urllib.parse import unquote
 
+import msgspec
 import pytest
 import structlog
 
 from tests.api.fake_access import ADMIN
 from tests.api.fake_ids import TRACE_ID
 from tests.api.fakes import AGENT, Api
+from tradesaga.api.app import document
 from tradesaga.api.problems import KINDS
 from tradesaga.domain.agent import AgentStatus
 from tradesaga.domain.errors import (
@@ -22,6 +25,7 @@ from tradesaga.domain.errors import (
     Unavailable,
 )
 
+PATHS = msgspec.json.decode(document())["paths"]
 REQUIRED = {"type", "title", "status", "detail", "instance", "code", "hint", "traceId"}
 
 
@@ -192,7 +196,17 @@ async def test_an_unknown_path(api: Api, path: str) -> None:
 async def test_a_method_that_the_path_does_not_know(api: Api) -> None:
     response = await api.client.get("/api/v1/agent/stop")
     is_problem(response, 405, "method-not-allowed")
-    assert "POST" in response.headers["Allow"]
+    assert response.headers["Allow"] == "OPTIONS, POST"
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_options_and_a_refusal_name_every_method_of_a_path(api: Api, path: str) -> None:
+    known = ", ".join(sorted({"OPTIONS", *map(str.upper, PATHS[path])}))
+    asked = await api.client.options(re.sub(r"\{\w+\}", "x", path))
+    assert (asked.status_code, asked.headers["Allow"], asked.content) == (204, known, b"")
+    refused = await api.client.request("TRACE", re.sub(r"\{\w+\}", "x", path))
+    is_problem(refused, 405, "method-not-allowed")
+    assert refused.headers["Allow"] == known
 
 
 async def test_an_unknown_cycle(api: Api) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.fake_access import ACTOR
 from tests.api.fakes import Api
 from tests.api.serving import served
 from tests.cli.conftest import Terminal
@@ -24,13 +25,19 @@ async def test_halt_look_and_re_arm(api: Api, terminal: Terminal) -> None:
         said = await terminal.types("ladder", url=url)
         assert "HALTED for symbol SPY by KILL_SWITCH" in said.out
         said = await terminal.types(
-            "rearm", "--symbol", "SPY", "--operator", "ann", "--reason", "well", url=url
+            *("rearm", "--symbol", "SPY", "--operator", "ann", "--reason", "well"), url=url
+        )
+        assert said.code == ExitCode.USAGE
+        assert "confirm" in said.err
+        said = await terminal.types(
+            *("rearm", "--symbol", "SPY", "--operator", "ann", "--reason", "well", "--confirm"),
+            url=url,
         )
         assert "re-armed: KILL_SWITCH" in said.out
         said = await terminal.types(
             "acknowledge", "drift", "--symbol", "SPY", "--operator", "ann", url=url
         )
-        assert "acknowledged by ann" in said.out
+        assert f"acknowledged by {ACTOR} ann" in said.out
     [kill, rearm, _] = api.ladder.calls
     assert kill[1]["scope"] == rearm[1]["scope"] == Scope(ScopeKind.SYMBOL, "SPY")
 

@@ -37,7 +37,7 @@ async def test_the_limits_in_force_with_a_mark_on_what_was_changed(
     [
         ((), {"entriesPerHour": 3, "allowShort": True}),
         # beside what was changed for a while before
-        (("--until", UNTIL), {"positionPercent": Decimal("7.5"), "entriesPerHour": 3,
+        (("--until", UNTIL, "--confirm"), {"positionPercent": Decimal("7.5"), "entriesPerHour": 3,
                               "allowShort": True}),
     ],
 )  # fmt: skip
@@ -59,6 +59,7 @@ async def test_a_change_is_made_under_the_revision_that_was_read(
         "revision": 1,
         "actor": ACTOR,
         "reason": "earnings week",
+        "confirmed": "--confirm" in more,
     }
 
 

@@ -27,7 +27,9 @@ def book_of(parts: Parts) -> LimitBook:
     return parts.recovery.limits
 
 
-async def change(parts: Parts, limits: Changes, *, hours: int | None = None) -> None:
+async def change(
+    parts: Parts, limits: Changes, *, hours: int | None = None, confirmed: bool = True
+) -> None:
     await parts.control.risk.change_limits(
         Mode.NORMAL,
         limits,
@@ -35,6 +37,7 @@ async def change(parts: Parts, limits: Changes, *, hours: int | None = None) -> 
         revision=None,
         actor="operator",
         reason="earnings",
+        confirmed=confirmed,
     )
 
 
@@ -62,6 +65,27 @@ async def test_a_change_for_a_while_ends_by_itself_and_uncovers_the_lasting_one(
         await place.clock.sleep_until(START + HOUR)
         after = book_of(parts).of_mode(Mode.NORMAL).position_percent
     assert (before, after) == (D(12), D(18))
+
+
+async def test_no_limit_becomes_looser_unconfirmed_now_or_later() -> None:
+    place = Place()
+    async with place.running() as parts:
+        loosest = LIMITS.position_percent
+        await change(parts, {"positionPercent": loosest - 2}, confirmed=False)
+        with pytest.raises(Invalid, match="confirm is missing: this loosens positionPercent from"):
+            await change(parts, {}, confirmed=False)
+        with pytest.raises(Invalid, match="allowShort from False to True"):
+            await change(
+                parts, {"positionPercent": loosest - 2, "allowShort": True}, confirmed=False
+            )
+        await change(parts, {"positionPercent": loosest - 4}, hours=2, confirmed=False)
+        with pytest.raises(Invalid, match="confirm"):
+            await change(parts, {"positionPercent": loosest - 4}, hours=1, confirmed=False)
+        with pytest.raises(Invalid, match="confirm"):  # beneath the one with an end: later
+            await change(parts, {"positionPercent": loosest}, confirmed=False)
+        assert book_of(parts).revision == 2
+        await change(parts, {}, confirmed=True)
+        assert book_of(parts).revision == 3
 
 
 async def test_a_change_is_audited_with_before_and_after() -> None:

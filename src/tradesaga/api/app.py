@@ -47,7 +47,12 @@ from tradesaga.api.problems import Problems
 from tradesaga.api.provenance import get_decision
 from tradesaga.api.records import cancel_cycle, get_cycle, list_cycles, list_strategies
 from tradesaga.api.repeats import Repeats
-from tradesaga.api.requests import BODY_BYTES_MAX, StrictRequest, refuse_unknown_parameters
+from tradesaga.api.requests import (
+    BODY_BYTES_MAX,
+    StrictRequest,
+    answer_options,
+    before_operation,
+)
 from tradesaga.api.retention import get_retention, run_retention
 from tradesaga.api.sagas import compensate, get_saga, list_sagas, resolve, retry
 from tradesaga.api.schedules import (
@@ -177,6 +182,7 @@ def create_app(
             "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },
+        before_request=answer_options,
         guards=[guard],
         exception_handlers={Exception: problems},
         logging_config=None,
@@ -207,7 +213,7 @@ def document() -> bytes:
 
 def _routes() -> list[ControllerRouterHandler]:
     return [
-        Router(PREFIX, route_handlers=OPERATIONS, before_request=refuse_unknown_parameters),
+        Router(PREFIX, route_handlers=OPERATIONS, before_request=before_operation),
         health,
         livez,
         readyz,

@@ -65,10 +65,17 @@ class KillRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class RearmRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Body of rearm: nobody re-arms without a name and a reason."""
+    """Body of rearm: nobody re-arms without a name, a reason and saying so twice."""
 
     operator: Operator
     reason: Reason
+    confirm: Annotated[
+        bool,
+        Meta(
+            description="true: orders are sent again from then on",
+            extra_json_schema={"const": True},
+        ),
+    ]
     scope: ScopeName = "all"
     subject: Subject | None = None
 
@@ -186,10 +193,13 @@ async def kill(
     status_code=200,
     tags=TAGS,
 )
-async def rearm(ladder: LadderPort, data: JSONBody[RearmRequest]) -> RearmedAnswer:
+async def rearm(ladder: LadderPort, actor: Actor, data: JSONBody[RearmRequest]) -> RearmedAnswer:
     """End what was halted in just that scope, under the operator's name."""
+    if not data.confirm:
+        raise invalid(["confirm is false: it takes true, orders are sent again from then on"])
     scope = _scope(data.scope, data.subject)
-    done = await ladder.rearm(scope, operator=data.operator, reason=data.reason)
+    operator = f"{actor} {data.operator}"
+    done = await ladder.rearm(scope, operator=operator, reason=data.reason)
     return RearmedAnswer(
         ended=[_reason_answer(r) for r in done.ended], ladder=ladder_answer(done.view)
     )
@@ -203,10 +213,13 @@ async def rearm(ladder: LadderPort, data: JSONBody[RearmRequest]) -> RearmedAnsw
     status_code=200,
     tags=TAGS,
 )
-async def acknowledge(ladder: LadderPort, data: JSONBody[AcknowledgeRequest]) -> LadderAnswer:
+async def acknowledge(
+    ladder: LadderPort, actor: Actor, data: JSONBody[AcknowledgeRequest]
+) -> LadderAnswer:
     """Say that a person knows of a cause: it goes, or has less effect while it goes on."""
     scope = _scope(data.scope, data.subject)
-    return ladder_answer(await ladder.acknowledge(Cause(data.cause), scope, operator=data.operator))
+    operator = f"{actor} {data.operator}"
+    return ladder_answer(await ladder.acknowledge(Cause(data.cause), scope, operator=operator))
 
 
 def ladder_answer(view: LadderView) -> LadderAnswer:

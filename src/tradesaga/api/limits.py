@@ -60,6 +60,9 @@ class LimitsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         ]
         | None
     ) = None
+    confirm: Annotated[
+        bool, Meta(description="true, without which no limit becomes looser than it is")
+    ] = False
 
 
 class LimitChangeAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -140,6 +143,7 @@ async def put_limits(
         revision=data.revision,
         actor=actor,
         reason=data.reason,
+        confirmed=data.confirm,
     )
     return limits_answer(changed)
 

@@ -320,7 +320,8 @@ def _refusal_of(request: Request[Any, Any, Any], error: Exception) -> Refusal | 
         case HTTPException(status_code=405):
             headers = error.headers or {}
             detail = f"{request.url.path} does not know {request.method}"
-            return Refusal(METHOD, detail, headers={"Allow": headers.get("allow", "")})
+            known = ", ".join(sorted(headers.get("allow", "").split(", ")))
+            return Refusal(METHOD, detail, headers={"Allow": known})
         case HTTPException(status_code=413):
             return Refusal(TOO_LARGE, "the body has more than 65536 bytes")
         case HTTPException(status_code=status) if 400 <= status < 500:

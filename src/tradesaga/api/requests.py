@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
-from litestar import Request
+from litestar import Request, Response
 from litestar.exceptions import InternalServerException
 from litestar.openapi.spec import Operation
 from litestar.params import QueryParameter
+from litestar.routes import HTTPRoute
 from msgspec import Meta, Struct
 from typing_extensions import override
 
@@ -176,12 +177,34 @@ def read_body(body: bytes, shape: type[Struct]) -> Struct:
     return shape(**values)
 
 
-def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
-    """A hook before every operation: query parameters are known, and given once.
+def before_operation(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """A hook before every operation of the API: OPTIONS is answered, parameters are looked at.
 
     Raises:
         Refusal: naming what is not known, and what would be.
     """
+    answer = answer_options(request)
+    if answer is None:
+        _must_be_known(request)
+    return answer
+
+
+def answer_options(request: Request[Any, Any, Any]) -> Response[None] | None:
+    """A hook: the answer to OPTIONS; Litestar's own names the methods of one route alone."""
+    if request.method != "OPTIONS":
+        return None
+    here = request.scope["path_template"]
+    known = {
+        str(method)
+        for route in request.app.routes
+        if isinstance(route, HTTPRoute) and route.path_format == here
+        for method in route.methods
+    }
+    return Response(None, status_code=204, headers={"Allow": ", ".join(sorted(known))})
+
+
+def _must_be_known(request: Request[Any, Any, Any]) -> None:
+    """Query parameters are known, and given once."""
     parameters = request.route_handler.parsed_fn_signature.parameters
     known = [
         parameter.kwarg_definition.name or name

@@ -79,6 +79,7 @@ async def rearm(
     *,
     operator: str,
     reason: str,
+    confirm: bool = False,
     strategy: Name = None,
     symbol: Name = None,
     server: Server = HERE,
@@ -91,6 +92,8 @@ async def rearm(
         The name of the person who answers for it.
     reason
         Why it is safe to trade again.
+    confirm
+        Say that orders are to be sent again from then on; refused without it.
     strategy
         Re-arm this strategy, by id or external id.
     symbol
@@ -99,7 +102,7 @@ async def rearm(
     where = _where(strategy, symbol)
     if where is None:
         return _both()
-    fields = {**where, "operator": operator, "reason": reason}
+    fields = {**where, "operator": operator, "reason": reason, "confirm": confirm}
     return await tell(server, call(server, "POST", "/rearm", fields=fields), rearmed_text)
 
 

@@ -41,6 +41,7 @@ async def change(
     *,
     reason: str,
     until: str | None = None,
+    confirm: bool = False,
     server: Server = HERE,
 ) -> int:
     """Change limits of a mode, beside what was changed before.
@@ -55,17 +56,20 @@ async def change(
         Why, for the audit log.
     until
         When the change ends, with its zone; without it it lasts.
+    confirm
+        Say that limits may become looser; without it only stricter ones are taken.
     """
     try:
         wanted = dict(_read(text) for text in values)
         before = decoded(await call(server, "GET", PATH))
     except CallFailed as failure:
         return failure.tell()
-    return await _put(server, mode, _layer(before, mode, until) | wanted, reason, until, before)
+    values_now = _layer(before, mode, until) | wanted
+    return await _put(server, mode, values_now, reason, until, before, confirm=confirm)
 
 
 @limits.command(name="clear")
-async def clear(mode: Mode, /, *, reason: str, server: Server = HERE) -> int:
+async def clear(mode: Mode, /, *, reason: str, confirm: bool = False, server: Server = HERE) -> int:
     """Take back what was changed for good: the limits of the mode are as configured.
 
     Parameters
@@ -74,12 +78,14 @@ async def clear(mode: Mode, /, *, reason: str, server: Server = HERE) -> int:
         Whose limits.
     reason
         Why, for the audit log.
+    confirm
+        Say that limits may become looser.
     """
     try:
         before = decoded(await call(server, "GET", PATH))
     except CallFailed as failure:
         return failure.tell()
-    return await _put(server, mode, {}, reason, None, before)
+    return await _put(server, mode, {}, reason, None, before, confirm=confirm)
 
 
 @limits.command(name="history")
@@ -95,6 +101,8 @@ async def _put(
     reason: str,
     until: str | None,
     before: Mapping[str, Any],
+    *,
+    confirm: bool,
 ) -> int:
     """Change them, unless somebody else has since `before` was read."""
     fields = {
@@ -103,6 +111,7 @@ async def _put(
         "reason": reason,
         "expiresAt": until,
         "revision": before["revision"],
+        "confirm": confirm,
     }
     answer = call(server, "PUT", PATH, fields=fields)
     return await tell(server, answer, lambda body: _changed(body, mode, wanted, until))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Final
 
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
 from tradesaga.domain.ids import AgentId, derived
 from tradesaga.domain.limit_change import LimitChange, in_force, layers
-from tradesaga.domain.risk import Changes, Limits, on_the_wire, stricter
+from tradesaga.domain.risk import Changes, Limits, on_the_wire, raised, stricter
 from tradesaga.engine.scribe import Scribe
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Entry, Insert
 from tradesaga.ports.records import Records
+
+FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class LimitBook:
@@ -84,11 +87,13 @@ class LimitBook:
         revision: int | None,
         actor: str,
         reason: str,
+        confirmed: bool = False,
     ) -> None:
         """Set the layer of `mode` to `limits`; in force when this returns, and audited.
 
         Raises:
-            Invalid: unknown limits, values out of bounds, contradictions, an end that has passed.
+            Invalid: unknown limits, values out of bounds, contradictions, an end that has passed;
+                a limit becomes looser, now or later, and that is not `confirmed`.
             Conflict: `revision`, which the caller has read, is not the present one.
             Unavailable: the journal takes nothing, or another node holds the agent.
         """
@@ -113,8 +118,25 @@ class LimitBook:
             # Also what holds when the change has ended must hold together.
             if expires_at is not None:
                 in_force(self._configured, (*self.changes, change), mode, expires_at)
+            if not confirmed:
+                self._must_not_raise(change, now)
             await self._commit(change, self.of_mode(mode), after)
             self.changes = (*self.changes, change)
+
+    def _must_not_raise(self, change: LimitChange, now: datetime) -> None:
+        """Compare what holds at each time at which something ends; between them nothing changes."""
+        changes = (*self.changes, change)
+        ends = {one.expires_at for one in changes if one.mode is change.mode}
+        times = {now, FOR_EVER} | {end for end in ends if end is not None and end > now}
+        looser: dict[str, str] = {}
+        for at in times:
+            before = in_force(self._configured, self.changes, change.mode, at)
+            after = in_force(self._configured, changes, change.mode, at)
+            old, new = on_the_wire(before), on_the_wire(after)
+            looser |= {name: f"{old[name]} to {new[name]}" for name in raised(before, after)}
+        if looser:
+            said = ", ".join(f"{name} from {change}" for name, change in sorted(looser.items()))
+            raise Invalid([f"confirm is missing: this loosens {said}; it takes true"])
 
     async def _commit(self, change: LimitChange, before: Limits, after: Limits) -> None:
         old, new = on_the_wire(before), on_the_wire(after)

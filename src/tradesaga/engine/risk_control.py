@@ -110,11 +110,18 @@ class RiskControl:
         revision: int | None,
         actor: str,
         reason: str,
+        confirmed: bool = False,
     ) -> LimitsView:
         """See `ports.risk_operations`."""
         await self.limits()  # only who holds the agent
         await self._book.change(
-            mode, limits, expires_at=expires_at, revision=revision, actor=actor, reason=reason
+            mode,
+            limits,
+            expires_at=expires_at,
+            revision=revision,
+            actor=actor,
+            reason=reason,
+            confirmed=confirmed,
         )
         return await self.limits()
 

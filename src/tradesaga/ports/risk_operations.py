@@ -108,11 +108,13 @@ class RiskOperations(Protocol):
         revision: int | None,
         actor: str,
         reason: str,
+        confirmed: bool = False,
     ) -> LimitsView:
         """Set what of `mode` differs from the configuration; in force and audited when it returns.
 
         Raises:
-            Invalid: unknown limits, values out of bounds, contradictions, an end that has passed.
+            Invalid: unknown limits, values out of bounds, contradictions, an end that has passed;
+                a limit becomes looser, now or later, and that is not `confirmed`.
             Conflict: `revision` is not the present one.
             Unavailable: the database is away, or another node holds the agent.
         """

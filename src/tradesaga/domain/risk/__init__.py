@@ -16,6 +16,7 @@ from tradesaga.domain.risk.limits import (
     Margin,
     contradictions,
     on_the_wire,
+    raised,
     stricter,
     with_changes,
 )
@@ -57,6 +58,7 @@ __all__ = [
     "judge",
     "on_the_wire",
     "order_budget",
+    "raised",
     "stricter",
     "with_changes",
 ]

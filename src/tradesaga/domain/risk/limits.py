@@ -223,6 +223,16 @@ def stricter(limits: Limits, other: Limits) -> Limits:
     return replace(limits, **chosen)
 
 
+def raised(before: Limits, after: Limits) -> tuple[str, ...]:
+    """The limits, by their names on the wire, that `after` has looser than `before`."""
+    kept = stricter(before, after)
+    return tuple(
+        bounds.wire
+        for name, bounds in BOUNDS.items()
+        if getattr(kept, name) != getattr(after, name)
+    )
+
+
 def on_the_wire(limits: Limits) -> dict[str, int | Decimal | bool]:
     """Every limit by its name on the wire, durations in whole milliseconds."""
     found: dict[str, int | Decimal | bool] = {}
