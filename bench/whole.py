@@ -48,6 +48,8 @@ SETTINGS = """\
     entriesPerHour: 100000
     activeOrdersMax: 10000
     duplicateWindow: 0
+    canaryPercent: 100
+    repeatsMax: 100000
     profiles: {normal: {positionsMax: 10000}}
 """
 

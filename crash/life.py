@@ -90,6 +90,8 @@ LIMITS = Limits(
     duplicate_window=timedelta(),
     reentry_delay=timedelta(),
     reentry_delay_after_stop=timedelta(),
+    canary_percent=Decimal(100),
+    repeats_max=10_000,
 )
 
 

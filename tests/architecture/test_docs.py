@@ -24,7 +24,6 @@ from tradesaga.config.keys import KEYS
 from tradesaga.domain import events
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.risk import BOUNDS, RULES, codes, on_the_wire
-from tradesaga.engine.risk_gate import NOT_FED
 from tradesaga.paper.faults import FaultKind
 from tradesaga.paper.strategies import PARAMETERS
 
@@ -286,7 +285,7 @@ def test_every_reason_to_deny_an_order_is_described() -> None:
 def test_every_limit_and_every_rule_that_is_off_is_described() -> None:
     text = reference("risk.md")
     assert first_column(section(text, "Limits")) == {bounds.wire for bounds in BOUNDS.values()}
-    assert first_column(section(text, "Off")) == {*NOT_FED, "SECTOR_LIMIT", "CLOCK_SKEW"}
+    assert first_column(section(text, "Off")) == {"DECISION_BUDGET", "SECTOR_LIMIT", "CLOCK_SKEW"}
 
 
 def test_the_limits_of_the_modes_are_those_of_the_configuration() -> None:

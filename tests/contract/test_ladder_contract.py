@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from tests.adapters.postgres.values import AGENT, NOW, SECOND, change
 from tests.contract.conftest import Backend
+from tradesaga.domain.decision_cost import DecisionCharge
 from tradesaga.domain.errors import Conflict
+from tradesaga.domain.ids import derived
 from tradesaga.domain.ladder import Cause, Ladder, Reason, Scope, ScopeKind
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.ports.journal import Insert, Update
@@ -51,3 +54,19 @@ async def test_the_marks_are_read_as_they_were_written(backend: Backend) -> None
     after = replace(MARKS, peak_equity=Decimal("100002.5"), version=2)
     await backend.journal.commit(change(Update(after)))
     assert await backend.records.equity_marks(AGENT) == after
+
+
+async def test_the_charges_of_a_day_add_up(backend: Backend) -> None:
+    first = DecisionCharge(
+        id=derived("charge", 1), agent_id=AGENT, day=NOW.date(), charged_at=NOW,
+        amount=Decimal("1.25"), decisions=2,
+    )  # fmt: skip
+    second = replace(
+        first, id=derived("charge", 2), amount=Decimal("-0.3"), decisions=0, prompt_tokens=2**33
+    )
+    other_day = replace(first, id=derived("charge", 3), day=NOW.date() + timedelta(days=1))
+    assert await backend.records.decision_costs(AGENT, NOW.date()) == 0
+    await backend.journal.commit(change(Insert(first), Insert(second), Insert(other_day)))
+    assert await backend.records.decision_costs(AGENT, NOW.date()) == Decimal("0.95")
+    with pytest.raises(Conflict):
+        await backend.journal.commit(change(Insert(first)))

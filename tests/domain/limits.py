@@ -35,6 +35,7 @@ LIMITS = Limits(
     duplicate_window=0 * SECOND,  # decisions of these tests look alike
     reentry_delay=0 * SECOND,
     reentry_delay_after_stop=0 * SECOND,
+    canary_percent=D(100),
 )
 SESSION = Session(
     day=date(2026, 11, 23),

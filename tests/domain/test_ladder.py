@@ -53,6 +53,7 @@ TABLE: dict[Cause, tuple[Rung, Rung | None, Exit]] = {
     Cause.DRIFT: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
     Cause.FOREIGN_ORDER: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.ACKNOWLEDGED),
     Cause.STRAY_ORDER: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.ACKNOWLEDGED),
+    Cause.REPEATED_EXECUTION: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
     Cause.DAILY_LOSS: (Rung.NO_ENTRIES, None, Exit.SESSION),
     Cause.DRAWDOWN_YELLOW: (Rung.NO_ENTRIES, Rung.NO_ENTRIES, Exit.RECOVERY),
     Cause.DRAWDOWN_ORANGE: (Rung.REDUCE_ONLY, Rung.NO_ENTRIES, Exit.RECOVERY),

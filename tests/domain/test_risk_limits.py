@@ -156,9 +156,9 @@ EDGES: list[tuple[str, Change, Change, Change]] = [
     ),
     (
         "DECISION_BUDGET",
-        seen(budget_left=D(0)),
-        seen(budget_left=D("0.01")),
-        seen(budget_left=D("-0.01")),
+        seen(decisions_spent=D(5)),
+        seen(decisions_spent=D("4.99")),
+        seen(decisions_spent=D("5.01")),
     ),
     (
         "CLOCK_SKEW",
@@ -166,6 +166,8 @@ EDGES: list[tuple[str, Change, Change, Change]] = [
         seen(clock_skew=9 * SECOND),
         seen(clock_skew=-11 * SECOND),
     ),
+    # four entries of one side in a day, this one included
+    ("REPEATED_EXECUTION", pace(repeats=3), pace(repeats=2), pace(repeats=4)),
     # a tenth of 1,000 for the order
     (
         "CANARY_SIZE",
@@ -324,3 +326,26 @@ def test_a_rule_denies_and_lets_pass(code: str, denied: Change, allowed: Change)
 def test_every_code_is_exercised_above() -> None:
     assert {code for code, *_ in (*EDGES, *PLAIN)} == set(risk.codes())
     assert len(list(risk.codes())) == len(set(risk.codes()))
+
+
+# The platform's table of trading rules, as it is written there: number and deny code. What the
+# product has beyond it follows at the end.
+TABLE = """
+1 LADDER  2 STALE_EPOCH  3 SYMBOL_NOT_TRADABLE  4 MARKET_CLOSED  5 DECISION_EXPIRED
+6 QUOTE_STALE  7 PRICE_DRIFT  8 PRICE_COLLAR  9 ORDER_INVALID  10 ORDER_NOTIONAL
+11 POSITION_LIMIT  12 EXPOSURE_LIMIT  13 LEVERAGE_LIMIT  14 POSITION_COUNT  15 SECTOR_LIMIT
+16 INSUFFICIENT_FUNDS  17 ORDER_RATE  18 ACTIVE_ORDERS  19 DUPLICATE_ORDER  20 WASH_TRADE
+21 COOLDOWN  22 DAILY_LOSS  23 DRAWDOWN  24 DECISION_FAILURES  25 CRASH_LOOP
+26 DECISION_BUDGET  27 MARGIN  28 SYMBOL_LOCKED  29 CLOCK_SKEW  30 CANARY_SIZE
+31 LOW_CONFIDENCE  32 EXIT_TOO_LARGE  33 APPROVAL_REQUIRED
+"""
+BEYOND = [
+    "SHORT_NOT_ALLOWED", "ENTRY_CUTOFF", "BASKET_LIMIT", "ACCOUNT_BLOCKED", "REPEATED_EXECUTION",
+]  # fmt: skip
+
+
+def test_every_rule_of_the_platform_is_in_the_product_under_its_number_and_code() -> None:
+    words = TABLE.split()
+    asked = list(zip(map(int, words[::2]), words[1::2], strict=True))
+    have = [(rule.number, rule.code) for rule in risk.RULES]
+    assert have == asked + list(enumerate(BEYOND, start=len(asked) + 1))

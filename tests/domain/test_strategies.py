@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from tests.domain.trades import START
-from tests.engine.place import STRATEGY
+from tests.engine.place import STRATEGY as PLAIN
 from tradesaga.domain.errors import IllegalTransition, Invalid
 from tradesaga.domain.strategies import (
     CLOSE_ATTEMPTS_MAX,
@@ -25,6 +25,7 @@ from tradesaga.domain.strategies import (
     edited,
 )
 
+STRATEGY = replace(PLAIN, live_at=START)
 LATER = START + timedelta(minutes=1)
 STOPPED = deactivated(STRATEGY, LATER, close_positions=False)
 CLOSING = deactivated(STRATEGY, LATER, close_positions=True)

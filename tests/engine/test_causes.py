@@ -25,9 +25,11 @@ from tradesaga.ports.services import Health
 
 Act = Callable[[Place, Parts], Awaitable[object]]
 DAY = timedelta(days=1)
-ELSEWHERE = dict.fromkeys(
-    (Cause.FOREIGN_ORDER, Cause.STRAY_ORDER), "tests/engine/test_external_orders.py"
-)
+ELSEWHERE = {
+    Cause.FOREIGN_ORDER: "tests/engine/test_external_orders.py",
+    Cause.STRAY_ORDER: "tests/engine/test_external_orders.py",
+    Cause.REPEATED_EXECUTION: "tests/engine/test_day_limits.py",
+}
 """Causes whose watcher has a test of its own for both."""
 
 

@@ -45,7 +45,7 @@ WIDE = Limits(
     entries_per_cycle=1000, entries_per_hour=1000, positions_max=1000, active_orders_max=1000,
     duplicate_window=timedelta(), reentry_delay=timedelta(), reentry_delay_after_stop=timedelta(),
     decision_age_max=timedelta(hours=1), quote_age_max=timedelta(hours=1),
-    buying_power_reserve_percent=D(0),
+    buying_power_reserve_percent=D(0), canary_percent=D(100), repeats_max=1000,
 )  # fmt: skip
 
 

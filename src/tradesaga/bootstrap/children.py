@@ -76,6 +76,13 @@ class Replay:
     speed: float
     governor: bool
     neighbours: Neighbours
+    has_canaries: bool = False
+    """Whether the configuration asks for small first days: with simulated money it need not."""
+
+    def variables(self) -> Mapping[str, str]:
+        """What the orchestrator is told by its environment."""
+        no_canary = {} if self.has_canaries else {"ORCHESTRATOR__RISK__CANARYPERCENT": "100"}
+        return {**self.neighbours.variables(), **no_canary}
 
 
 def paper_program(
@@ -165,7 +172,7 @@ def serve_program(
         arguments += ["--default-strategies-for", ",".join(replay.symbols)]
 
     def variables() -> Mapping[str, str]:
-        of_replay = {} if replay is None else replay.neighbours.variables()
+        of_replay = {} if replay is None else replay.variables()
         return {**environment, **database.variables(), **bus.variables(), **of_replay}
 
     async def alive() -> bool:

@@ -55,8 +55,15 @@ class ScriptOptions:
 def configuration(
     options: ScriptOptions, environment: Mapping[str, str], *, limits: Path | None = None
 ) -> Loaded:
-    """The configuration of a replay, with other risk limits if a file has them. Raises Invalid."""
-    return load(options.config, {**environment, **_STAND_INS}, limits=limits)
+    """The configuration of a replay, with other risk limits if a file has them. Raises Invalid.
+
+    With simulated money no strategy begins small, unless the configuration says so.
+    """
+    there = {**environment, **_STAND_INS}
+    found = load(options.config, there, limits=limits)
+    if found.origins["risk.canaryPercent"] != "default":
+        return found
+    return load(options.config, there, {"risk.canaryPercent": "100"}, limits=limits)
 
 
 def recorded_settings(known: Mapping[str, Any]) -> Settings:

@@ -25,7 +25,9 @@ from tradesaga.config import (
     split_override,
 )
 from tradesaga.config.rate_limit import RateLimit
+from tradesaga.config.settings import DecisionPrice
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.decision_cost import Price
 from tradesaga.domain.ids import AgentId, StrategyId, derived
 from tradesaga.domain.market import Calendar
 from tradesaga.domain.money import HUNDRED
@@ -84,6 +86,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
             Mode.AGGRESSIVE: _limits(settings, profiles.aggressive),
         },
         decision_rate=rate_of(settings.services.ai_decision.rate_limit),
+        decision_price=_price_of(settings.services.ai_decision.price),
         sectors=sectors_of(settings),
         quote_cadence=BAR_CADENCE,
         lease_renew_every=settings.lease.renew,
@@ -210,6 +213,7 @@ def strategies_of(
             updated_at=now,
             mode=StrategyMode(definition.get("mode", "live")),
             parameters={k: _exact(v) for k, v in definition.get("parameters", {}).items()},
+            live_at=None if definition.get("mode") == StrategyMode.SHADOW else now,
         )
         for definition in definitions
     )
@@ -218,6 +222,14 @@ def strategies_of(
 def sectors_of(settings: Settings) -> Mapping[str, str]:
     """Sector by symbol, as configured."""
     return dict(pair.split("=", 1) for pair in settings.risk.sectors)
+
+
+def _price_of(price: DecisionPrice) -> Price:
+    return Price(
+        decision=price.per_decision,
+        prompt_million=price.per_million_prompt_tokens,
+        completion_million=price.per_million_completion_tokens,
+    )
 
 
 def _limits(settings: Settings, profile: RiskProfile) -> Limits:

@@ -268,13 +268,14 @@ def _apis(options: UpOptions, plan: Plan) -> Mapping[str, Api]:
     }
 
 
-def _replay(options: UpOptions, recording: Recording) -> Replay:
+def _replay(options: UpOptions, recording: Recording, plan: Plan) -> Replay:
     return Replay(
         data=[path.resolve() for path in options.data or recordings.DEFAULT_DATA],
         symbols=recording.symbols,
         speed=options.speed,
         governor=options.governor,
         neighbours=neighbours(options.state_dir),
+        has_canaries=plan.loaded.origins["risk.canaryPercent"] != "default",
     )
 
 
@@ -314,7 +315,7 @@ def _prepare(
         plan,
         state_dir=state_dir,
         apis=apis,
-        replay=None if recording is None else _replay(options, recording),
+        replay=None if recording is None else _replay(options, recording, plan),
         strategies=None if options.strategies is None else options.strategies.resolve(),
         config=None if options.config is None else options.config.resolve(),
         environment=environment,

@@ -124,6 +124,8 @@ class Risk(Section):
     drawdown_orange_percent: Decimal = key(PERCENT, Decimal("11.25"))
     drawdown_red_percent: Decimal = key(PERCENT, 15)
     decision_failures_max: int = key(COUNT, 3)
+    decision_budget: Decimal = key(values.decimal_upto(999_999_999), 10)
+    repeats_max: int = key(COUNT, 15)
     restarts_per_day: int = key(COUNT, 10)
     clock_skew_max: timedelta = key(DELAY, 10_000)
     canary_percent: Decimal = key(PERCENT, 10)

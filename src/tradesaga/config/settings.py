@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -298,6 +299,22 @@ class Service(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionPrice(Section):
+    """What the decision makers cost, in the account's currency; all 0: nothing."""
+
+    per_decision: Decimal = key(values.decimal_from_zero(1_000_000), 0)
+    per_million_prompt_tokens: Decimal = key(values.decimal_from_zero(1_000_000), 0)
+    per_million_completion_tokens: Decimal = key(values.decimal_from_zero(1_000_000), 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionService(Service):
+    """The service that decides, and its price."""
+
+    price: DecisionPrice = section(DecisionPrice)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TradingEngine(Section):
     """The service that takes orders, and what it promises about them."""
 
@@ -316,7 +333,7 @@ class Services(Section):
     """The three neighbours that are called over HTTP."""
 
     trading_engine: TradingEngine = section(TradingEngine)
-    ai_decision: Service = section(Service)
+    ai_decision: DecisionService = section(DecisionService)
     market_data: Service = section(Service, url="http://127.0.0.1:3003")
 
 

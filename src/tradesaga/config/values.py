@@ -118,6 +118,17 @@ def milliseconds(low: int, high: int) -> Callable[[object], timedelta]:
     return read
 
 
+def decimal_from_zero(high: int) -> Callable[[object], Decimal]:
+    """Reader of a decimal from 0 to `high`, as a number or as text."""
+    above = decimal_upto(high)
+
+    def read(value: object) -> Decimal:
+        number = _decimal(value)
+        return number if number is not None and number == 0 else above(value)
+
+    return read
+
+
 def decimal_upto(high: int) -> Callable[[object], Decimal]:
     """Reader of a decimal above 0 and up to `high`, as a number or as text."""
     remedy = f"write a number above 0, up to {high}"

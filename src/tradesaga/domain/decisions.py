@@ -52,6 +52,8 @@ class Proposal:
     suggested_quantity: Decimal | None = None
     suggested_price: Decimal | None = None
     model: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,6 +99,7 @@ class Cause(StrEnum):
     FOREIGN_ORDER = "FOREIGN_ORDER"
     STRAY_ORDER = "STRAY_ORDER"
     DAILY_LOSS = "DAILY_LOSS"
+    REPEATED_EXECUTION = "REPEATED_EXECUTION"
     DRAWDOWN_YELLOW = "DRAWDOWN_YELLOW"
     DRAWDOWN_ORANGE = "DRAWDOWN_ORANGE"
     OVERFILL = "OVERFILL"
@@ -135,6 +136,7 @@ RULES: Final = {
     Cause.DRIFT: _RECOVERABLE,
     Cause.FOREIGN_ORDER: Rule(Rung.NO_ENTRIES, Exit.ACKNOWLEDGED),
     Cause.STRAY_ORDER: Rule(Rung.NO_ENTRIES, Exit.ACKNOWLEDGED),
+    Cause.REPEATED_EXECUTION: _RECOVERABLE,
     Cause.DAILY_LOSS: Rule(Rung.NO_ENTRIES, Exit.SESSION, Rung.NO_ENTRIES),
     Cause.DRAWDOWN_YELLOW: Rule(Rung.NO_ENTRIES, Exit.RECOVERY, Rung.NO_ENTRIES),
     Cause.DRAWDOWN_ORANGE: Rule(Rung.REDUCE_ONLY, Exit.RECOVERY, Rung.NO_ENTRIES),
@@ -242,9 +244,15 @@ class Ladder:
         return next((r for r in self.reasons if r.key == (cause, scope)), None)
 
 
-def enter(ladder: Ladder, reason: Reason) -> Ladder:
-    """With `reason`; one that stands already stays as it was, as present as ever."""
+def enter(ladder: Ladder, reason: Reason, *, anew: bool = False) -> Ladder:
+    """With `reason`; one that stands already stays as it was, as present as ever.
+
+    `anew`: it is another than the one that a person knows of, and takes its place.
+    """
     known = ladder.standing(*reason.key)
+    if known is not None and known.acknowledged_by and anew:
+        ladder = _without(ladder, lambda r: r.key == reason.key, reason.since)
+        known = None
     if known is None:
         return replace(ladder, reasons=(*ladder.reasons, reason), updated_at=reason.since)
     if known.absent == 0:

@@ -137,6 +137,11 @@ class Calendar:
         index = bisect_right(self.sessions, now, key=lambda session: session.open)
         return self.sessions[index].open if index < len(self.sessions) else None
 
+    def session_from(self, now: datetime) -> Session | None:
+        """The first session whose regular part begins at `now` or later."""
+        index = bisect_left(self.sessions, now, key=lambda session: session.open)
+        return self.sessions[index] if index < len(self.sessions) else None
+
     def closes_at(self, now: datetime) -> datetime | None:
         """When the regular trading of `now` ends; None when there is none, or no end is known."""
         index = self._index(now)

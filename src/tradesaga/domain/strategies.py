@@ -19,6 +19,7 @@ from enum import StrEnum
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.errors import IllegalTransition, Invalid
 from tradesaga.domain.ids import AgentId, StrategyId
+from tradesaga.domain.market import Calendar
 from tradesaga.domain.money import ZERO
 
 SYMBOL_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,31}$"
@@ -51,7 +52,8 @@ class Strategy:
     """`external_id` is the name under which the neighbours know it.
 
     `closing_at` is since when its positions are being closed, `close_attempts` how often that was
-    tried, `close_failure` why it was given up.
+    tried, `close_failure` why it was given up. `live_at` is since when it acts as it is now: with
+    these parameters on these symbols; None when it has not yet, or nobody knows.
     """
 
     id: StrategyId
@@ -73,6 +75,7 @@ class Strategy:
     close_attempts: int = 0
     close_failure: str = ""
     mode: StrategyMode = StrategyMode.LIVE
+    live_at: datetime | None = None
 
     @property
     def is_shadow(self) -> bool:
@@ -133,7 +136,28 @@ def edited(strategy: Strategy, edit: Edit, now: datetime, *, holds: Sequence[str
         mode=strategy.mode if edit.mode is None else edit.mode,
     )
     check(after)
+    if _acts_on(after) != _acts_on(strategy):
+        after = live(replace(after, live_at=None), now)
     return _changed(strategy, after, now)
+
+
+def live(strategy: Strategy, now: datetime) -> Strategy:
+    """It acts from `now` on, if its orders are sent and it did not act so before."""
+    acts = strategy.status is StrategyStatus.ACTIVE and not strategy.is_shadow
+    return replace(strategy, live_at=now) if acts and strategy.live_at is None else strategy
+
+
+def is_on_first_day(strategy: Strategy, calendar: Calendar, now: datetime) -> bool | None:
+    """Whether no whole session has passed since it acts as it is now; None: nobody knows.
+
+    What goes live within a session is new to the end of the next one. A shadow is never new.
+    """
+    if strategy.is_shadow:
+        return False
+    if strategy.live_at is None:
+        return None
+    first = calendar.session_from(strategy.live_at)
+    return first is None or now < first.close
 
 
 def activated(strategy: Strategy, now: datetime) -> Strategy:
@@ -145,7 +169,7 @@ def activated(strategy: Strategy, now: datetime) -> Strategy:
         close_attempts=0,
         close_failure="",
     )
-    return _changed(strategy, after, now)
+    return _changed(strategy, live(after, now), now)
 
 
 def deactivated(strategy: Strategy, now: datetime, *, close_positions: bool) -> Strategy:
@@ -230,6 +254,11 @@ def check(strategy: Strategy) -> None:
 def standing(strategy: Strategy) -> tuple[int, str]:
     """By this the strategies of a cycle are sorted: the higher priority first, then the name."""
     return -strategy.priority, strategy.external_id
+
+
+def _acts_on(strategy: Strategy) -> tuple[object, ...]:
+    """What makes a version: with what, on what, and whether in earnest."""
+    return strategy.type, strategy.symbols, dict(strategy.parameters), strategy.mode
 
 
 def _changed(before: Strategy, after: Strategy, now: datetime) -> Strategy:

@@ -36,6 +36,7 @@ from tradesaga.domain.trade_start import trade_for
 from tradesaga.engine import trade_rows
 from tradesaga.engine.approvals import Approvals
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
+from tradesaga.engine.decision_budget import DecisionBudget
 from tradesaga.engine.decision_requests import (
     Answer,
     DecisionRequests,
@@ -99,6 +100,7 @@ class AnalysisCycle:
     causes: LadderWatch
     losses: LossWatch
     quotes: QuoteWatch
+    budget: DecisionBudget
 
     async def run(
         self,
@@ -189,11 +191,14 @@ class AnalysisCycle:
             if symbol in view.quotes
         ]
         held = {s for s, quantity in self.desk.holdings.positions.items() if quantity}
-        work.questions = list(self.requests.affordable(wished, held, now))
+        paid = self.budget.affordable(wished, held, now, self.gate.limits_in_force())
+        work.questions = list(self.requests.affordable(paid, held, now))
         for question in wished:
             if question not in work.questions:
+                why = "rate limit" if question in paid else "DECISION_BUDGET, the day's is spent"
                 self.metrics.rate_limited("ai-decision", "refused")
-                work.fail(question.name, f"not asked about {question.symbol}: rate limit", now)
+                work.fail(question.name, f"not asked about {question.symbol}: {why}", now)
+        work.rows.extend(self.budget.set_aside(work.cycle.id, len(work.questions), now))
         work.entries.extend(self._question_entry(work, asked) for asked in work.questions)
         asked = self.requests.ask(work.questions)
         time_max = self.settings.decision_time_max
@@ -215,6 +220,7 @@ class AnalysisCycle:
     async def validate_decisions(self, work: AnalysisWork) -> None:
         """Every answer against every rule; decisions, their inbox rows and sagas are one commit."""
         view, now, batch = _seen(work), self.clock.now(), Batch()
+        work.rows.extend(self.budget.settle(work.cycle.id, work.questions, now))
         for question in work.questions:
             if question.answer is None:
                 continue

@@ -299,6 +299,7 @@ def _recovery(world: World, settings: EngineSettings, core: Core, watchers: Watc
         absent=core.absent,
         ladder=core.ladder,
         losses=watchers.losses,
+        budget=watchers.budget,
         breaker=core.breaker,
     )
 
@@ -358,6 +359,7 @@ def _scheduler(
             causes=core.causes,
             losses=watchers.losses,
             quotes=watchers.quotes,
+            budget=watchers.budget,
         ),
         heartbeat=HeartbeatCycle(
             clock=world.clock,

@@ -96,5 +96,6 @@ class HeartbeatCycle:
     async def update_status(self, work: CycleWork) -> None:
         """Count for the watch, which works by itself; look at bus, database and lease."""
         self.vitals.check()
+        self.causes.throttles(self.clock.now())
         if why := self.watch.beat():
             work.note("warning", why, self.clock.now())

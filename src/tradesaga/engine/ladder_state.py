@@ -100,13 +100,19 @@ class LadderState:
     # ---- what is observed ----------------------------------------------------------------------
 
     def enter(
-        self, cause: Cause, detail: str, *, scope: Scope = EVERYWHERE, who: str = ENGINE
+        self,
+        cause: Cause,
+        detail: str,
+        *,
+        scope: Scope = EVERYWHERE,
+        who: str = ENGINE,
+        anew: bool = False,
     ) -> None:
-        """The cause is there; in force at once."""
-        known = self._wanted.standing(cause, scope) is not None
+        """The cause is there; in force at once. `anew`: even if a person knows of one like it."""
+        before = self._wanted
         reason = Reason(cause=cause, scope=scope, detail=detail, since=self._clock.now(), who=who)
-        self._want(machine.enter(self._wanted, reason))
-        if not known:
+        self._want(machine.enter(before, reason, anew=anew))
+        if before.standing(cause, scope) is not self._wanted.standing(cause, scope):
             self._metrics.error_occurred(f"ladder_{cause.lower()}")
             log.warning(
                 "ladder entered", cause=cause, rung=reason.rung, scope=scope.name, detail=detail
@@ -220,7 +226,7 @@ class LadderState:
         before, kept = self._stored, {r.key: r for r in self._stored.reasons}
         said = []
         for reason in machine.entered(before, row):
-            known = reason.key in kept
+            known = reason.key in kept and bool(reason.acknowledged_by)
             who = reason.acknowledged_by if known else reason.who
             kind = "ladder.acknowledged" if known else "ladder.entered"
             said.append(self._entry(kind, reason, who, event=not known))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
@@ -29,6 +30,7 @@ from tradesaga.ports.saga_operations import LockReason, SymbolLock
 from tradesaga.ports.services import Health
 
 CYCLE_FAILURES_MAX: Final = 3
+DAY: Final = timedelta(days=1)
 DRIFT_CHECKS_MAX: Final = 3
 """Comparisons in a row that find another position before nothing opens on the symbol."""
 LOCKS: Final = {
@@ -155,6 +157,13 @@ class LadderWatch:
             if self._silent[strategy_id] >= limit:
                 why = f"{limit} cycles in a row without an answer"
                 self._ladder.enter(Cause.DECISION_FAILURES, why, scope=scope)
+
+    def throttles(self, now: datetime) -> None:
+        """Forget what a person has let go on, once none of its entries counts any more."""
+        for reason in self._ladder.ladder.reasons:
+            known = reason.cause is Cause.REPEATED_EXECUTION and bool(reason.acknowledged_by)
+            if known and reason.since <= now - DAY:
+                self._ladder.absent(reason.cause, scope=reason.scope)
 
     def failures_of(self, strategy_id: StrategyId | None) -> int:
         """In how many cycles in a row the decision maker of a strategy was silent."""

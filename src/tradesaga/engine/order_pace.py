@@ -68,6 +68,8 @@ class CycleEntries:
 
 
 Traits = tuple[str, Side, Decimal]
+Repeat = tuple[StrategyId | None, str, Side]
+"""What entries of one strategy have in common that repeat each other."""
 
 
 class OrderPace:
@@ -81,6 +83,7 @@ class OrderPace:
         self._equal: dict[Traits, datetime] = {}
         self._left: dict[str, datetime] = {}
         self._stops: deque[tuple[datetime, str]] = deque()
+        self._entered: dict[Repeat, deque[datetime]] = {}
         for submission in stored:
             self._add(submission)
             if submission.left_at is not None:
@@ -96,6 +99,9 @@ class OrderPace:
         self.day.remove(order.created_at, order.strategy_id)
         if order.opening:
             self.entries.remove(order.created_at, order.strategy_id)
+            times = self._entered.get((order.strategy_id, order.symbol, order.side), deque())
+            if order.created_at in times:
+                times.remove(order.created_at)
             self._of_cycle(order.cycle_id).number -= 1
             self._of_cycle(order.cycle_id).value -= order.quantity * order.reference_price
         self.came_to_nothing(order)
@@ -131,6 +137,13 @@ class OrderPace:
         times = [at for at, what in self._stops if symbol is None or what == symbol]
         return max(times, default=None)
 
+    def repeats(self, of: Repeat, now: datetime, since: datetime | None) -> int:
+        """The entries of the last day that repeat each other, those until `since` not counted."""
+        times = self._entered.get(of, deque())
+        while times and times[0] <= now - DAY:
+            times.popleft()
+        return sum(1 for at in times if since is None or at > since)
+
     def of_cycle(self, cycle_id: CycleId | None) -> CycleEntries:
         """The entries of a cycle so far."""
         if cycle_id is None:
@@ -149,6 +162,9 @@ class OrderPace:
         self.day.add(made.at, made.strategy_id)
         if made.opening:
             self.entries.add(made.at, made.strategy_id)
+            repeat = made.strategy_id, made.symbol, made.side
+            self._entered.setdefault(repeat, deque()).append(made.at)
+            self.repeats(repeat, made.at, None)
             entries = self._of_cycle(made.cycle_id)
             entries.number += 1
             entries.value += made.quantity * made.reference_price

@@ -21,6 +21,7 @@ from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.decision_budget import DecisionBudget
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.loss_watch import LossWatch
@@ -109,6 +110,7 @@ class Recovery:
     absent: WatchList
     ladder: LadderState
     losses: LossWatch
+    budget: DecisionBudget
     breaker: Breaker
 
     async def run(self) -> Found:
@@ -117,6 +119,7 @@ class Recovery:
         await self.ladder.load()  # what is halted stays halted: before any saga runs on
         await self.limits.load()
         await self.losses.load()
+        await self.budget.load()
         await self.breaker.load()
         await self.desk.holdings.load(self.records, self.agent_id, self.clock.now())
         cycles = await self.records.unfinished_cycles(self.agent_id)

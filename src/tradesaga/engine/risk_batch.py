@@ -12,6 +12,7 @@ from tradesaga.domain.ids import DecisionId, StrategyId
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Side
 from tradesaga.domain.risk import Candidate, Situation
+from tradesaga.engine.order_pace import Repeat
 
 
 @dataclass(slots=True)
@@ -26,6 +27,7 @@ class Batch:
     entries: int = 0
     basket: Decimal = ZERO
     equal: set[tuple[str, Side, Decimal]] = field(default_factory=set)
+    repeated: Counter[Repeat] = field(default_factory=Counter)
     decided: set[DecisionId] = field(default_factory=set)
 
     def add(self, situation: Situation, decision: Decision) -> None:
@@ -39,8 +41,15 @@ class Batch:
         self.decided.add(decision.id)
         if risk.is_opening(situation):
             self.opening.add(symbol)
+            self.repeated[repeat_of(situation.candidate, decision.strategy_id)] += 1
             self.entries += 1
             self.basket += situation.notional
+
+
+def repeat_of(candidate: Candidate, strategy_id: StrategyId | None) -> Repeat:
+    """What an entry has in common with those that it repeats."""
+    side = Side.BUY if candidate.action is Action.BUY else Side.SELL
+    return strategy_id, candidate.symbol, side
 
 
 def traits_of(candidate: Candidate) -> tuple[str, Side, Decimal]:

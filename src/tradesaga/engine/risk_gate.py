@@ -18,32 +18,23 @@ from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.decisions import Action, Decision, Denial, Proposal, Verdict, read_action
 from tradesaga.domain.errors import Fenced
 from tradesaga.domain.ids import CycleId, DecisionId, StrategyId, derived_at
-from tradesaga.domain.ladder import Purpose, Rung, worst
+from tradesaga.domain.ladder import Cause, Purpose, Rung, worst
 from tradesaga.domain.market import Quote
-from tradesaga.domain.money import ZERO, floor_to, is_usable
+from tradesaga.domain.money import ZERO, is_usable
 from tradesaga.domain.risk import Book, Candidate, Conditions, Limits, Pace, Situation
-from tradesaga.domain.strategies import Strategy
-from tradesaga.domain.trade_start import saga_id_of
+from tradesaga.domain.strategies import Strategy, is_on_first_day
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
-from tradesaga.engine.risk_batch import Batch, traits_of
+from tradesaga.engine.risk_batch import Batch
+from tradesaga.engine.risk_inputs import pace_of, quantity_of, scope_of, throttle_of
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.shadows import book_of, shadowed
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.watchers import Watchers
 from tradesaga.ports.services import Account
-
-WHOLE = Decimal(1)
-NOT_FED: Final = frozenset(
-    {
-        "DECISION_BUDGET",
-        "CANARY_SIZE",
-    }
-)
-"""Rules for whose inputs there is no source yet: their verdict is `off`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +107,17 @@ class RiskGate:
         if action is Action.HOLD:
             return decision
         held = circumstances.imagined
-        quantity = self._quantity(proposal, action, strategy, view, limits, held)
+        quantity = quantity_of(
+            proposal,
+            action,
+            strategy,
+            self.desk,
+            limits,
+            price=view.prices.get(proposal.symbol),
+            equity=view.account.equity,
+            is_canary=self._is_canary(strategy, now),
+            imagined=held,
+        )
         candidate = Candidate(
             symbol=proposal.symbol,
             action=action,
@@ -128,7 +129,7 @@ class RiskGate:
             is_paced=circumstances.is_paced,
         )
         situation = self._situation(
-            candidate, decision, view, circumstances, now=now, batch=batch, limits=limits
+            candidate, decision, view, circumstances, strategy, now=now, batch=batch, limits=limits
         )
         judgement = risk.judge(situation)
         denials = judgement.denials
@@ -140,6 +141,7 @@ class RiskGate:
             denials=denials,
             rules=judgement.stored(),
         )
+        self._throttle(decision)
         if denials:
             return decision
         if strategy is not None and strategy.is_shadow:
@@ -169,7 +171,14 @@ class RiskGate:
         )
         limits = self._limits(strategy)
         return self._situation(
-            candidate, decision, view, circumstances, now=now, batch=Batch(), limits=limits
+            candidate,
+            decision,
+            view,
+            circumstances,
+            strategy,
+            now=now,
+            batch=Batch(),
+            limits=limits,
         )
 
     def of_basket(
@@ -238,21 +247,29 @@ class RiskGate:
         decision: Decision,
         view: MarketView,
         circumstances: Circumstances,
+        strategy: Strategy | None,
         *,
         now: datetime,
         batch: Batch,
         limits: Limits,
     ) -> Situation:
         """All that the rules look at, as it is now."""
-        alone = circumstances.imagined
+        alone, owner = circumstances.imagined, decision.strategy_id
+        conditions = replace(
+            self._conditions(circumstances, now, owner, candidate.symbol),
+            is_canary=self._is_canary(strategy, now),
+        )
+        throttle = throttle_of(self.ladder, owner)
         return Situation(
             candidate=candidate,
             book=self._book(view, batch)
             if alone is None
             else book_of(view.account, view.prices, alone),
-            pace=self._pace(candidate, decision, batch, now) if alone is None else Pace(),
+            pace=Pace()
+            if alone is not None
+            else pace_of(self.desk, candidate, decision, batch, now, throttle=throttle),
             limits=limits,
-            conditions=self._conditions(circumstances, now, decision.strategy_id, candidate.symbol),
+            conditions=conditions,
             calendar=self.market.calendar,
             hours_only=self.settings.market_hours_only,
             closed_by_event=self.market.closed_by_event(now),
@@ -264,6 +281,21 @@ class RiskGate:
     def _limits(self, strategy: Strategy | None) -> Limits:
         mode = Mode(self.state.agent.mode)
         return self.limits.in_force(mode, None if strategy is None else strategy.risk_mode)
+
+    def _is_canary(self, strategy: Strategy | None, now: datetime) -> bool | None:
+        if strategy is None:
+            return False  # a leg of a rebalance, or an answer of no strategy: nobody's version
+        return is_on_first_day(strategy, self.market.calendar, now)
+
+    def _throttle(self, decision: Decision) -> None:
+        """Have a strategy wait for a person that repeats itself too often."""
+        owner, code = decision.strategy_id, Cause.REPEATED_EXECUTION
+        said = next((d.message for d in decision.denials if d.code == code), None)
+        if owner is None or said is None:
+            return
+        known = throttle_of(self.ladder, owner)
+        if known is None or known.acknowledged_by:
+            self.ladder.enter(code, said, scope=scope_of(owner), anew=True)
 
     def _conditions(
         self, given: Circumstances, now: datetime, strategy_id: StrategyId | None, symbol: str
@@ -280,6 +312,7 @@ class RiskGate:
             held = None
         semi = self.settings.execution_mode is ExecutionMode.SEMI_AUTO
         marks, clocks = self.watchers.losses.marks, self.watchers.clocks
+        throttle = throttle_of(self.ladder, strategy_id)
         return Conditions(
             rung=rung,
             entries_refused="; ".join(filter(None, (refusal, reasons))),
@@ -291,43 +324,21 @@ class RiskGate:
             decision_failures=self.watchers.causes.failures_of(strategy_id),
             restarts_last_day=self.breaker.deaths(),
             clock_skew=clocks.skew,
+            decisions_spent=self.watchers.budget.spent(now),
+            throttled="" if throttle is None or throttle.acknowledged_by else throttle.detail,
             off=self._off(),
         )
 
     def _off(self) -> frozenset[str]:
         """The rules for whose inputs this installation has no source."""
-        off = set(NOT_FED)
+        off = set[str]()
+        if self.watchers.budget.price.is_free:
+            off.add("DECISION_BUDGET")
         if not self.settings.sectors:
             off.add("SECTOR_LIMIT")
         if not self.watchers.clocks.has_venue:
             off.add("CLOCK_SKEW")
         return frozenset(off)
-
-    def _quantity(
-        self,
-        proposal: Proposal,
-        action: Action,
-        strategy: Strategy | None,
-        view: MarketView,
-        limits: Limits,
-        imagined: Mapping[str, Decimal] | None,
-    ) -> Decimal:
-        """As proposed; else the strategy's whole holding, or half of what one order may cost."""
-        if proposal.suggested_quantity is not None:
-            return proposal.suggested_quantity
-        owner = strategy.id if strategy else None
-        held = (
-            self.desk.holdings.of_strategy(owner, proposal.symbol)
-            if imagined is None
-            else imagined.get(proposal.symbol, ZERO)
-        )
-        if held != ZERO and (held > ZERO) != (action is Action.BUY):
-            return abs(held)
-        price = view.prices.get(proposal.symbol)
-        if price is None or not is_usable(price):
-            return ZERO
-        budget = risk.order_budget(limits, view.account.equity) / 2
-        return floor_to(max(ZERO, budget) / price, WHOLE)
 
     def _book(self, view: MarketView, batch: Batch) -> Book:
         trades, holdings = self.desk.trades, self.desk.holdings
@@ -347,26 +358,6 @@ class RiskGate:
             locked_symbols=frozenset(lock.symbol for lock in self.desk.locks()),
             sectors=self.settings.sectors,
             blocked=view.account.blocked,
-        )
-
-    def _pace(self, candidate: Candidate, decision: Decision, batch: Batch, now: datetime) -> Pace:
-        pace, strategy = self.desk.holdings.pace, decision.strategy_id
-        traits, of_cycle = traits_of(candidate), pace.of_cycle(decision.cycle_id)
-        saga = saga_id_of(decision.id)
-        return Pace(
-            last_minute=pace.minute.count(now) + batch.orders,
-            last_day=pace.day.count(now) + batch.orders,
-            strategy_last_minute=pace.minute.of_strategy(strategy) + batch.by_strategy[strategy],
-            strategy_last_day=pace.day.of_strategy(strategy) + batch.by_strategy[strategy],
-            entries_last_hour=pace.entries.count(now) + batch.entries,
-            entries_in_cycle=of_cycle.number + batch.entries,
-            basket=of_cycle.value + batch.basket,
-            same_at=now if traits in batch.equal else pace.equal_at(*traits),
-            is_decided=decision.id in batch.decided or saga in self.desk.trades,
-            exit_at=pace.left_at(candidate.symbol),
-            stop_at=pace.stopped_at(candidate.symbol),
-            stops_last_day=pace.stops(now),
-            last_stop_at=pace.stopped_at(),
         )
 
 

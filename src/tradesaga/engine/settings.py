@@ -9,6 +9,7 @@ from datetime import timedelta
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.checkpoint import Identity
+from tradesaga.domain.decision_cost import FREE, Price
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.rebalance import RebalancePolicy
 from tradesaga.domain.retention import KEEP_ALL, RetentionPolicy
@@ -59,6 +60,8 @@ class EngineSettings:
     execution_mode: ExecutionMode = ExecutionMode.AUTONOMOUS
     decision_rate: Rate | None = None
     """How often the decision makers are asked at most, in the clock's time."""
+    decision_price: Price = FREE
+    """What the decision makers cost; without prices there is no budget."""
     sectors: Mapping[str, str] = field(default_factory=dict)
     """Sector by symbol; empty switches the rule on sectors off."""
     tolerances: Tolerances = field(default_factory=Tolerances)

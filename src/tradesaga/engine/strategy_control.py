@@ -52,7 +52,7 @@ class StrategyControl:
             mode=new.mode,
         )
         try:
-            await self.book.add(strategy, actor=actor)
+            await self.book.add(machine.live(strategy, now), actor=actor)
         except Fenced as error:
             raise _taken_over() from error
         return await self._record(strategy.id)

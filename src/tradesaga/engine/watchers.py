@@ -8,6 +8,7 @@ from tradesaga.domain.agent import Mode
 from tradesaga.domain.risk import Limits
 from tradesaga.engine.clock_watch import ClockWatch
 from tradesaga.engine.core import Core
+from tradesaga.engine.decision_budget import DecisionBudget
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.loss_watch import LossWatch
 from tradesaga.engine.outbox_relay import OutboxRelay
@@ -26,6 +27,7 @@ class Watchers:
     clocks: ClockWatch
     quotes: QuoteWatch
     losses: LossWatch
+    budget: DecisionBudget
 
 
 def watchers_of(world: World, settings: EngineSettings, core: Core, relay: OutboxRelay) -> Watchers:
@@ -69,6 +71,13 @@ def watchers_of(world: World, settings: EngineSettings, core: Core, relay: Outbo
             state=core.state,
             limits=core.limits,
             ladder=core.ladder,
+            agent_id=settings.agent_id,
+        ),
+        budget=DecisionBudget(
+            price=settings.decision_price,
+            records=world.records,
+            clock=world.clock,
+            calendar=world.calendar,
             agent_id=settings.agent_id,
         ),
     )

@@ -19,6 +19,7 @@ from tradesaga.domain.approval import Approval
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.dead_letters import LetterEnd
+from tradesaga.domain.decision_cost import DecisionCharge
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import Event
 from tradesaga.domain.external import ExternalOrder
@@ -106,6 +107,7 @@ Stored = (
     | Void
     | LetterEnd
     | ExternalOrder
+    | DecisionCharge
 )
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""
 

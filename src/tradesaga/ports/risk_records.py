@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any, Protocol
 
 from tradesaga.domain.approval import Approval, ApprovalState
@@ -50,4 +51,8 @@ class RiskRecords(Protocol):
 
     async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:
         """All changes of the limits, in the order of their revisions."""
+        ...
+
+    async def decision_costs(self, agent_id: AgentId, day: date) -> Decimal:
+        """What the decisions of one day of the market have cost; what is set aside counts."""
         ...

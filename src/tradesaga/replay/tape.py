@@ -67,6 +67,7 @@ class Known(Struct, frozen=True, kw_only=True):
     version: int
     parameters: str
     mode: StrategyMode = StrategyMode.LIVE
+    live_at: datetime | None = None
 
     @classmethod
     def of(cls, strategy: Strategy) -> Known:

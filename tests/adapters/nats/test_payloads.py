@@ -151,6 +151,7 @@ def test_a_decision_of_the_documents() -> None:
             suggested_quantity=Decimal("12.5"),
             suggested_price=Decimal("370.25"),
             model="gpt",
+            prompt_tokens=1,
         )
     )
 

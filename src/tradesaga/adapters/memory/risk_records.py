@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from tradesaga.adapters.memory.trade_records import MemoryTradeRecords, stored_body
 from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.cycle import Cycle, CycleType
+from tradesaga.domain.decision_cost import DecisionCharge
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId
 from tradesaga.domain.limit_change import LimitChange
+from tradesaga.domain.money import ZERO
 
 
 class MemoryRiskRecords(MemoryTradeRecords):
@@ -63,6 +66,11 @@ class MemoryRiskRecords(MemoryTradeRecords):
         """All changes of the limits, in the order of their revisions."""
         found: list[LimitChange] = self._store.of(LimitChange, agent_id)
         return sorted(found, key=lambda change: change.revision)
+
+    async def decision_costs(self, agent_id: AgentId, day: date) -> Decimal:
+        """What the decisions of one day of the market have cost."""
+        charges = self._store.of(DecisionCharge, agent_id)
+        return sum((charge.amount for charge in charges if charge.day == day), ZERO)
 
     def _bodies(
         self, agent_id: AgentId, subject: str, kind: str

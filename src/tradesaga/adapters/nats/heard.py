@@ -14,6 +14,7 @@ from tradesaga.domain.money import is_sane
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Symbol = Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+Tokens = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 

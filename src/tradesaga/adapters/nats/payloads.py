@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from tradesaga.adapters.nats.envelope import decode
-from tradesaga.adapters.nats.heard import Heard, Moment, Name, Payload, Symbol
+from tradesaga.adapters.nats.heard import Heard, Moment, Name, Payload, Symbol, Tokens
 from tradesaga.adapters.nats.order_payloads import ORDER_FORMS, ORDER_READERS
 from tradesaga.domain.decisions import Proposal
 from tradesaga.domain.events import (
@@ -66,6 +66,8 @@ class Decision(Payload, frozen=True, kw_only=True):
     suggested_quantity: Decimal | None = None
     suggested_price: Decimal | None = None
     model_used: str | None = None
+    prompt_tokens: Tokens | None = None
+    completion_tokens: Tokens | None = None
 
 
 def _decision(heard: Heard) -> Content:
@@ -84,6 +86,8 @@ def _decision(heard: Heard) -> Content:
             suggested_quantity=said.suggested_quantity,
             suggested_price=said.suggested_price,
             model=said.model_used or "",
+            prompt_tokens=said.prompt_tokens,
+            completion_tokens=said.completion_tokens,
         )
     )
 

@@ -25,6 +25,7 @@ from tradesaga.domain.approval import Approval
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.dead_letters import LetterEnd
+from tradesaga.domain.decision_cost import DecisionCharge
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.external import ExternalOrder
@@ -215,6 +216,7 @@ _KINDS: Mapping[type, _Kind] = {
         "external_orders", Operation.RARE_NEW, Operation.RARE_SET, _fields(ExternalOrder)
     ),
     LetterEnd: _Kind("letter_ends", Operation.RARE_NEW),
+    DecisionCharge: _Kind("decision_charges", Operation.RARE_NEW),
 }
 _ADDITIONS: Mapping[type, Operation] = {
     CycleLog: Operation.CYCLE_LOG,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from tradesaga.adapters.postgres.decoding import reader
@@ -71,3 +72,8 @@ class PostgresRiskRecords(PostgresTradeRecords):
     async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:
         """All changes of the limits, in the order of their revisions."""
         return [_change(row) for row in await self._pool.fetch(_SQL["limit_changes"], agent_id)]
+
+    async def decision_costs(self, agent_id: AgentId, day: date) -> Decimal:
+        """What the decisions of one day of the market have cost."""
+        rows = await self._pool.fetch(_SQL["decision_costs"], agent_id, day)
+        return Decimal(rows[0]["amount"])

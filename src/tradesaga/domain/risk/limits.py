@@ -69,6 +69,8 @@ class Limits:
     drawdown_orange_percent: Decimal = Decimal("11.25")
     drawdown_red_percent: Decimal = Decimal(15)
     decision_failures_max: int = 3
+    decision_budget: Decimal = Decimal(10)
+    repeats_max: int = 15
     restarts_per_day: int = 10
     clock_skew_max: timedelta = timedelta(seconds=10)
     canary_percent: Decimal = Decimal(10)
@@ -162,6 +164,10 @@ BOUNDS: Final[Mapping[str, Bounds]] = MappingProxyType(
         "drawdown_orange_percent": _percent("drawdownOrangePercent"),
         "drawdown_red_percent": _percent("drawdownRedPercent"),
         "decision_failures_max": _count("decisionFailuresMax", 1),
+        "decision_budget": Bounds(
+            wire="decisionBudget", least=Decimal("0.01"), most=PRICE_MAX, kind=Decimal
+        ),
+        "repeats_max": _count("repeatsMax", 1),
         "restarts_per_day": _count("restartsPerDay", 1),
         "clock_skew_max": _time("clockSkewMax"),
         "canary_percent": _percent("canaryPercent"),

@@ -114,14 +114,26 @@ def crash_loop(s: Situation) -> Finding:
 
 
 def decision_budget(s: Situation) -> Finding:
-    """There is money left to ask for decisions."""
-    left = s.conditions.budget_left
-    if left is None:
-        return missing("what is left of the decision budget")
-    if left >= ZERO:
-        return Finding(True, left, ZERO)
-    because = f"the decision budget is overdrawn by {digits(-left)}"
-    return Finding(False, left, ZERO, because, "the next day, or a larger budget")
+    """The day's decisions have not cost more than they may."""
+    spent, limit = s.conditions.decisions_spent, s.limits.decision_budget
+    if spent is None:
+        return missing("what the decisions of the day have cost", limit)
+    if spent <= limit:
+        return Finding(True, spent, limit)
+    because = f"the decisions of the day have cost {digits(spent)}, at most {digits(limit)}"
+    return Finding(False, spent, limit, because, "the next day, or a larger decisionBudget")
+
+
+def repeated_execution(s: Situation) -> Finding:
+    """No strategy enters one symbol on one side again and again without a person's look."""
+    limit, number = s.limits.repeats_max, s.pace.repeats
+    if s.conditions.throttled:
+        passes = "a person's word: `tradesaga acknowledge REPEATED_EXECUTION`"
+        return Finding(False, number, limit, s.conditions.throttled, passes)
+    if s.candidate.is_paced or number + 1 <= limit:
+        return Finding(True, number, limit)
+    because = f"{number} equal-sided entries of the strategy in a day, at most {limit}"
+    return Finding(False, number + 1, limit, because, "a person's word")
 
 
 def _loss(s: Situation, base: Decimal | None, limit: Decimal, what: str) -> Finding:

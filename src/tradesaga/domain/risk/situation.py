@@ -31,6 +31,8 @@ class Pace:
     `same_at` is when an equal order (symbol, side, quantity) was made last and not refused,
     `is_decided` whether the decision has its intent already. `basket` is the value of the cycle's
     entries so far. `exit_at` and `stop_at` are of the symbol, `last_stop_at` is of any.
+    `repeats` counts the day's entries of the strategy into the symbol on the same side, since a
+    person last let it go on.
     """
 
     last_minute: int = 0
@@ -45,6 +47,7 @@ class Pace:
     exit_at: datetime | None = None
     stop_at: datetime | None = None
     stops_last_day: int = 0
+    repeats: int = 0
     last_stop_at: datetime | None = None
 
 
@@ -95,7 +98,8 @@ class Conditions:
     """What other parts know. None is not known, and denies an entry unless the code is in `off`.
 
     `off` names the rules for whose inputs this installation has no source. An empty refusal
-    allows.
+    allows. `decisions_spent` is what the day's decisions have cost, `throttled` why the strategy
+    waits for a person.
     """
 
     rung: str | None = None
@@ -108,7 +112,8 @@ class Conditions:
     equity_peak: Decimal | None = None
     decision_failures: int | None = None
     restarts_last_day: int | None = None
-    budget_left: Decimal | None = None
+    decisions_spent: Decimal | None = None
+    throttled: str = ""
     clock_skew: timedelta | None = None
     day_trades: int | None = None
     is_canary: bool | None = None

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Final
 
 from tradesaga.domain.decisions import Action
-from tradesaga.domain.money import ZERO, floor_to, is_usable, percent_of
+from tradesaga.domain.money import HUNDRED, ZERO, floor_to, is_usable, percent_of
 from tradesaga.domain.risk.limits import Limits, Margin
 from tradesaga.domain.risk.situation import Situation, greatest, worst
 from tradesaga.domain.risk.state_rules import at_most, missing
@@ -114,12 +114,13 @@ def basket_limit(s: Situation) -> Finding:
 
 def canary_size(s: Situation) -> Finding:
     """On its first live day a strategy version gets a part of rules 10 and 11."""
-    canary = s.conditions.is_canary
+    canary, share = s.conditions.is_canary, s.limits.canary_percent
+    if share == HUNDRED:
+        return Finding(True, "no canary is asked for")
     if canary is None:
         return missing("whether the strategy version is new")
     if not canary:
         return Finding(True, "no canary")
-    share = s.limits.canary_percent
     order = percent_of(share, order_budget(s.limits, s.book.equity))
     found = _after(s, s.notional, order, "canary's order")
     if not found.passed:

@@ -75,6 +75,7 @@ RULES: Final = (
     _rule(35, "ENTRY_CUTOFF", state_rules.before_cutoff, "bypass"),
     _rule(36, "BASKET_LIMIT", size_rules.basket_limit, "bypass"),
     _rule(37, "ACCOUNT_BLOCKED", state_rules.account_usable, "bound"),
+    _rule(38, "REPEATED_EXECUTION", pace_rules.repeated_execution, "bypass"),
 )
 
 

@@ -114,7 +114,7 @@ order by created_at, id;
 -- strategies: all of one agent by name
 select id, agent_id, external_id, name, type, symbols, created_at, updated_at, status, risk_mode,
   parameters, priority, last_run_at, version, deleted_at, closing_at, close_attempts, close_failure,
-  mode
+  mode, live_at
 from strategies
 where agent_id = $1
 order by name, id;
@@ -129,7 +129,7 @@ order by executed_at, id;
 -- strategy: one that is not deleted
 select id, agent_id, external_id, name, type, symbols, created_at, updated_at, status, risk_mode,
   parameters, priority, last_run_at, version, deleted_at, closing_at, close_attempts, close_failure,
-  mode
+  mode, live_at
 from strategies
 where agent_id = $1 and id = $2 and deleted_at is null;
 

@@ -42,3 +42,6 @@ from approvals
 where agent_id = $1 and ($2::text is null or state = $2)
 order by created_at desc, id desc
 limit $3;
+
+-- decision_costs: what the decisions of one day have cost
+select coalesce(sum(amount), 0) as amount from decision_charges where agent_id = $1 and day = $2;
