@@ -26,6 +26,7 @@ from pathlib import Path
 import asyncpg
 
 from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.roles import Limits, make_roles
 from tradesaga.embedded.nats import EmbeddedNats
 from tradesaga.embedded.postgres import EmbeddedPostgres
 
@@ -159,7 +160,9 @@ async def _keep(run_dir: Path, controller: int) -> None:
 async def _make_template(admin_dsn: str) -> None:
     admin = await asyncpg.connect(admin_dsn, timeout=3)
     await admin.execute(f"create database {TEMPLATE}")
-    await migrate(admin_dsn.replace("/postgres?", f"/{TEMPLATE}?"))
+    template = admin_dsn.replace("/postgres?", f"/{TEMPLATE}?")
+    await migrate(template)
+    await make_roles(template, Limits())
     await admin.execute(f"alter database {TEMPLATE} with is_template true allow_connections false")
     await admin.close()
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import asyncpg
 import pytest
 
-from tradesaga.bootstrap.databases import OtherPostgres, plan
+from tradesaga.adapters.postgres.database import ensure_database
+from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.roles import APP
+from tradesaga.bootstrap.databases import OtherPostgres, OwnPostgres, plan
 from tradesaga.domain.errors import Invalid, Unavailable
 from tradesaga.embedded.postgres import EmbeddedPostgres
 
@@ -51,6 +55,49 @@ async def test_a_database_elsewhere_is_made_ready(durable_postgres: EmbeddedPost
     other = OtherPostgres(plan(None, environment, {}).loaded.settings)
     await other.make_ready()  # neither database nor schema are there
     await other.make_ready()
+
+
+async def test_the_embedded_service_works_with_less_than_the_owner(state_dir: Path) -> None:
+    settings = plan(None, {}, {}).loaded.settings
+    former = EmbeddedPostgres(state_dir)  # as a release without roles has left it
+    await former.start()
+    await ensure_database(former.dsn, settings.database.name)
+    await migrate(former.dsn.replace("/postgres?", f"/{settings.database.name}?"))
+    await former.stop()
+    (state_dir / "database-made").write_text(settings.database.name)
+
+    own = OwnPostgres(state_dir, settings)
+    assert not own.foreseeable, "its roles must be there before the service comes"
+    await own.start()
+    try:
+        login = (state_dir / "pgpass-reader").read_text()
+        assert (state_dir / "pgpass-reader").stat().st_mode & 0o777 == 0o600
+        variables = own.variables()
+        assert variables["ORCHESTRATOR__DATABASE__USER"] == APP
+        service = await asyncpg.connect(own.dsn().replace("tradesaga@", f"{APP}@"), timeout=3)
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.execute("drop table orchestration.orders")
+        await service.close()
+        _, port, _, user, password = login.strip().split(":")
+        for secret, lets_in in ((password, True), ("guess", False)):
+            try:
+                reader = await asyncpg.connect(
+                    host="127.0.0.1", port=int(port), user=user, password=secret,
+                    database=settings.database.name, timeout=3,
+                )  # fmt: skip
+            except asyncpg.InvalidPasswordError:
+                assert not lets_in
+            else:
+                assert lets_in
+                assert await reader.fetchval("select count(*) from orchestration.orders") == 0
+                await reader.close()
+    finally:
+        await own.stop()
+    again = OwnPostgres(state_dir, settings)
+    assert again.foreseeable
+    await again.start()
+    await again.stop()
+    assert (state_dir / "pgpass-reader").read_text() == login
 
 
 async def test_a_server_that_would_lose_commits_is_refused(state_dir: Path) -> None:

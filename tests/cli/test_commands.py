@@ -113,6 +113,19 @@ def test_migrate_up_then_status(
     assert "pending" not in after
     assert run(["migrate", "up"]) == 0
     assert capsys.readouterr().out == "the schema is up to date\n"
+    assert run(["migrate", "roles", "--print"]) == 0
+    assert "on all tables in schema beside to tradesaga_app" in capsys.readouterr().out
+    monkeypatch.setenv("DB_USER", "tradesaga_app")
+    assert run(["migrate", "status"]) == 0
+    assert "user tradesaga_app lacks insert on beside.orders" in capsys.readouterr().out
+    monkeypatch.delenv("DB_USER")
+    assert run(["migrate", "roles"]) == 0
+    assert capsys.readouterr().out == "made\n"
+    assert run(["migrate", "roles"]) == 0
+    assert capsys.readouterr().out == "the roles are as they should be\n"
+    monkeypatch.setenv("DB_USER", "tradesaga_app")
+    assert run(["migrate", "status"]) == 0
+    assert "missing" not in capsys.readouterr().out
 
 
 def test_an_unreachable_database_is_5(

@@ -63,7 +63,7 @@ async def test_missing_rights_and_read_only_sessions_are_named(database_dsn: str
     finally:
         await connection.execute(f"drop role {role}")
         await connection.close()
-    assert any(f"user {role} may not create" in problem for problem in report.problems)
+    assert any(f"user {role} may neither create" in problem for problem in report.problems)
     assert any("read-only" in problem for problem in report.problems)
 
 

@@ -18,13 +18,15 @@ from tradesaga.adapters.nats.preflight import check_nats
 from tradesaga.adapters.postgres.database import ensure_database
 from tradesaga.adapters.postgres.migrate import migrate
 from tradesaga.adapters.postgres.preflight import check_postgres
+from tradesaga.adapters.postgres.roles import APP, READER, make_roles, set_password
+from tradesaga.bootstrap.schema import missing, role_limits
 from tradesaga.bootstrap.translation import dsn_of
 from tradesaga.config import Loaded, Settings, load
 from tradesaga.domain.errors import Invalid, Refused
 from tradesaga.embedded.nats import EmbeddedNats
-from tradesaga.embedded.postgres import SUPERUSER, EmbeddedPostgres
+from tradesaga.embedded.postgres import EmbeddedPostgres
 from tradesaga.embedded.processes import Child
-from tradesaga.embedded.state import Ports, is_free
+from tradesaga.embedded.state import Ports, is_free, keep_login
 
 EMBEDDED_HOST: Final = "embedded.invalid"
 """Stands for a server that nobody has named; never looked up."""
@@ -93,6 +95,9 @@ class OwnPostgres:
         self._started = False
         self._database = settings.database.name
         self._schema = settings.database.schema
+        self._limits = role_limits(settings)
+        self._made = f"{self._database}\n{APP}\n"
+        self._reader_login = state_dir / "pgpass-reader"
 
     @property
     def child(self) -> Child:
@@ -102,7 +107,7 @@ class OwnPostgres:
     @property
     def foreseeable(self) -> bool:
         """Whether its address is known already, most probably, and our database is there."""
-        made = self._note.is_file() and self._note.read_text(encoding="utf-8") == self._database
+        made = self._note.is_file() and self._note.read_text(encoding="utf-8") == self._made
         initialised = (self._server.data_dir / "PG_VERSION").exists()
         return self._foreseen is not None and made and initialised
 
@@ -132,12 +137,12 @@ class OwnPostgres:
         return {
             "ORCHESTRATOR__DATABASE__HOST": str(self._server.socket_dir),
             "ORCHESTRATOR__DATABASE__PORT": str(port),
-            "ORCHESTRATOR__DATABASE__USER": SUPERUSER,
+            "ORCHESTRATOR__DATABASE__USER": APP,
             "ORCHESTRATOR__DATABASE__PASSWORD": "",
         }
 
     def dsn(self) -> str:
-        """Our database, for this process."""
+        """Our database, for this process, as its owner."""
         return self._server.dsn.replace("/postgres?", f"/{quote(self._database, safe='')}?", 1)
 
     async def _make_ready(self) -> None:
@@ -145,8 +150,15 @@ class OwnPostgres:
         if report.problems:
             raise Invalid(report.problems)
         await ensure_database(self._server.dsn, self._database)
-        self._note.write_text(self._database, encoding="utf-8")
         await migrate(self.dsn(), schema=self._schema)
+        await make_roles(self.dsn(), self._limits, schema=self._schema)
+        await self._keep_reader_login()
+        self._note.write_text(self._made, encoding="utf-8")
+
+    async def _keep_reader_login(self) -> None:
+        """Dashboards come over TCP, with a password of their own in a file like `pgpass`."""
+        password = keep_login(self._reader_login, self._server.port, READER)
+        await set_password(self.dsn(), READER, password)
 
 
 class OwnNats:
@@ -237,6 +249,8 @@ class OtherPostgres:
         if report.problems:
             raise Invalid(report.problems)
         await migrate(self.dsn(), schema=self.settings.database.schema)
+        if lacks := await missing(self.dsn(), self.settings.database.schema):
+            raise Invalid(lacks)
 
 
 @dataclass(frozen=True, slots=True)

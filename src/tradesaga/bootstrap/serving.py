@@ -30,7 +30,6 @@ from tradesaga.adapters.postgres.clock import PostgresClock
 from tradesaga.adapters.postgres.event_feed import PostgresEventFeed
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
-from tradesaga.adapters.postgres.migrate import migrate
 from tradesaga.adapters.postgres.preflight import ServerReport, check_postgres
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
@@ -58,6 +57,7 @@ from tradesaga.bootstrap.neighbour_clients import (
     venue_of,
 )
 from tradesaga.bootstrap.nodes import Fellowship
+from tradesaga.bootstrap.schema import fit_schema
 from tradesaga.config import Loaded, Settings, shared_digest, wire_values
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
@@ -111,7 +111,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
     gate = SendGate()
     marks = _halt_marks(options, gate)
     dsn = translation.dsn_of(settings)
-    await _database_ready(dsn)
+    await _database_ready(dsn, settings.database.schema)
     clock = SystemClock() if options.market_clock is None else ScaledClock(options.market_clock)
     metrics = PrometheusMetrics(version=__version__, now=SystemClock().now)
     journal, bus = PostgresJournal(dsn, on_written=metrics.batch_written), _bus(settings, clock)
@@ -331,14 +331,12 @@ async def _api(
     )
 
 
-async def _database_ready(dsn: str) -> None:
+async def _database_ready(dsn: str, schema: str) -> None:
     """Wait for the database, bounded; then check it and bring the schema up to date."""
     report = await _checked(dsn)
     for problem in report.problems:
         log.warning("database", problem=problem)
-    applied = await migrate(dsn)
-    if applied:
-        log.info("migrated", versions=list(applied))
+    await fit_schema(dsn, schema)
 
 
 async def _checked(dsn: str) -> ServerReport:

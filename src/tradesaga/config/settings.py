@@ -26,7 +26,6 @@ from tradesaga.config.limits import Risk
 from tradesaga.config.rate_limit import RateLimit
 from tradesaga.config.rebalance import Rebalance
 from tradesaga.config.retention import Retention
-from tradesaga.config.secret import Secret
 from tradesaga.config.section import (
     CALL_DEADLINE,
     DEADLINE,
@@ -37,43 +36,18 @@ from tradesaga.config.section import (
     INTERVAL,
     MINUTE,
     NAME,
-    PORT,
     Section,
     key,
     ms,
-    secret_key,
     section,
 )
+from tradesaga.config.servers import Database, EventBus
 from tradesaga.config.values import Unfit, milliseconds
 from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.ids import DEFAULT_AGENT
 
 DEFAULT_AGENT_ID: Final[UUID] = DEFAULT_AGENT
 """The agent that `/api/v1/agent/...` speaks of when `agent.id` is empty."""
-
-_NATS = r"(?:nats|tls|ws|wss)://[^\s,/]+/?"
-_WORD = r"[^\s.*>]+"
-_SCHEMA = values.matching(
-    r"(?!pg_)[a-z_][a-z0-9_]{0,62}",
-    "a plain schema name",
-    "write lower-case letters, digits and _, not starting with a digit or pg_",
-)
-_NATS_URL = values.matching(
-    rf"{_NATS}(?:,{_NATS})*",
-    "the address of a NATS server",
-    "write nats://host:port, several with commas",
-)
-_PREFIX = values.matching(
-    rf"(?:{_WORD}(?:\.{_WORD})*)?",
-    "a subject to publish below",
-    "write words joined by dots, without wildcards",
-)
-_SUBJECT = values.matching(
-    rf"(?:(?:{_WORD}|\*)\.)*(?:{_WORD}|\*|>)",
-    "a NATS subject",
-    "write words joined by dots; * stands for one word, > for all at the end",
-)
-
 
 _EXCHANGE = values.matching(
     r"24/7|none|[A-Z0-9]{2,10}",
@@ -247,46 +221,6 @@ class Sagas(Section):
     """The sagas by kind."""
 
     trade_execution: TradeExecution = section(TradeExecution)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Database(Section):
-    """Postgres: where it is, and as whom we come."""
-
-    host: str = key(HOST, "${DB_HOST}")
-    port: int = key(PORT, "${DB_PORT}")
-    name: str = key(NAME, "ai_trader")
-    schema: str = key(_SCHEMA, "orchestration")
-    user: str = key(NAME, "${DB_USER:-tradesaga}")
-    password: Secret = secret_key("${DB_PASSWORD:-}")
-    commit_slow: timedelta = key(DEADLINE, 500)
-    commit_wait: timedelta = key(DEADLINE, 2000)
-    clock_error: timedelta = key(DEADLINE, 50)
-
-    @override
-    def conflicts(self) -> Iterator[Unfit]:
-        if self.commit_slow > self.commit_wait:
-            what = f"{ms(self.commit_slow)} is longer than commitWait"
-            yield Unfit(what, f"write at most {ms(self.commit_wait)}", "commitSlow")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventBus(Section):
-    """NATS: where it is, below which prefix we publish, what we listen to."""
-
-    url: str = key(_NATS_URL, "${NATS_URL}")
-    token: Secret = secret_key("${NATS_TOKEN:-}")
-    lost_after: timedelta = key(DEADLINE, 5000)
-    publish_prefix: str = key(_PREFIX, "ai-trader.orchestrator")
-    subscriptions: tuple[str, ...] = key(
-        values.distinct(_SUBJECT),
-        [
-            "ai-trader.system.heartbeat",
-            "ai-trader.market.session.*",
-            "ai-trader.trade.order.*",
-            "ai-trader.ai.decision.*",
-        ],
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The state directory: all that the embedded servers keep, in one place.
 
     supervisor.lock pg.fence nats.fence NAME.fence    locks, see processes.Fence
-    pgdata/ run/ pgpass                               cluster, its socket, login for tools (0600)
+    pgdata/ run/ pgpass pgpass-reader                 cluster, its socket, logins (0600)
     nats/                                             nats.conf, token, store, all 0700 or 0600
     ports.json                                        chosen once and kept
     dist-*/                                           hard links to binaries, see binaries
@@ -143,6 +143,16 @@ def socket_directory(state_dir: Path) -> Path:
     if not (runtime.is_absolute() and os.access(runtime, os.W_OK)):
         runtime = Path(tempfile.gettempdir())
     return runtime / f"tradesaga-{digest}"
+
+
+def keep_login(path: Path, port: int, user: str) -> str:
+    """Return the user's password on 127.0.0.1 as kept in `path`, a passfile of libpq (0600)."""
+    if path.exists():
+        password = path.read_text(encoding="utf-8").strip().rpartition(":")[2]
+    else:
+        password = secrets.token_urlsafe(32)
+    write_private(path, f"127.0.0.1:{port}:*:{user}:{password}\n")
+    return password
 
 
 class Ports:

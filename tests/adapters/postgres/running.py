@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -17,6 +18,7 @@ from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
+from tradesaga.adapters.postgres.roles import APP
 from tradesaga.adapters.system import SystemClock
 from tradesaga.domain.ids import AgentId
 from tradesaga.ports.journal import Insert
@@ -42,10 +44,11 @@ class Running:
 async def running(
     dsn: str, *, waiting_max: int = 10_000, agent: AgentId | None = values.AGENT
 ) -> AsyncIterator[Running]:
-    """Start all parts; `agent` is opened under epoch 1 and has its row."""
-    journal = PostgresJournal(dsn, waiting_max=waiting_max)
-    lease = PostgresLease(dsn, SystemClock())
-    pool = ReaderPool(dsn)
+    """Start all parts, as the service's role; `agent` is opened under epoch 1 and has its row."""
+    service = dsn.replace(f"//{urlsplit(dsn).username}@", f"//{APP}@", 1)
+    journal = PostgresJournal(service, waiting_max=waiting_max)
+    lease = PostgresLease(service, SystemClock())
+    pool = ReaderPool(service)
     admin: Connection = await asyncpg.connect(dsn, server_settings={"search_path": "orchestration"})
     # Tests play an intruder who changes the log; test_log_is_kept.py has the trigger.
     await admin.execute("alter table journal_log disable trigger kept")

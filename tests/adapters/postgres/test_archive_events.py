@@ -20,6 +20,7 @@ from tests.domain.trades import DECISION, report
 from tests.engine.place import Place, desk_of
 from tradesaga.adapters.postgres.archive import PostgresArchive
 from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.roles import Limits, make_roles
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.errors import Fenced, TradesagaError
 from tradesaga.domain.ids import DEFAULT_AGENT
@@ -137,6 +138,7 @@ async def test_a_killed_server_has_each_row_in_one_place(
     durable_postgres: EmbeddedPostgres,
 ) -> None:
     await migrate(durable_postgres.dsn)
+    await make_roles(durable_postgres.dsn, Limits())
     async with running(durable_postgres.dsn) as stored:
         for number in range(TRADES):
             began = values.trade(str(number))

@@ -16,6 +16,7 @@ from tests.adapters.postgres.running import Running, running
 from tests.adapters.postgres.values import AGENT, NOW, change, entry
 from tests.adapters.postgres.wire import Wire
 from tradesaga.adapters.postgres.journal import PostgresJournal
+from tradesaga.adapters.postgres.roles import Limits, make_roles
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
 from tradesaga.domain.ids import AgentId, derived
@@ -152,6 +153,7 @@ async def test_a_database_that_comes_back_gets_what_waited(
     from tradesaga.adapters.postgres.migrate import migrate
 
     await migrate(durable_postgres.dsn)
+    await make_roles(durable_postgres.dsn, Limits())
     async with running(durable_postgres.dsn) as parts:
         await durable_postgres.stop()
         waits = [

@@ -23,6 +23,7 @@ LOST = (
     asyncpg.InsufficientResourcesError,  # disk full, too many connections
     asyncpg.PostgresSystemError,
     asyncpg.TransactionRollbackError,  # deadlock, serialization
+    asyncpg.LockNotAvailableError,  # the role's lock_timeout
     asyncio.IncompleteReadError,
 )
 """The server gave no usable answer; a statement under way may have been committed."""

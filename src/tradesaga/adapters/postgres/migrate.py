@@ -21,7 +21,7 @@ from importlib.resources import files
 import asyncpg
 
 from tradesaga.adapters.postgres.connection import LOST, Connection, connect
-from tradesaga.domain.errors import Invalid, Unavailable
+from tradesaga.domain.errors import Invalid, Refused, Unavailable
 
 SCHEMA = "orchestration"
 LOCK_KEY = 0x7473_6D69_6772  # "tsmigr": one lock for all schemas of a database
@@ -85,6 +85,7 @@ async def migrate(
 
     Raises:
         Invalid: the database and this program do not fit together; says what to do.
+        Refused: something is missing and this user may not add it.
         Unavailable: the database gave no answer; finished migrations stay applied.
     """
     known = migrations() if known is None else known
@@ -97,6 +98,12 @@ async def migrate(
             return await _apply_all(connection, schema, known)
         finally:
             await connection.close(timeout=3)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Refused(
+            f"the schema cannot be brought up to date: {error}; run `tradesaga migrate up` as the "
+            "schema's owner",
+            code=error.sqlstate or "",
+        ) from error
     except asyncpg.LockNotAvailableError as error:
         raise Unavailable(
             "the schema is locked for longer than a minute: end the other migration or session"
@@ -117,6 +124,10 @@ async def status(
             applied = await _applied(connection, schema)
         finally:
             await connection.close(timeout=3)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Refused(
+            f"the book of migrations cannot be read: {error}", code=error.sqlstate or ""
+        ) from error
     except LOST as error:
         raise Unavailable(f"the database gave no answer: {error}") from error
     _pending(known, applied)

@@ -86,11 +86,12 @@ def _problems(row: asyncpg.Record) -> Iterator[str]:
         yield "transactions are read-only; set default_transaction_read_only = off for this user"
     if row["encoding"] != "UTF8":
         yield f"the database's encoding is {row['encoding']}; create it with encoding UTF8"
-    if not row["may_create"]:
+    if not row["may_work"]:
         database, user = row["database_name"], row["user_name"]
         yield (
-            f"user {user} may not create the schema orchestration or its tables; "
-            f'grant create on database "{database}" to "{user}" (or make it the schema\'s owner)'
+            f"user {user} may neither create nor use the schema orchestration; "
+            f'grant create on database "{database}" to "{user}", or as the schema\'s owner run '
+            "`tradesaga migrate roles`"
         )
 
 

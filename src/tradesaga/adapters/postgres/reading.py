@@ -39,7 +39,11 @@ class ReaderPool:
             timeout=CONNECT_SECONDS_MAX,
             command_timeout=self._seconds_max,
             server_settings=server_settings("tradesaga records", schema)
-            | {"idle_in_transaction_session_timeout": "10s"},
+            | {
+                "idle_in_transaction_session_timeout": "10s",
+                # The server ends what we have given up, and no query before that.
+                "statement_timeout": f"{self._seconds_max * 1000:.0f}ms",
+            },
             init=set_codecs,
         )
         self._ready = asyncio.Lock()

@@ -14,5 +14,5 @@ select
     case
         when to_regnamespace('orchestration') is null
             then has_database_privilege(current_database(), 'create')
-        else has_schema_privilege('orchestration', 'create, usage')
-    end as may_create
+        else has_schema_privilege('orchestration', 'usage')
+    end as may_work
