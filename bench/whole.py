@@ -39,6 +39,7 @@ EQUITY = 1e8
 SUBJECT = "ai-trader.ai.decision.generated"
 LEFT_SECONDS_MAX = 20.0
 SETTINGS = """\
+  reconciliation: {cashTolerance: 0}
   cycles: {analysis: {interval: 3600000, maxConcurrent: 64}}
   risk:
     ordersPerMinute: 100000

@@ -108,6 +108,7 @@ ADDED = {
     "database.idle_in_transaction_timeout": timedelta(seconds=1),
     "event_bus.lost_after": timedelta(seconds=5),
     "reconciliation.interval": timedelta(seconds=3),
+    "reconciliation.cash_tolerance": Decimal(1),
     "lease.ttl": timedelta(seconds=2),
     "lease.renew": timedelta(milliseconds=500),
     "risk.orders_per_minute": 30,

@@ -10,6 +10,7 @@ import pytest
 
 from tests.adapters.postgres.values import AGENT, NOW, SECOND, change
 from tests.contract.conftest import Backend
+from tradesaga.domain.cash import CashMark
 from tradesaga.domain.decision_cost import DecisionCharge
 from tradesaga.domain.errors import Conflict
 from tradesaga.domain.ids import derived
@@ -70,3 +71,13 @@ async def test_the_charges_of_a_day_add_up(backend: Backend) -> None:
     assert await backend.records.decision_costs(AGENT, NOW.date()) == Decimal("0.95")
     with pytest.raises(Conflict):
         await backend.journal.commit(change(Insert(first)))
+
+
+async def test_the_cash_mark_is_read_as_it_was_written(backend: Backend) -> None:
+    assert await backend.records.cash_mark(AGENT) is None
+    mark = CashMark(id=AGENT, agent_id=AGENT, base=Decimal("-1.000000001"), marked_at=NOW)
+    await backend.journal.commit(change(Insert(mark)))
+    assert await backend.records.cash_mark(AGENT) == mark
+    after = replace(mark, base=Decimal(7), version=2)
+    await backend.journal.commit(change(Update(after)))
+    assert await backend.records.cash_mark(AGENT) == after

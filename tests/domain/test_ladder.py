@@ -51,6 +51,7 @@ TABLE: dict[Cause, tuple[Rung, Rung | None, Exit]] = {
     Cause.CLOCK_SKEW: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
     Cause.CALENDAR_UNKNOWN: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
     Cause.DRIFT: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
+    Cause.CASH_DRIFT: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
     Cause.FOREIGN_ORDER: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.ACKNOWLEDGED),
     Cause.STRAY_ORDER: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.ACKNOWLEDGED),
     Cause.REPEATED_EXECUTION: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),

@@ -27,6 +27,7 @@ Act = Callable[[Place, Parts], Awaitable[object]]
 DAY = timedelta(days=1)
 ELSEWHERE = {
     Cause.FOREIGN_ORDER: "tests/engine/test_external_orders.py",
+    Cause.CASH_DRIFT: "tests/engine/test_cash_check.py",
     Cause.STRAY_ORDER: "tests/engine/test_external_orders.py",
     Cause.REPEATED_EXECUTION: "tests/engine/test_day_limits.py",
 }

@@ -17,6 +17,7 @@ from tradesaga.domain.external import ExternalKind, ExternalState
 from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.domain.ladder import Cause
 from tradesaga.engine.assembly import Parts
+from tradesaga.engine.cash_check import CASH_CHECKS_MAX
 from tradesaga.engine.ladder_watch import DRIFT_CHECKS_MAX
 from tradesaga.engine.world import World
 from tradesaga.ports.services import Capabilities
@@ -91,3 +92,19 @@ async def test_orders_and_positions_of_others_are_found_and_left(
         assert (states[ids[0]], states[ids[1]]) == (ExternalState.GONE, ExternalState.OPEN)
         _, shown = await paper.call(TRADING, "GET", f"/orders/{ids[1]}")
         assert shown["status"] == "new", "nobody has touched it"
+
+
+async def test_cash_that_others_spend_is_found(paper: Client, place: PaperPlace) -> None:
+    place.settings = replace(place.settings, cash_tolerance=Decimal(1))
+    async with place.running() as parts:
+        await parts.books.run_once()
+        status, told = await paper.call(TRADING, "POST", "/orders", BUY)
+        assert status == 201, told
+        await paper.until(TRADING, "/positions", lambda body: body["positions"])
+        found = None
+        for _ in range(CASH_CHECKS_MAX):
+            found = (await parts.books.run_once()).cash
+        assert found is not None
+        assert found.ours == Decimal(100_000)
+        assert found.venue < found.ours
+        assert Cause.CASH_DRIFT in standing(parts)

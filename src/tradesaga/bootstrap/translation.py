@@ -74,6 +74,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         decision_time_max=min(analysis.decision_timeout, analysis.timeout),
         heartbeat_interval=settings.cycles.heartbeat.interval,
         reconcile_every=settings.reconciliation.interval,
+        cash_tolerance=settings.reconciliation.cash_tolerance or None,
         market_hours_only=settings.trading.market_hours_only,
         execution_mode=settings.trading.execution_mode,
         second_source=settings.trading.second_source is SecondSource.MARKET_DATA,

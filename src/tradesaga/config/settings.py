@@ -137,6 +137,7 @@ class Reconciliation(Section):
     """The comparison of our books with the venue's; a longer interval would find drift late."""
 
     interval: timedelta = key(milliseconds(1000, 10_000), 3000)
+    cash_tolerance: Decimal = key(values.decimal_from_zero(999_999_999), 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

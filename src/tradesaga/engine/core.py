@@ -10,6 +10,7 @@ from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.breaker import Breaker
+from tradesaga.engine.cash_check import CashCheck
 from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.external_orders import ExternalOrders
@@ -215,6 +216,16 @@ def _books(
         records=world.records,
         positions=PositionCheck(venue=world.venue, desk=desk, causes=causes),
         strangers=strangers,
+        cash=CashCheck(
+            agent_id=settings.agent_id,
+            tolerance=settings.cash_tolerance,
+            venue=world.venue,
+            desk=desk,
+            ladder=strangers.ladder,
+            scribe=strangers.scribe,
+            records=world.records,
+            clock=world.clock,
+        ),
         clock=world.clock,
         metrics=world.metrics,
         every=settings.reconcile_every,

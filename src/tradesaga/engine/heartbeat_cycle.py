@@ -93,6 +93,9 @@ class HeartbeatCycle:
                 ours=str(drift.ours), venue=str(drift.venue),
             )  # fmt: skip
 
+        if found.cash is not None:
+            work.note("warning", f"cash drift: {found.cash.told()}", self.clock.now())
+
     async def update_status(self, work: CycleWork) -> None:
         """Count for the watch, which works by itself; look at bus, database and lease."""
         self.vitals.check()

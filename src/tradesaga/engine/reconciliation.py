@@ -4,6 +4,7 @@
     fills       an order of ours whose fills differ is looked up; what is missing is booked
     strangers   an order that is not ours is kept and told (`external_orders`), never touched
     positions   what no order explains is drift
+    cash        what no fill explains is drift too
 
 Runs with every heartbeat, at each start, and in a loop of its own that is faster than the
 heartbeat, or is woken. Only evidence of the venue about an order of ours is booked, the way of
@@ -21,11 +22,13 @@ from typing import Final
 
 from structlog import get_logger
 
+from tradesaga.domain.cash import CashDrift
 from tradesaga.domain.errors import Refused, Transient
 from tradesaga.domain.ids import AgentId, SagaId
 from tradesaga.domain.orders import ENDED, LIVE, OrderStatus, VenueReport
 from tradesaga.domain.schedule import next_multiple
 from tradesaga.domain.trade_messages import Reported, TradeState
+from tradesaga.engine.cash_check import CashCheck
 from tradesaga.engine.external_orders import ExternalOrders
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import Drift, PositionCheck
@@ -51,6 +54,7 @@ class Comparison:
     open_orders: int
     booked: int
     drifts: Sequence[Drift]
+    cash: CashDrift | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +67,7 @@ class Reconciliation:
     records: Records
     positions: PositionCheck
     strangers: ExternalOrders
+    cash: CashCheck
     clock: Clock
     metrics: Metrics
     every: timedelta | None
@@ -114,10 +119,14 @@ class Reconciliation:
                     "position drift", symbol=drift.symbol, ours=str(drift.ours),
                     venue=str(drift.venue),
                 )  # fmt: skip
+            cash = await self.cash.run()
+            if cash is not None:
+                self.metrics.error_occurred("cash_drift")
             self.last = Comparison(
-                at=self.clock.now(), open_orders=len(listed), booked=booked, drifts=drifts
-            )
-            self.metrics.reconciled(self.last.at, len(drifts))
+                at=self.clock.now(), open_orders=len(listed), booked=booked, drifts=drifts,
+                cash=cash,
+            )  # fmt: skip
+            self.metrics.reconciled(self.last.at, len(drifts) + (cash is not None))
             return self.last
 
     # ---- orders of ours that are open, or should be -------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.approval import ExecutionMode
@@ -67,6 +68,8 @@ class EngineSettings:
     tolerances: Tolerances = field(default_factory=Tolerances)
     reconcile_every: timedelta | None = None
     """Between comparisons with the venue besides the heartbeat's; None: there are no others."""
+    cash_tolerance: Decimal | None = None
+    """By how much cash may differ from our ledger; None: it is not compared."""
     start_time_max: timedelta = timedelta(seconds=30)
     """Real time from the lease to the first cycle; later the agent is in its error state."""
     stop_time_max: timedelta = timedelta(seconds=20)

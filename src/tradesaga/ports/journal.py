@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from tradesaga.domain.access import ApiToken
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.approval import Approval
+from tradesaga.domain.cash import CashMark
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.dead_letters import LetterEnd
@@ -108,6 +109,7 @@ Stored = (
     | LetterEnd
     | ExternalOrder
     | DecisionCharge
+    | CashMark
 )
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""
 
@@ -137,6 +139,7 @@ class Update:
         | ApiToken
         | KeptAnswer
         | ExternalOrder
+        | CashMark
     )
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.cash import CashMark
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
@@ -140,6 +141,10 @@ class Records(TradeRecords, RiskRecords, DeadLetterRecords, Protocol):
 
     async def equity_marks(self, agent_id: AgentId) -> EquityMarks | None:
         """What its losses are measured from; None before the first equity was seen."""
+        ...
+
+    async def cash_mark(self, agent_id: AgentId) -> CashMark | None:
+        """What the cash of its account is measured from; None before it was first compared."""
         ...
 
     async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:

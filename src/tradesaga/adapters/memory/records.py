@@ -12,6 +12,7 @@ from tradesaga.adapters.chain import GENESIS, event_id_of
 from tradesaga.adapters.memory.dead_letters import MemoryDeadLetterRecords
 from tradesaga.adapters.memory.journal import LoggedEntry, MemoryStore
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.cash import CashMark
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Action, Decision, Verdict
@@ -60,6 +61,11 @@ class MemoryRecords(MemoryDeadLetterRecords):
     async def equity_marks(self, agent_id: AgentId) -> EquityMarks | None:
         """What its losses are measured from."""
         found = self._store.of(EquityMarks, agent_id)
+        return found[0] if found else None
+
+    async def cash_mark(self, agent_id: AgentId) -> CashMark | None:
+        """What the cash of its account is measured from."""
+        found = self._store.of(CashMark, agent_id)
         return found[0] if found else None
 
     async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:

@@ -22,6 +22,7 @@ from tradesaga.adapters.postgres.fields import reading, time_check
 from tradesaga.domain.access import ApiToken
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.approval import Approval
+from tradesaga.domain.cash import CashMark
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.dead_letters import LetterEnd
@@ -211,6 +212,7 @@ _KINDS: Mapping[type, _Kind] = {
     EquityMarks: _Kind(
         "equity_marks", Operation.RARE_NEW, Operation.RARE_SET, _fields(EquityMarks)
     ),
+    CashMark: _Kind("cash_marks", Operation.RARE_NEW, Operation.RARE_SET, _fields(CashMark)),
     Void: _Kind("voids", Operation.RARE_NEW),
     ExternalOrder: _Kind(
         "external_orders", Operation.RARE_NEW, Operation.RARE_SET, _fields(ExternalOrder)

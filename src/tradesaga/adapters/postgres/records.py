@@ -15,6 +15,7 @@ from tradesaga.adapters.postgres.invariants import check_invariants, recheck_inv
 from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.domain.agent import Agent, AgentCounts
+from tradesaga.domain.cash import CashMark
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
@@ -44,7 +45,7 @@ _decision, _order, _log = reader(Decision), reader(Order), reader(CycleLog)
 _ladder, _marks = reader(Ladder), reader(EquityMarks)
 _strategy, _trade, _position = reader(Strategy), reader(Trade), reader(PositionSums)
 _checkpoint, _submission = reader(Checkpoint), reader(Submission)
-_schedule = reader(Schedule)
+_schedule, _cash_mark = reader(Schedule), reader(CashMark)
 
 
 class PostgresRecords(PostgresDeadLetterRecords):
@@ -75,6 +76,11 @@ class PostgresRecords(PostgresDeadLetterRecords):
         """What its losses are measured from."""
         rows = await self._pool.fetch(QUERIES["equity_marks"], agent_id)
         return _marks(rows[0]) if rows else None
+
+    async def cash_mark(self, agent_id: AgentId) -> CashMark | None:
+        """What the cash of its account is measured from."""
+        rows = await self._pool.fetch(QUERIES["cash_mark"], agent_id)
+        return _cash_mark(rows[0]) if rows else None
 
     async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:
         """Every trade saga that has not ended, oldest first; one round trip."""

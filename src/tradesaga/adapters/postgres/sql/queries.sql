@@ -28,6 +28,9 @@ select id, agent_id, session_at, session_equity, peak_equity, updated_at, versio
 from equity_marks
 where id = $1;
 
+-- cash_mark: what the cash of one agent's account is measured from
+select id, agent_id, base, marked_at, version from cash_marks where id = $1;
+
 -- open_trades: saga, order and reservation of every trade that has not ended, oldest first
 select {trade}
 from sagas s join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
