@@ -10,6 +10,7 @@ from tests.domain.trades import START, begun
 from tradesaga.domain.approval import Approval, ApprovalState, asked
 from tradesaga.domain.errors import IllegalTransition, NotFound
 from tradesaga.domain.ids import ApprovalId
+from tradesaga.ports.trade_records import LAST, Place
 
 WAITING = asked(begun().order, "c0f1", START, None)
 
@@ -19,11 +20,19 @@ class FakeApprovals:
 
     def __init__(self) -> None:
         self.one = WAITING
+        self.more: Sequence[Approval] = ()
         self.calls: list[tuple[str, dict[str, object]]] = []
 
-    async def approvals(self, *, limit: int, state: ApprovalState | None) -> Sequence[Approval]:
+    async def approvals(
+        self, *, limit: int, state: ApprovalState | None, after: Place | None = None
+    ) -> Sequence[Approval]:
         self.calls.append(("list", {"limit": limit, "state": state}))
-        return [one for one in (self.one,) if state in (None, one.state)][:limit]
+        found = [
+            one
+            for one in (self.one, *self.more)
+            if state in (None, one.state) and (one.created_at, one.id) < (after or LAST)
+        ]
+        return found[:limit]
 
     async def approve(
         self, approval_id: ApprovalId, *, by: str, reason: str, actor: str

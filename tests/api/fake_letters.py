@@ -25,13 +25,19 @@ class FakeLetters:
 
     def __init__(self) -> None:
         self.one = OPEN
+        self.more: Sequence[Letter] = ()
         self.calls: list[tuple[str, dict[str, object]]] = []
 
     async def letters(
         self, *, limit: int, state: LetterState | None, before: int | None
     ) -> Sequence[Letter]:
         self.calls.append(("list", {"limit": limit, "state": state, "before": before}))
-        return [one for one in (self.one,) if state in (None, one.state)][:limit]
+        found = [
+            one
+            for one in (self.one, *self.more)
+            if state in (None, one.state) and (before is None or one.id < before)
+        ]
+        return found[:limit]
 
     async def letter(self, letter_id: int) -> Letter:
         if letter_id != self.one.id:

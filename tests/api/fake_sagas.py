@@ -28,7 +28,7 @@ from tradesaga.domain.trade_messages import (
 )
 from tradesaga.ports.records import PositionSums
 from tradesaga.ports.saga_operations import LockReason, SymbolLock
-from tradesaga.ports.trade_records import LoggedStep, TradeQuery, TradeRecord
+from tradesaga.ports.trade_records import LAST, LoggedStep, Place, TradeQuery, TradeRecord
 
 AT = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
 PARKED_ID = SagaId(UUID("01766713-2a80-8000-8000-00000000000a"))
@@ -72,6 +72,7 @@ class FakeSagas:
     def __init__(self) -> None:
         self.error: Exception | None = None
         self.calls: list[tuple[str, dict[str, object]]] = []
+        self.more_foreign: Sequence[ExternalOrder] = ()
         self.states: dict[SagaId, TradeState] = {}
         self.fills: dict[SagaId, tuple[Fill, ...]] = {}
         self._trade(DONE_ID, 0, Reported(report=report(OrderStatus.FILLED, 2, at=AT)))
@@ -103,12 +104,23 @@ class FakeSagas:
         return [lock, replace(lock, reason=LockReason.QUARANTINE, saga_id=None)]
 
     async def external_orders(
-        self, *, limit: int, state: ExternalState | None, symbol: str | None
+        self,
+        *,
+        limit: int,
+        state: ExternalState | None,
+        symbol: str | None,
+        after: Place | None = None,
     ) -> Sequence[ExternalOrder]:
         if self.error is not None:
             raise self.error
-        wanted = (state in (None, FOREIGN.state)) and symbol in (None, FOREIGN.symbol)
-        return [FOREIGN][:limit] if wanted else []
+        found = [
+            one
+            for one in (FOREIGN, *self.more_foreign)
+            if state in (None, one.state)
+            and symbol in (None, one.symbol)
+            and (one.seen_at, one.id) < (after or LAST)
+        ]
+        return found[:limit]
 
     async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:
         self._asked("close_position", symbol=symbol, reason=reason, actor=actor)

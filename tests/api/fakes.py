@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx2
 
+from tests.api.checkpoints import CHECKPOINT
 from tests.api.fake_access import ADMIN_HEADER, FakeAccess
 from tests.api.fake_approvals import FakeApprovals
 from tests.api.fake_feed import FakeFeed
@@ -27,7 +28,7 @@ from tests.api.fake_strategies import FakeStrategies
 from tests.domain.trades import begun
 from tradesaga.api.app import create_app
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
-from tradesaga.domain.checkpoint import Checkpoint, Identity, Occasion
+from tradesaga.domain.checkpoint import Checkpoint, Identity
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.errors import IllegalTransition, NotFound
@@ -54,6 +55,7 @@ from tradesaga.ports.operations import (
 )
 from tradesaga.ports.records import CycleRecord, StrategyRecord
 from tradesaga.ports.services import Health
+from tradesaga.ports.trade_records import LAST, Place
 
 NOON = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
 NOON_TEXT = "2020-12-15T17:00:00.000000Z"
@@ -177,36 +179,6 @@ LOG = CycleLog(
 )
 
 
-CHECKPOINT = Checkpoint(
-    id=UUID("01934f0e-0000-7000-8000-0000000000cc"),
-    agent_id=DEFAULT_AGENT,
-    taken_at=NOON,
-    occasion=Occasion.RECOVERED,
-    epoch=3,
-    lineage=2,
-    release="1.2.3",
-    code="c0de" * 16,
-    configuration="c0f1" * 16,
-    strategies="57a7" * 16,
-    changed=("configuration",),
-    report={
-        "cyclesCancelled": ["01934f0e-0000-7000-8000-0000000000c1"],
-        "sagasFound": 1,
-        "sagasEnded": 1,
-        "waitingForPerson": 0,
-        "sagas": [
-            {
-                "sagaId": "01934f0e-0000-7000-8000-0000000000aa",
-                "symbol": "SPY",
-                "found": "running, order intent",
-                "now": "completed, order filled",
-                "filled": "5/5",
-            }
-        ],
-    },
-)
-
-
 class FakeOperations:
     """Answers from its fields and records what it was asked; set `error` to make it raise."""
 
@@ -218,6 +190,7 @@ class FakeOperations:
         self.last_cycle: Cycle | None = CYCLE
         self.next_cycle_at: datetime | None = LATER
         self.listed: Sequence[Cycle] = (RUNNING_CYCLE, CYCLE)
+        self.more_checkpoints: Sequence[Checkpoint] = ()
         self.invariant_report = InvariantReport()
         self.ready = Readiness(database=True, leads=True, recovered=True)
         self.report = HealthReport(
@@ -282,9 +255,16 @@ class FakeOperations:
         self._asked("strategies")
         return [STOPPED_STRATEGY, STRATEGY]
 
-    async def cycles(self, *, limit: int, status: CycleStatus | None) -> Sequence[Cycle]:
-        self._asked("cycles", limit=limit, status=status)
-        return [c for c in self.listed if status in (None, c.status)][:limit]
+    async def cycles(
+        self, *, limit: int, status: CycleStatus | None, after: Place | None = None
+    ) -> Sequence[Cycle]:
+        self._asked("cycles", limit=limit, status=status, after=after)
+        found = [
+            cycle
+            for cycle in self.listed
+            if status in (None, cycle.status) and (cycle.started_at, cycle.id) < (after or LAST)
+        ]
+        return found[:limit]
 
     async def cycle(self, cycle_id: CycleId) -> CycleRecord:
         self._asked("cycle", cycle_id=cycle_id)
@@ -306,9 +286,16 @@ class FakeOperations:
         node = Node(id="a", url="http://a", identity=who, started_at=NOON, leads=(DEFAULT_AGENT,))
         return FleetReport(own_id=node.id, nodes=(node,), hindrance="")
 
-    async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:
-        self._asked("checkpoints", limit=limit)
-        return [CHECKPOINT][:limit]
+    async def checkpoints(
+        self, *, limit: int, after: tuple[int, datetime] | None = None
+    ) -> Sequence[Checkpoint]:
+        self._asked("checkpoints", limit=limit, after=after)
+        found = [
+            one
+            for one in (CHECKPOINT, *self.more_checkpoints)
+            if after is None or (one.epoch, one.taken_at) < after
+        ]
+        return found[:limit]
 
     async def invariants(self) -> InvariantReport:
         self._asked("invariants")

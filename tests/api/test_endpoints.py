@@ -231,7 +231,7 @@ async def test_cycles(api: Api) -> None:
     assert ended["errors"] == [{"strategyId": "sma-spy", "error": "no quote"}]
     assert running["completedAt"] is None
     assert running["duration"] is None
-    assert api.operations.calls == [("cycles", {"limit": 20, "status": None})]
+    assert api.operations.calls == [("cycles", {"limit": 21, "status": None, "after": None})]
 
 
 @pytest.mark.parametrize("limit", [1, 1000])
@@ -240,7 +240,8 @@ async def test_cycles_takes_limit_and_status(api: Api, limit: int) -> None:
         "/api/v1/cycles", params={"limit": limit, "status": "completed"}
     )
     assert [cycle["id"] for cycle in response.json()["cycles"]] == [str(CYCLE_ID)]
-    assert api.operations.calls == [("cycles", {"limit": limit, "status": CycleStatus.COMPLETED})]
+    asked = {"limit": limit + 1, "status": CycleStatus.COMPLETED, "after": None}
+    assert api.operations.calls == [("cycles", asked)]
 
 
 async def test_one_cycle_is_told_whole(api: Api) -> None:

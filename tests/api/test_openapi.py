@@ -160,7 +160,7 @@ def test_limits_and_numbers_are_told(document: dict[str, Any]) -> None:
     assert schemas["Performance"]["properties"]["pnl"] == {"type": "number"}
     assert schemas["StartedAnswer"]["properties"]["startedAt"]["format"] == "date-time"
     parameters = document["paths"]["/api/v1/cycles"]["get"]["parameters"]
-    assert [parameter["name"] for parameter in parameters] == ["limit", "status"]
+    assert [parameter["name"] for parameter in parameters] == ["limit", "status", "cursor"]
     assert parameters[0]["schema"]["default"] == 20
 
 

@@ -113,7 +113,7 @@ async def test_a_wrong_parameter_is_named_with_its_remedy(
     [
         ("GET", "/api/v1/agent/status"),
         ("POST", "/api/v1/agent/stop"),
-        ("GET", "/api/v1/strategies"),
+        ("GET", "/api/v1/risk/limits"),
     ],
 )
 async def test_no_operation_takes_a_parameter_that_it_does_not_know(

@@ -21,7 +21,7 @@ async def test_a_recovery_is_told_in_a_few_lines(api: Api, terminal: Terminal) -
         "    01934f0e-0000-7000-8000-0000000000aa SPY 5/5: running, order intent"
         " -> completed, order filled",
     ]
-    assert api.operations.calls == [("checkpoints", {"limit": 5})]
+    assert api.operations.calls == [("checkpoints", {"limit": 6, "after": None})]
 
 
 async def test_as_json_it_is_the_answer_of_the_api(api: Api, terminal: Terminal) -> None:

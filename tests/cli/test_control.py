@@ -112,8 +112,8 @@ async def test_cycles_as_a_table(api: Api, terminal: Terminal) -> None:
     ]  # fmt: skip
     assert "1.5 s" in said.out
     assert [arguments for _, arguments in api.operations.calls] == [
-        {"limit": 7, "status": None},
-        {"limit": 20, "status": CycleStatus.FAILED},
+        {"limit": 8, "status": None, "after": None},
+        {"limit": 21, "status": CycleStatus.FAILED, "after": None},
     ]
 
 

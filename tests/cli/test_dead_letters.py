@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from dataclasses import replace
 
 import pytest
 
@@ -49,10 +50,12 @@ async def test_the_body_comes_whole(api: Api) -> None:
 
 
 async def test_a_page_says_where_the_next_begins(api: Api) -> None:
+    api.dead_letters.more = [replace(OPEN, id=6)]
     first = (await api.client.get("/api/v1/dead-letters?limit=1")).json()
-    assert (len(first["deadLetters"]), first["next"]) == (1, 7)
-    await api.client.get("/api/v1/dead-letters?before=7&limit=5")
-    assert api.dead_letters.calls[-1] == ("list", {"limit": 5, "state": None, "before": 7})
+    assert [one["id"] for one in first["deadLetters"]] == [7]
+    rest = await api.client.get(f"/api/v1/dead-letters?cursor={first['nextCursor']}&limit=5")
+    assert api.dead_letters.calls[-1] == ("list", {"limit": 6, "state": None, "before": 7})
+    assert rest.json()["nextCursor"] is None
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,12 @@ async def test_a_decision_has_one_approval(backend: Backend) -> None:
     again = replace(FIRST, id=ApprovalId(UUID(int=99)))
     with pytest.raises(Conflict):
         await backend.journal.commit(change(Insert(again)))
+
+
+async def test_approvals_go_on_after_a_place(backend: Backend) -> None:
+    third = replace(SECOND_ONE, id=ApprovalId(UUID(int=31)), decision_id=DecisionId(UUID(int=32)))
+    await backend.journal.commit(change(Insert(FIRST), Insert(SECOND_ONE), Insert(third)))
+    latest = [third, SECOND_ONE, FIRST]
+    for number, one in enumerate(latest, start=1):
+        place = one.created_at, one.id
+        assert await backend.records.approvals(AGENT, limit=9, after=place) == latest[number:]

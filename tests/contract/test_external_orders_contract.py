@@ -72,3 +72,11 @@ async def test_each_is_stored_once(backend: Backend) -> None:
         await backend.journal.commit(change(Insert(WHOLE)))
     with pytest.raises(Conflict):
         await backend.journal.commit(change(Update(replace(WHOLE, version=3))))
+
+
+async def test_they_go_on_after_a_place(backend: Backend) -> None:
+    await backend.journal.commit(change(Insert(WHOLE), Insert(HEARD)))
+    place = HEARD.seen_at, HEARD.id
+    assert await backend.records.external_orders(AGENT, limit=9, after=place) == [WHOLE]
+    place = WHOLE.seen_at, WHOLE.id
+    assert await backend.records.external_orders(AGENT, limit=9, after=place) == []

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 
 from tests.adapters.postgres import values
 from tests.adapters.postgres.values import AGENT, NOW, SECOND, change, entry
+from tests.api.checkpoints import CHECKPOINT
 from tests.contract.conftest import Backend
 from tradesaga.domain.agent import AgentCounts, Mode
 from tradesaga.domain.cycle import CycleStatus
@@ -79,6 +81,28 @@ async def test_cycles_are_listed_latest_first(backend: Backend) -> None:
     unfinished = await backend.records.unfinished_cycles(AGENT)
     assert unfinished == [cycles[0], cycles[2], cycles[3]]
     assert await backend.records.cycle(AGENT, values.cycle(9).id) is None
+
+
+async def test_cycles_of_one_moment_are_told_apart_by_their_place(backend: Backend) -> None:
+    cycles = [replace(values.cycle(n), started_at=NOW) for n in range(4)]
+    await backend.journal.commit(change(*(Insert(cycle) for cycle in cycles)))
+    ordered = sorted(cycles, key=lambda cycle: cycle.id, reverse=True)
+    for number, cycle in enumerate(ordered, start=1):
+        found = await backend.records.cycles(AGENT, limit=1001, after=(NOW, cycle.id))
+        assert found == ordered[number:]
+
+
+async def test_checkpoints_go_on_after_an_epoch_and_a_time(backend: Backend) -> None:
+    made = [
+        replace(CHECKPOINT, id=UUID(int=n), agent_id=AGENT, epoch=epoch, taken_at=NOW + n * SECOND)
+        for n, epoch in enumerate((1, 1, 2), start=1)
+    ]
+    await backend.journal.commit(change(*(Insert(one) for one in made)))
+    latest = made[::-1]
+    assert await backend.records.checkpoints(AGENT, limit=1001) == latest
+    for number, one in enumerate(latest, start=1):
+        place = one.epoch, one.taken_at
+        assert await backend.records.checkpoints(AGENT, limit=9, after=place) == latest[number:]
 
 
 async def test_unknown_agents_have_nothing(backend: Backend) -> None:

@@ -106,10 +106,11 @@ class StrategyAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     mode: str
 
 
-class StrategiesAnswer(Struct, frozen=True, kw_only=True):
-    """All strategies by name."""
+class StrategiesAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of strategies, by name."""
 
     strategies: list[StrategyAnswer]
+    next_cursor: str | None
 
 
 class CurrentCycle(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -287,9 +288,13 @@ def strategy_answer(record: StrategyRecord) -> StrategyAnswer:
     )
 
 
-def strategies_answer(records: Iterable[StrategyRecord]) -> StrategiesAnswer:
-    """All strategies."""
-    return StrategiesAnswer(strategies=[strategy_answer(record) for record in records])
+def strategies_answer(
+    records: Iterable[StrategyRecord], next_cursor: str | None
+) -> StrategiesAnswer:
+    """A page of strategies."""
+    return StrategiesAnswer(
+        strategies=[strategy_answer(record) for record in records], next_cursor=next_cursor
+    )
 
 
 def status_answer(status: Status) -> StatusAnswer:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
+from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, by_time
 from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
 from tradesaga.api.saga_requests import REASON_PATTERN, Reason
 from tradesaga.domain.approval import Approval, ApprovalState
@@ -21,7 +22,7 @@ from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import ApprovalId
 from tradesaga.ports.approval_operations import ApprovalOperations
 
-APPROVALS_MAX = 1000
+LISTING = by_time("approvals")
 TAGS = ["approvals"]
 ApprovalsPort = NamedDependency[SkipValidation[ApprovalOperations]]
 ApprovalName = Annotated[
@@ -73,10 +74,11 @@ class ApprovalAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     reason: str
 
 
-class ApprovalsAnswer(Struct, frozen=True, kw_only=True):
-    """The latest approvals, latest first."""
+class ApprovalsAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of approvals, the latest first."""
 
     approvals: list[ApprovalAnswer]
+    next_cursor: str | None
 
 
 @get(
@@ -95,17 +97,14 @@ async def list_approvals(
             description="pending, consumed, denied or expired",
         ),
     ] = None,
-    limit: Annotated[
-        int,
-        QueryParameter(
-            ge=1, le=APPROVALS_MAX, description="a whole number from 1 to 1000: how many"
-        ),
-    ] = 20,
+    limit: Limit = PAGE_USUAL,
+    cursor: Cursor = None,
 ) -> ApprovalsAnswer:
     """Orders that an operator was asked about, the latest first."""
     state = None if standing is None else ApprovalState(standing)
-    found = await approvals.approvals(limit=limit, state=state)
-    return ApprovalsAnswer(approvals=[approval_answer(one) for one in found])
+    found = await approvals.approvals(limit=limit + 1, state=state, after=LISTING.after(cursor))
+    page, following = LISTING.page(found, limit, lambda one: (one.created_at, one.id))
+    return ApprovalsAnswer(approvals=[approval_answer(one) for one in page], next_cursor=following)
 
 
 @post(

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import datetime
+from typing import Any
 
 from litestar import get
-from litestar.params import QueryParameter
 from msgspec import Struct
 
 from tradesaga.api.agent_control import OperationsPort
 from tradesaga.api.answers import Timestamp, stamp
+from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, Listing
 from tradesaga.api.problems import failures
 from tradesaga.domain.checkpoint import Checkpoint
 
-CHECKPOINTS_MAX = 1000
+
+def _place(key: list[int | str]) -> tuple[int, datetime]:
+    epoch, at = key
+    moment = datetime.fromisoformat(str(at))
+    if not isinstance(epoch, int) or not 0 <= epoch < 2**63 or moment.tzinfo is None:
+        raise ValueError("no place of a checkpoint")
+    return epoch, moment
+
+
+LISTING = Listing(name="checkpoints", key=lambda place: (place[0], stamp(place[1])), place=_place)
 
 
 class CheckpointAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -37,9 +47,10 @@ class CheckpointAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class CheckpointsAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The latest checkpoints, latest first."""
+    """A page of checkpoints, the latest first."""
 
     checkpoints: list[CheckpointAnswer]
+    next_cursor: str | None
 
 
 @get(
@@ -51,18 +62,13 @@ class CheckpointsAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 )
 async def list_checkpoints(
     operations: OperationsPort,
-    limit: Annotated[
-        int,
-        QueryParameter(
-            ge=1,
-            le=CHECKPOINTS_MAX,
-            description="a whole number from 1 to 1000: how many checkpoints",
-        ),
-    ] = 20,
+    limit: Limit = PAGE_USUAL,
+    cursor: Cursor = None,
 ) -> CheckpointsAnswer:
     """One for each process that took the agent over, and for each that handed it over."""
-    found = await operations.checkpoints(limit=limit)
-    return CheckpointsAnswer(checkpoints=[_answer(one) for one in found])
+    found = await operations.checkpoints(limit=limit + 1, after=LISTING.after(cursor))
+    page, following = LISTING.page(found, limit, lambda one: (one.epoch, one.taken_at))
+    return CheckpointsAnswer(checkpoints=[_answer(one) for one in page], next_cursor=following)
 
 
 def _answer(one: Checkpoint) -> CheckpointAnswer:

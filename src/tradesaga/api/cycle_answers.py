@@ -37,10 +37,11 @@ class CycleAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     errors: list[CycleErrorAnswer]
 
 
-class CyclesAnswer(Struct, frozen=True, kw_only=True):
-    """The latest cycles, latest first."""
+class CyclesAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of cycles, the latest first."""
 
     cycles: list[CycleAnswer]
+    next_cursor: str | None
 
 
 class CycleDetails(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -145,9 +146,9 @@ class CycleRecordAnswer(Struct, frozen=True, kw_only=True):
     logs: list[LogAnswer]
 
 
-def cycles_answer(cycles: Iterable[Cycle]) -> CyclesAnswer:
+def cycles_answer(cycles: Iterable[Cycle], next_cursor: str | None) -> CyclesAnswer:
     """The list."""
-    return CyclesAnswer(cycles=[cycle_answer(cycle) for cycle in cycles])
+    return CyclesAnswer(cycles=[cycle_answer(cycle) for cycle in cycles], next_cursor=next_cursor)
 
 
 def cycle_answer(cycle: Cycle) -> CycleAnswer:

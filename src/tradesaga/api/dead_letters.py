@@ -14,12 +14,13 @@ from msgspec import Struct
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
 from tradesaga.api.approvals import ApprovalRequest
+from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, by_number
 from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
 from tradesaga.domain.dead_letters import Letter, LetterState
 from tradesaga.domain.errors import IllegalTransition
 from tradesaga.ports.dead_letters import DeadLetterOperations
 
-LETTERS_MAX = 1000
+LISTING = by_number("dead letters")
 LETTER_ID_MAX = 2**63 - 1
 SHOWN_MAX = 2000
 TAGS = ["events"]
@@ -60,10 +61,10 @@ class WholeLetterAnswer(LetterAnswer, frozen=True, kw_only=True, rename="camel")
 
 
 class LettersAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The latest dead letters, latest first; `next` is the `before` of the next page."""
+    """A page of dead letters, the latest first."""
 
     dead_letters: list[LetterAnswer]
-    next: int | None
+    next_cursor: str | None
 
 
 @get(
@@ -79,22 +80,15 @@ async def list_letters(
         Literal["open", "replayed", "discarded"] | None,
         QueryParameter(name="state", description="open, replayed or discarded"),
     ] = None,
-    before: Annotated[
-        int | None,
-        QueryParameter(
-            ge=1, le=LETTER_ID_MAX, description="a whole number from 1: only those below it"
-        ),
-    ] = None,
-    limit: Annotated[
-        int,
-        QueryParameter(ge=1, le=LETTERS_MAX, description="a whole number from 1 to 1000: how many"),
-    ] = 20,
+    limit: Limit = PAGE_USUAL,
+    cursor: Cursor = None,
 ) -> LettersAnswer:
     """Messages from the bus that had no effect, with the reason."""
     state = None if standing is None else LetterState(standing)
-    found = await dead_letters.letters(limit=limit, state=state, before=before)
-    following = found[-1].id if len(found) == limit else None
-    return LettersAnswer(dead_letters=[_answer(one) for one in found], next=following)
+    before = LISTING.after(cursor)
+    found = await dead_letters.letters(limit=limit + 1, state=state, before=before)
+    page, following = LISTING.page(found, limit, lambda one: one.id)
+    return LettersAnswer(dead_letters=[_answer(one) for one in page], next_cursor=following)
 
 
 @get(

@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Annotated
 
 from litestar import get, put
-from litestar.params import JSONBody
+from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
+from tradesaga.api.pages import ALL_AT_ONCE, Cursor, cut
+from tradesaga.api.pages import Limit as Page
 from tradesaga.api.problems import failures, invalid, shown
 from tradesaga.api.requests import TEXT_CHARACTERS_MAX, ModeName
 from tradesaga.api.why import TAGS, RiskPort
@@ -93,10 +95,11 @@ class LimitsAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     modes: list[ModeLimitsAnswer]
 
 
-class LimitHistoryAnswer(Struct, frozen=True, kw_only=True):
-    """Every change ever made, the latest first."""
+class LimitHistoryAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of the changes, the latest first."""
 
     changes: list[LimitChangeAnswer]
+    next_cursor: str | None
 
 
 @get(
@@ -106,9 +109,19 @@ class LimitHistoryAnswer(Struct, frozen=True, kw_only=True):
     responses=failures(400, 503),
     tags=TAGS,
 )
-async def get_limit_history(risk: RiskPort) -> LimitHistoryAnswer:
+async def get_limit_history(
+    risk: RiskPort,
+    mode: Annotated[
+        ModeName | None,
+        QueryParameter(description="normal, conservative or aggressive: only changes of that mode"),
+    ] = None,
+    limit: Page = ALL_AT_ONCE,
+    cursor: Cursor = None,
+) -> LimitHistoryAnswer:
     """Who changed which limits when, why, and until when."""
-    return LimitHistoryAnswer(changes=[_change(change) for change in await risk.limit_history()])
+    found = [one for one in await risk.limit_history() if mode in (None, one.mode)]
+    page, following = cut("limit changes", found, limit, cursor, lambda one: (-one.revision,))
+    return LimitHistoryAnswer(changes=[_change(one) for one in page], next_cursor=following)
 
 
 @get(

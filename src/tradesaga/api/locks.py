@@ -8,8 +8,9 @@ from litestar import get
 from msgspec import Struct
 
 from tradesaga.api.answers import Timestamp, stamp
+from tradesaga.api.pages import ALL_AT_ONCE, Cursor, Limit, cut
 from tradesaga.api.problems import failures
-from tradesaga.api.sagas import SagasPort
+from tradesaga.api.sagas import SagasPort, Symbol
 from tradesaga.ports.saga_operations import SymbolLock
 
 TAGS = ["trading"]
@@ -25,15 +26,17 @@ class LockAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     saga_id: str | None
 
 
-class LocksAnswer(Struct, frozen=True, kw_only=True):
-    """Locks by symbol."""
+class LocksAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of locks, by symbol."""
 
     locks: list[LockAnswer]
+    next_cursor: str | None
 
 
-def locks_answer(locks: Iterable[SymbolLock]) -> LocksAnswer:
+def locks_answer(locks: Iterable[SymbolLock], next_cursor: str | None) -> LocksAnswer:
     """The list."""
     return LocksAnswer(
+        next_cursor=next_cursor,
         locks=[
             LockAnswer(
                 symbol=lock.symbol,
@@ -43,7 +46,7 @@ def locks_answer(locks: Iterable[SymbolLock]) -> LocksAnswer:
                 saga_id=None if lock.saga_id is None else str(lock.saga_id),
             )
             for lock in locks
-        ]
+        ],
     )
 
 
@@ -54,6 +57,13 @@ def locks_answer(locks: Iterable[SymbolLock]) -> LocksAnswer:
     responses=failures(400, 503),
     tags=TAGS,
 )
-async def list_locks(sagas: SagasPort) -> LocksAnswer:
+async def list_locks(
+    sagas: SagasPort, symbol: Symbol = None, limit: Limit = ALL_AT_ONCE, cursor: Cursor = None
+) -> LocksAnswer:
     """What locks symbols now, by symbol, with the reasons."""
-    return locks_answer(await sagas.locks())
+    found = [lock for lock in await sagas.locks() if symbol in (None, lock.symbol)]
+    return locks_answer(*cut("locks", found, limit, cursor, _key))
+
+
+def _key(lock: SymbolLock) -> tuple[str, str, str, str, str]:
+    return lock.symbol, stamp(lock.since), lock.reason, str(lock.saga_id or ""), lock.detail

@@ -16,13 +16,14 @@ from tradesaga.api.cycle_answers import (
     cycle_record_answer,
     cycles_answer,
 )
+from tradesaga.api.pages import ALL_AT_ONCE, PAGE_USUAL, Cursor, Limit, by_time, cut
 from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
-from tradesaga.api.requests import CYCLES_MAX
 from tradesaga.api.saga_requests import InterventionRequest
 from tradesaga.domain.cycle import CycleStatus
 from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import CycleId
 
+CYCLES = by_time("cycles")
 CycleName = Annotated[
     str,
     PathParameter(
@@ -40,9 +41,20 @@ CycleName = Annotated[
     responses=failures(400, 503),
     tags=["strategies"],
 )
-async def list_strategies(operations: OperationsPort) -> StrategiesAnswer:
-    """All strategies by name, with their figures."""
-    return strategies_answer(await operations.strategies())
+async def list_strategies(
+    operations: OperationsPort,
+    status: Annotated[
+        Literal["active", "paused", "stopped"] | None,
+        QueryParameter(description="active, paused or stopped: only such strategies"),
+    ] = None,
+    limit: Limit = ALL_AT_ONCE,
+    cursor: Cursor = None,
+) -> StrategiesAnswer:
+    """Strategies by name, with their figures."""
+    found = [r for r in await operations.strategies() if status in (None, r.strategy.status)]
+    return strategies_answer(
+        *cut("strategies", found, limit, cursor, lambda r: (r.strategy.name, str(r.strategy.id)))
+    )
 
 
 @get(
@@ -54,20 +66,17 @@ async def list_strategies(operations: OperationsPort) -> StrategiesAnswer:
 )
 async def list_cycles(
     operations: OperationsPort,
-    limit: Annotated[
-        int,
-        QueryParameter(
-            ge=1, le=CYCLES_MAX, description="a whole number from 1 to 1000: how many cycles"
-        ),
-    ] = 20,
+    limit: Limit = PAGE_USUAL,
     status: Annotated[
         Literal["completed", "failed", "cancelled"] | None,
         QueryParameter(description="completed, failed or cancelled: only such cycles"),
     ] = None,
+    cursor: Cursor = None,
 ) -> CyclesAnswer:
     """The latest cycles, latest first, those that still run included unless `status` is given."""
     wanted = None if status is None else CycleStatus(status)
-    return cycles_answer(await operations.cycles(limit=limit, status=wanted))
+    found = await operations.cycles(limit=limit + 1, status=wanted, after=CYCLES.after(cursor))
+    return cycles_answer(*CYCLES.page(found, limit, lambda cycle: (cycle.started_at, cycle.id)))
 
 
 @get(

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter, SkipValidation
 
 from tradesaga.api.agent_control import Actor
-from tradesaga.api.cursors import cursor_of, place_of
+from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, by_time
 from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
 from tradesaga.api.saga_answers import (
     SagaRecordAnswer,
@@ -24,19 +24,15 @@ from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import CycleId, SagaId
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.trade_intervention import allowed
-from tradesaga.domain.trade_messages import Resolution
+from tradesaga.domain.trade_messages import Resolution, TradeState
 from tradesaga.ports.saga_operations import SagaOperations
-from tradesaga.ports.trade_records import TradeQuery, TradeRecord
+from tradesaga.ports.trade_records import Place, TradeQuery, TradeRecord
 
-LIST_MAX = 1000
 SYMBOL = r"^[A-Za-z0-9./_-]{1,32}$"
 OPEN = frozenset(SagaStatus) - ENDS
+LISTING = by_time("sagas")
 TAGS = ["sagas"]
 SagasPort = NamedDependency[SkipValidation[SagaOperations]]
-Limit = Annotated[
-    int,
-    QueryParameter(ge=1, le=LIST_MAX, description="a whole number from 1 to 1000: how many"),
-]
 Symbol = Annotated[
     str | None,
     QueryParameter(pattern=SYMBOL, description="a symbol: letters, digits and . / _ -, at most 32"),
@@ -65,10 +61,6 @@ CycleName = Annotated[
         description="the id of a cycle, a UUID: only its sagas", schema_extra={"format": "uuid"}
     ),
 ]
-Cursor = Annotated[
-    str | None,
-    QueryParameter(max_length=64, description="`nextCursor` of the page before, as it came"),
-]
 SagaName = Annotated[
     str,
     PathParameter(
@@ -89,33 +81,23 @@ async def list_sagas(
     standing: State = None,
     symbol: Symbol = None,
     cycle: CycleName = None,
-    limit: Limit = 20,
+    limit: Limit = PAGE_USUAL,
     cursor: Cursor = None,
 ) -> SagasAnswer:
     """Sagas by creation, the latest first."""
-    problems = []
-    cycle_id = after = None
     try:
         cycle_id = None if cycle is None else CycleId(UUID(cycle))
-    except ValueError:
-        problems.append(f"cycle is {shown(cycle)}: it takes the id of a cycle, a UUID")
-    try:
-        after = None if cursor is None else place_of(cursor)
-    except ValueError:
-        problems.append(f"cursor is {shown(cursor)}: it takes nextCursor of the page before")
-    if problems:
-        raise invalid(problems)
+    except ValueError as error:
+        problem = f"cycle is {shown(cycle)}: it takes the id of a cycle, a UUID"
+        raise invalid([problem]) from error
     query = TradeQuery(
         limit=limit + 1,
         sagas=_states(standing),
         symbol=symbol,
         cycle_id=cycle_id,
-        after=after,
+        after=LISTING.after(cursor),
     )
-    found = await sagas.trades(query)
-    page = found[:limit]
-    last = page[-1].saga if len(found) > limit else None
-    return sagas_answer(page, None if last is None else cursor_of((last.created_at, last.id)))
+    return sagas_answer(*LISTING.page(await sagas.trades(query), limit, place_of))
 
 
 @get(
@@ -188,6 +170,11 @@ async def resolve(
             venue_order_id=data.venue_order_id,
         ),
     )
+
+
+def place_of(trade: TradeState) -> Place:
+    """Where a trade stands in the lists of sagas, orders and reservations."""
+    return trade.saga.created_at, trade.saga.id
 
 
 def _states(state: str | None) -> frozenset[SagaStatus] | None:

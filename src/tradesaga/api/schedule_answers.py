@@ -32,10 +32,11 @@ class ScheduleAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     configured: bool
 
 
-class SchedulesAnswer(Struct, frozen=True, kw_only=True):
-    """All schedules."""
+class SchedulesAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of schedules, the configuration's first."""
 
     schedules: list[ScheduleAnswer]
+    next_cursor: str | None
 
 
 class FiresAnswer(Struct, frozen=True, kw_only=True):

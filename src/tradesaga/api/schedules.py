@@ -11,6 +11,8 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter, SkipValidation
 
 from tradesaga.api.agent_control import Actor
+from tradesaga.api.answers import stamp
+from tradesaga.api.pages import ALL_AT_ONCE, Cursor, Limit, cut
 from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
 from tradesaga.api.requests import OptionalBody
 from tradesaga.api.schedule_answers import (
@@ -30,6 +32,7 @@ from tradesaga.ports.schedule_operations import (
     NewSchedule,
     ScheduleChanges,
     ScheduleOperations,
+    ScheduleView,
     Triggered,
 )
 
@@ -55,10 +58,25 @@ _CHANGING = failures(400, 404, 409, 413, 415, 503)
     responses=failures(400, 503),
     tags=TAGS,
 )
-async def list_schedules(schedules: SchedulesPort) -> SchedulesAnswer:
-    """All schedules, the configuration's first."""
-    found = [schedule_answer(view) for view in await schedules.schedules()]
-    return SchedulesAnswer(schedules=found)
+async def list_schedules(
+    schedules: SchedulesPort,
+    strategy: Annotated[
+        str | None,
+        QueryParameter(description="the id or external id of a strategy: only its schedules"),
+    ] = None,
+    limit: Limit = ALL_AT_ONCE,
+    cursor: Cursor = None,
+) -> SchedulesAnswer:
+    """Schedules in order of creation, the configuration's first."""
+    found = [
+        view
+        for view in await schedules.schedules()
+        if strategy in (None, view.strategy, str(view.schedule.strategy_id))
+    ]
+    page, following = cut("schedules", found, limit, cursor, _key)
+    return SchedulesAnswer(
+        schedules=[schedule_answer(view) for view in page], next_cursor=following
+    )
 
 
 @post(
@@ -255,6 +273,11 @@ def _refused(error: IllegalTransition) -> Refusal:
 
 def _duration(milliseconds: int | None) -> timedelta | None:
     return None if milliseconds is None else timedelta(milliseconds=milliseconds)
+
+
+def _key(view: ScheduleView) -> tuple[int, str, str]:
+    schedule = view.schedule
+    return int(not schedule.is_configured), stamp(schedule.created_at), str(schedule.id)
 
 
 def _id_of(schedule_id: str) -> ScheduleId:

@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
+from tradesaga.api.pages import ALL_AT_ONCE, Cursor, Limit, cut
 from tradesaga.api.problems import failures
 from tradesaga.api.requests import OptionalBody
 from tradesaga.domain.access import LIFE_MAX, LIFE_USUAL, NAME, AccessScope, ApiToken
@@ -78,10 +79,11 @@ class TokenAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     last_used_at: Timestamp | None
 
 
-class TokensAnswer(Struct, frozen=True, kw_only=True):
-    """Tokens in order of creation."""
+class TokensAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of tokens, in order of creation."""
 
     tokens: list[TokenAnswer]
+    next_cursor: str | None
 
 
 class MintedAnswer(Struct, frozen=True, kw_only=True):
@@ -101,9 +103,12 @@ AS_USUAL: Final = RotateTokenRequest()
     responses=failures(400, 503),
     tags=TAGS,
 )
-async def list_tokens(access: TokensPort) -> TokensAnswer:
-    """All tokens, the ended ones too; never a secret."""
-    return TokensAnswer(tokens=[token_answer(token) for token in await access.tokens()])
+async def list_tokens(
+    access: TokensPort, limit: Limit = ALL_AT_ONCE, cursor: Cursor = None
+) -> TokensAnswer:
+    """Tokens in order of creation, the ended ones too; never a secret."""
+    page, following = cut("tokens", await access.tokens(), limit, cursor, _key)
+    return TokensAnswer(tokens=[token_answer(token) for token in page], next_cursor=following)
 
 
 @post(
@@ -168,6 +173,10 @@ def token_answer(token: ApiToken) -> TokenAnswer:
         revoked_at=stamp_or_none(token.revoked_at),
         last_used_at=stamp_or_none(token.last_used_at),
     )
+
+
+def _key(token: ApiToken) -> tuple[str, str]:
+    return stamp(token.created_at), str(token.id)
 
 
 def _minted(minted: Minted) -> MintedAnswer:

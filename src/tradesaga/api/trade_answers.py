@@ -15,10 +15,11 @@ from tradesaga.domain.orders import Fill, Order, Reservation
 from tradesaga.ports.records import PositionSums
 
 
-class OrdersAnswer(Struct, frozen=True, kw_only=True):
-    """Orders, the latest first."""
+class OrdersAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of orders, the latest first."""
 
     orders: list[OrderAnswer]
+    next_cursor: str | None
 
 
 class ExternalOrderAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -44,10 +45,11 @@ class ExternalOrderAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     warned_at: Timestamp | None
 
 
-class ExternalOrdersAnswer(Struct, frozen=True, kw_only=True):
-    """Orders that are not ours, the latest seen first."""
+class ExternalOrdersAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of orders that are not ours, the latest seen first."""
 
     orders: list[ExternalOrderAnswer]
+    next_cursor: str | None
 
 
 class FillAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -79,10 +81,11 @@ class ReservationAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     closed_at: Timestamp | None
 
 
-class ReservationsAnswer(Struct, frozen=True, kw_only=True):
-    """Reservations, the latest first."""
+class ReservationsAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of reservations, the latest first."""
 
     reservations: list[ReservationAnswer]
+    next_cursor: str | None
 
 
 class PositionAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -98,20 +101,24 @@ class PositionAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     fees: Decimal
 
 
-class PositionsAnswer(Struct, frozen=True, kw_only=True):
-    """Positions by symbol."""
+class PositionsAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
+    """A page of positions, by symbol."""
 
     positions: list[PositionAnswer]
+    next_cursor: str | None
 
 
-def orders_answer(orders: Iterable[Order]) -> OrdersAnswer:
+def orders_answer(orders: Iterable[Order], next_cursor: str | None) -> OrdersAnswer:
     """The list."""
-    return OrdersAnswer(orders=[order_answer(order) for order in orders])
+    return OrdersAnswer(orders=[order_answer(order) for order in orders], next_cursor=next_cursor)
 
 
-def external_answer(orders: Iterable[ExternalOrder]) -> ExternalOrdersAnswer:
+def external_answer(
+    orders: Iterable[ExternalOrder], next_cursor: str | None
+) -> ExternalOrdersAnswer:
     """The list of orders that are not ours."""
     return ExternalOrdersAnswer(
+        next_cursor=next_cursor,
         orders=[
             ExternalOrderAnswer(
                 venue_order_id=order.venue_order_id,
@@ -131,18 +138,22 @@ def external_answer(orders: Iterable[ExternalOrder]) -> ExternalOrdersAnswer:
                 warned_at=stamp_or_none(order.warned_at),
             )
             for order in orders
-        ]
+        ],
     )
 
 
-def reservations_answer(held: Iterable[Reservation]) -> ReservationsAnswer:
+def reservations_answer(held: Iterable[Reservation], next_cursor: str | None) -> ReservationsAnswer:
     """The list."""
-    return ReservationsAnswer(reservations=[reservation_answer(one) for one in held])
+    return ReservationsAnswer(
+        reservations=[reservation_answer(one) for one in held], next_cursor=next_cursor
+    )
 
 
-def positions_answer(positions: Sequence[PositionSums]) -> PositionsAnswer:
+def positions_answer(positions: Sequence[PositionSums], next_cursor: str | None) -> PositionsAnswer:
     """The list."""
-    return PositionsAnswer(positions=[position_answer(one) for one in positions])
+    return PositionsAnswer(
+        positions=[position_answer(one) for one in positions], next_cursor=next_cursor
+    )
 
 
 def status_of(position: PositionSums) -> str:

@@ -8,10 +8,11 @@ from litestar import get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from tradesaga.api.agent_control import Actor
+from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, by_time, cut
 from tradesaga.api.problems import failures
 from tradesaga.api.saga_answers import SagasAnswer, sagas_answer
 from tradesaga.api.saga_requests import InterventionRequest
-from tradesaga.api.sagas import OPEN, SYMBOL, Limit, SagasPort, Symbol
+from tradesaga.api.sagas import OPEN, SYMBOL, SagasPort, Symbol, place_of
 from tradesaga.api.trade_answers import (
     ExternalOrdersAnswer,
     OrdersAnswer,
@@ -29,6 +30,7 @@ from tradesaga.domain.saga import ENDS
 from tradesaga.ports.trade_records import TradeQuery
 
 ACTIVE = frozenset(OrderStatus) - ENDED
+ORDERS, FOREIGN, RESERVATIONS = map(by_time, ("orders", "external orders", "reservations"))
 TAGS = ["trading"]
 
 
@@ -61,7 +63,8 @@ async def list_orders(
             "filled, canceled, rejected, expired or not_placed"
         ),
     ] = None,
-    limit: Limit = 20,
+    limit: Limit = PAGE_USUAL,
+    cursor: Cursor = None,
 ) -> OrdersAnswer:
     """Orders by creation, the latest first."""
     wanted = None
@@ -69,8 +72,15 @@ async def list_orders(
         wanted = ACTIVE if status == "open" else frozenset({OrderStatus(status)})
     # An order that may fill belongs to a saga that is open: there are few of those.
     states = OPEN if wanted is not None and wanted <= ACTIVE else None
-    query = TradeQuery(limit=limit, sagas=states, orders=wanted, symbol=symbol)
-    return orders_answer(trade.order for trade in await sagas.trades(query))
+    query = TradeQuery(
+        limit=limit + 1,
+        sagas=states,
+        orders=wanted,
+        symbol=symbol,
+        after=ORDERS.after(cursor),
+    )
+    page, following = ORDERS.page(await sagas.trades(query), limit, place_of)
+    return orders_answer((trade.order for trade in page), following)
 
 
 @get(
@@ -87,11 +97,15 @@ async def list_external_orders(
         Literal["open", "gone", "ours"] | None,
         QueryParameter(name="state", description="open, gone or ours"),
     ] = None,
-    limit: Limit = 20,
+    limit: Limit = PAGE_USUAL,
+    cursor: Cursor = None,
 ) -> ExternalOrdersAnswer:
     """Orders on the account that are not ours, the latest seen first; they are never touched."""
     state = None if standing is None else ExternalState(standing)
-    return external_answer(await sagas.external_orders(limit=limit, state=state, symbol=symbol))
+    found = await sagas.external_orders(
+        limit=limit + 1, state=state, symbol=symbol, after=FOREIGN.after(cursor)
+    )
+    return external_answer(*FOREIGN.page(found, limit, lambda order: (order.seen_at, order.id)))
 
 
 @get(
@@ -107,14 +121,18 @@ async def list_reservations(
     status: Annotated[
         Literal["open", "closed"] | None, QueryParameter(description="open or closed")
     ] = None,
-    limit: Limit = 20,
+    limit: Limit = PAGE_USUAL,
+    cursor: Cursor = None,
 ) -> ReservationsAnswer:
     """Reservations by creation, the latest first; one is open as long as its saga."""
     states = None
     if status is not None:
         states = OPEN if status == "open" else ENDS
-    query = TradeQuery(limit=limit, sagas=states, symbol=symbol)
-    return reservations_answer(trade.reservation for trade in await sagas.trades(query))
+    query = TradeQuery(
+        limit=limit + 1, sagas=states, symbol=symbol, after=RESERVATIONS.after(cursor)
+    )
+    page, following = RESERVATIONS.page(await sagas.trades(query), limit, place_of)
+    return reservations_answer((trade.reservation for trade in page), following)
 
 
 @get(
@@ -130,7 +148,8 @@ async def list_positions(
     status: Annotated[
         Literal["open", "flat"] | None, QueryParameter(description="open or flat")
     ] = None,
-    limit: Limit = 20,
+    limit: Limit = PAGE_USUAL,
+    cursor: Cursor = None,
 ) -> PositionsAnswer:
     """The sums of every symbol that was traded, by symbol."""
     found = [
@@ -138,7 +157,7 @@ async def list_positions(
         for position in await sagas.positions()
         if symbol in (None, position.symbol) and status in (None, status_of(position))
     ]
-    return positions_answer(found[:limit])
+    return positions_answer(*cut("positions", found, limit, cursor, lambda one: (one.symbol,)))
 
 
 @post(

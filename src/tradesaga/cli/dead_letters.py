@@ -25,7 +25,7 @@ dead_letters = App(
 async def list_letters(
     *,
     state: Literal["open", "replayed", "discarded"] | None = None,
-    before: LetterId | None = None,
+    cursor: str | None = None,
     limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 20,
     server: Server = HERE,
 ) -> int:
@@ -35,16 +35,16 @@ async def list_letters(
     ----------
     state
         Only those in this state.
-    before
-        Only those with a lower number.
+    cursor
+        Where to go on: the cursor that the page before ended with.
     limit
         How many, 1 to 1000.
     """
     query: dict[str, str | int] = {"limit": limit}
     if state is not None:
         query["state"] = state
-    if before is not None:
-        query["before"] = before
+    if cursor is not None:
+        query["cursor"] = cursor
     return await tell(server, call(server, "GET", "/dead-letters", query=query), _listed)
 
 

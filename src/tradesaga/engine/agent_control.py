@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tradesaga.domain.agent import Agent, AgentStatus, Mode, Pause, Resume, Start, Stop
 from tradesaga.domain.checkpoint import Checkpoint
@@ -51,6 +51,7 @@ from tradesaga.ports.operations import (
     Stopped,
 )
 from tradesaga.ports.records import CycleRecord, Records, StrategyRecord
+from tradesaga.ports.trade_records import Place
 
 LAST_LOOKED_AT = 20
 """Completed cycles among which the last one that trades is looked for; heartbeats come between."""
@@ -190,9 +191,12 @@ class AgentControl:
         """See `ports.operations`."""
         return await self._records.strategies(self._settings.agent_id)
 
-    async def cycles(self, *, limit: int, status: CycleStatus | None) -> Sequence[Cycle]:
+    async def cycles(
+        self, *, limit: int, status: CycleStatus | None, after: Place | None = None
+    ) -> Sequence[Cycle]:
         """See `ports.operations`."""
-        return await self._records.cycles(self._settings.agent_id, limit=limit, status=status)
+        agent_id = self._settings.agent_id
+        return await self._records.cycles(agent_id, limit=limit, status=status, after=after)
 
     async def cycle(self, cycle_id: CycleId) -> CycleRecord:
         """See `ports.operations`."""
@@ -221,9 +225,11 @@ class AgentControl:
         """See `ports.operations`."""
         return _ALONE if self._fleet is None else self._fleet.report()
 
-    async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:
+    async def checkpoints(
+        self, *, limit: int, after: tuple[int, datetime] | None = None
+    ) -> Sequence[Checkpoint]:
         """See `ports.operations`."""
-        return await self._records.checkpoints(self._settings.agent_id, limit=limit)
+        return await self._records.checkpoints(self._settings.agent_id, limit=limit, after=after)
 
     async def invariants(self) -> InvariantReport:
         """See `ports.operations`."""

@@ -29,6 +29,7 @@ from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.strategy_book import StrategyBook
 from tradesaga.engine.waiting import news_or_moment
 from tradesaga.ports.journal import Entry, Insert, Update
+from tradesaga.ports.trade_records import Place
 
 log = get_logger()
 PENDING_MAX = 1000
@@ -45,9 +46,13 @@ class Approvals:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def approvals(self, *, limit: int, state: ApprovalState | None) -> Sequence[Approval]:
+    async def approvals(
+        self, *, limit: int, state: ApprovalState | None, after: Place | None = None
+    ) -> Sequence[Approval]:
         """See `ports.approval_operations`."""
-        return await self.trades.records.approvals(self.settings.agent_id, limit=limit, state=state)
+        return await self.trades.records.approvals(
+            self.settings.agent_id, limit=limit, state=state, after=after
+        )
 
     async def ask(self, decision: Decision) -> Approval:
         """Have an operator asked about an allowed entry; what waits already is answered.

@@ -39,7 +39,7 @@ from tradesaga.ports.identity import IdSource
 from tradesaga.ports.records import PositionSums, Records
 from tradesaga.ports.saga_operations import SymbolLock
 from tradesaga.ports.services import AmbiguousMatch, TradingEngine
-from tradesaga.ports.trade_records import TradeQuery, TradeRecord
+from tradesaga.ports.trade_records import Place, TradeQuery, TradeRecord
 
 log = get_logger()
 
@@ -86,11 +86,16 @@ class SagaControl:
         return sorted(self._desk.locks(), key=lambda lock: (lock.symbol, lock.since))
 
     async def external_orders(
-        self, *, limit: int, state: ExternalState | None, symbol: str | None
+        self,
+        *,
+        limit: int,
+        state: ExternalState | None,
+        symbol: str | None,
+        after: Place | None = None,
     ) -> Sequence[ExternalOrder]:
         """See `ports.saga_operations`."""
         return await self._records.external_orders(
-            self._agent_id, limit=limit, state=state, symbol=symbol
+            self._agent_id, limit=limit, state=state, symbol=symbol, after=after
         )
 
     async def close_position(self, symbol: str, *, reason: str, actor: str) -> Sequence[TradeState]:

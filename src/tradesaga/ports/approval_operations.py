@@ -7,13 +7,16 @@ from typing import Protocol
 
 from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.ids import ApprovalId
+from tradesaga.ports.trade_records import Place
 
 
 class ApprovalOperations(Protocol):
     """Every command is durable and audited under `actor`, with `by` and `reason`, on return."""
 
-    async def approvals(self, *, limit: int, state: ApprovalState | None) -> Sequence[Approval]:
-        """The latest ones, latest first; 1 <= limit <= 1000. Raises Unavailable."""
+    async def approvals(
+        self, *, limit: int, state: ApprovalState | None, after: Place | None = None
+    ) -> Sequence[Approval]:
+        """The latest ones, latest first; 1 <= limit <= 1001. Raises Unavailable."""
         ...
 
     async def approve(

@@ -20,7 +20,7 @@ class DeadLetterRecords(Protocol):
         state: LetterState | None = None,
         before: int | None = None,
     ) -> Sequence[Letter]:
-        """The latest letters, latest first, those below the id `before`; 1 <= limit <= 1000."""
+        """The latest letters, latest first, those below the id `before`; 1 <= limit <= 1001."""
         ...
 
     async def letter(self, agent_id: AgentId, letter_id: int) -> Letter | None:

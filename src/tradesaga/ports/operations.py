@@ -15,6 +15,7 @@ from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.nodes import FleetReport
 from tradesaga.ports.records import CycleRecord, Invariant, StrategyRecord
 from tradesaga.ports.services import Health
+from tradesaga.ports.trade_records import Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +137,10 @@ class Operations(Protocol):
         """All strategies by name. Raises Unavailable."""
         ...
 
-    async def cycles(self, *, limit: int, status: CycleStatus | None) -> Sequence[Cycle]:
-        """The latest cycles, latest first. Raises Unavailable."""
+    async def cycles(
+        self, *, limit: int, status: CycleStatus | None, after: Place | None = None
+    ) -> Sequence[Cycle]:
+        """The latest cycles, latest first, those after a place. Raises Unavailable."""
         ...
 
     async def cycle(self, cycle_id: CycleId) -> CycleRecord:
@@ -158,8 +161,10 @@ class Operations(Protocol):
         """The nodes that live, as this one last saw them."""
         ...
 
-    async def checkpoints(self, *, limit: int) -> Sequence[Checkpoint]:
-        """The latest checkpoints, latest first. Raises Unavailable."""
+    async def checkpoints(
+        self, *, limit: int, after: tuple[int, datetime] | None = None
+    ) -> Sequence[Checkpoint]:
+        """The latest checkpoints by epoch and time, latest first. Raises Unavailable."""
         ...
 
     async def invariants(self) -> InvariantReport:

@@ -24,7 +24,7 @@ from tradesaga.domain.values import quick
 from tradesaga.ports.dead_letters import DeadLetterRecords
 from tradesaga.ports.journal import CycleLog
 from tradesaga.ports.risk_records import RiskRecords
-from tradesaga.ports.trade_records import TradeRecords
+from tradesaga.ports.trade_records import Place, TradeRecords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,17 +199,27 @@ class Records(TradeRecords, RiskRecords, DeadLetterRecords, Protocol):
         ...
 
     async def cycles(
-        self, agent_id: AgentId, *, limit: int, status: CycleStatus | None = None
+        self,
+        agent_id: AgentId,
+        *,
+        limit: int,
+        status: CycleStatus | None = None,
+        after: Place | None = None,
     ) -> Sequence[Cycle]:
-        """The latest cycles, latest first; 1 <= limit <= 1000."""
+        """The latest cycles by start, latest first, those after a place; 1 <= limit <= 1001."""
         ...
 
     async def cycle(self, agent_id: AgentId, cycle_id: CycleId) -> CycleRecord | None:
         """One cycle, whole."""
         ...
 
-    async def checkpoints(self, agent_id: AgentId, *, limit: int) -> Sequence[Checkpoint]:
-        """The latest checkpoints, latest first; 1 <= limit <= 1000."""
+    async def checkpoints(
+        self, agent_id: AgentId, *, limit: int, after: tuple[int, datetime] | None = None
+    ) -> Sequence[Checkpoint]:
+        """The latest by epoch and time, latest first, those after such a place.
+
+        1 <= limit <= 1001.
+        """
         ...
 
     async def was_received(self, agent_id: AgentId, event_id: str) -> bool:

@@ -12,6 +12,7 @@ from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId
 from tradesaga.domain.limit_change import LimitChange
+from tradesaga.ports.trade_records import Place
 
 
 class RiskRecords(Protocol):
@@ -44,9 +45,14 @@ class RiskRecords(Protocol):
         ...
 
     async def approvals(
-        self, agent_id: AgentId, *, limit: int, state: ApprovalState | None = None
+        self,
+        agent_id: AgentId,
+        *,
+        limit: int,
+        state: ApprovalState | None = None,
+        after: Place | None = None,
     ) -> Sequence[Approval]:
-        """The latest approvals, latest first; 1 <= limit <= 1000."""
+        """The latest approvals by creation, latest first; 1 <= limit <= 1001."""
         ...
 
     async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:

@@ -12,7 +12,7 @@ from tradesaga.domain.external import ExternalOrder, ExternalState
 from tradesaga.domain.ids import SagaId
 from tradesaga.domain.trade_messages import Resolution, TradeState
 from tradesaga.ports.records import PositionSums
-from tradesaga.ports.trade_records import TradeQuery, TradeRecord
+from tradesaga.ports.trade_records import Place, TradeQuery, TradeRecord
 
 
 class LockReason(StrEnum):
@@ -59,7 +59,12 @@ class SagaOperations(Protocol):
         ...
 
     async def external_orders(
-        self, *, limit: int, state: ExternalState | None, symbol: str | None
+        self,
+        *,
+        limit: int,
+        state: ExternalState | None,
+        symbol: str | None,
+        after: Place | None = None,
     ) -> Sequence[ExternalOrder]:
         """Orders on the account that are not ours, the latest seen first. Raises Unavailable."""
         ...

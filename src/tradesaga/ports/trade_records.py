@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+from uuid import UUID
 
 from tradesaga.domain.external import ExternalOrder, ExternalState
 from tradesaga.domain.ids import AgentId, CycleId, SagaId
@@ -13,8 +14,11 @@ from tradesaga.domain.orders import Fill, OrderStatus
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.trade_messages import TradeState
 
-Place = tuple[datetime, SagaId]
-"""Where a trade stands in the list: creation and id of its saga."""
+Place = tuple[datetime, UUID]
+"""Where a thing stands in a list by time, the latest first: of a trade, creation and id of its
+saga."""
+LAST: Final[Place] = (datetime.max.replace(tzinfo=UTC), UUID(int=2**128 - 1))
+"""Later than all: what comes after it is the whole list."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ class TradeRecords(Protocol):
         venue_order_id: str | None = None,
         state: ExternalState | None = None,
         symbol: str | None = None,
+        after: Place | None = None,
     ) -> Sequence[ExternalOrder]:
-        """Orders that are not ours, the latest seen first; 1 <= limit <= 1000."""
+        """Orders that are not ours, the latest seen first; 1 <= limit <= 1001."""
         ...

@@ -30,6 +30,7 @@ from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import Change
 from tradesaga.ports.lease import Held
 from tradesaga.ports.records import OutboxRow, PositionSums, StrategyRecord, Submission
+from tradesaga.ports.trade_records import Place
 from tradesaga.testing.journal import LoggedEntry, MemoryJournal, MemoryStore
 from tradesaga.testing.records import MemoryOutbox, MemoryRecords, row_of
 from tradesaga.testing.sim_life import Life, LifeOver
@@ -224,10 +225,15 @@ class SimRecords(MemoryRecords):
 
     @override
     async def cycles(
-        self, agent_id: AgentId, *, limit: int, status: CycleStatus | None = None
+        self,
+        agent_id: AgentId,
+        *,
+        limit: int,
+        status: CycleStatus | None = None,
+        after: Place | None = None,
     ) -> Sequence[Cycle]:
         """As the port."""
-        return await self._read(super().cycles(agent_id, limit=limit, status=status))
+        return await self._read(super().cycles(agent_id, limit=limit, status=status, after=after))
 
     @override
     async def was_received(self, agent_id: AgentId, event_id: str) -> bool:

@@ -35,6 +35,7 @@ from tradesaga.ports.records import (
     StrategyRecord,
     Submission,
 )
+from tradesaga.ports.trade_records import LAST, Place
 
 ENDED_OTHERWISE = frozenset(
     {OrderStatus.REJECTED, OrderStatus.NOT_PLACED, OrderStatus.CANCELED, OrderStatus.EXPIRED}
@@ -163,11 +164,20 @@ class MemoryRecords(MemoryDeadLetterRecords):
         return {key: quantity for key, quantity in sums.items() if quantity}
 
     async def cycles(
-        self, agent_id: AgentId, *, limit: int, status: CycleStatus | None = None
+        self,
+        agent_id: AgentId,
+        *,
+        limit: int,
+        status: CycleStatus | None = None,
+        after: Place | None = None,
     ) -> Sequence[Cycle]:
-        """The latest cycles, latest first."""
-        assert 1 <= limit <= 1000, limit
-        found = [c for c in self._store.of(Cycle, agent_id) if status in (None, c.status)]
+        """The latest cycles by start, latest first, those after a place."""
+        assert 1 <= limit <= 1001, limit
+        found = [
+            c
+            for c in self._store.of(Cycle, agent_id)
+            if status in (None, c.status) and (c.started_at, c.id) < (after or LAST)
+        ]
         return sorted(found, key=lambda c: (c.started_at, c.id), reverse=True)[:limit]
 
     async def cycle(self, agent_id: AgentId, cycle_id: CycleId) -> CycleRecord | None:
@@ -188,9 +198,15 @@ class MemoryRecords(MemoryDeadLetterRecords):
             logs=[log for owner, log in logs if (owner, log.cycle_id) == (agent_id, cycle_id)],
         )
 
-    async def checkpoints(self, agent_id: AgentId, *, limit: int) -> Sequence[Checkpoint]:
-        """The latest checkpoints, latest first."""
-        found: list[Checkpoint] = self._store.of(Checkpoint, agent_id)
+    async def checkpoints(
+        self, agent_id: AgentId, *, limit: int, after: tuple[int, datetime] | None = None
+    ) -> Sequence[Checkpoint]:
+        """The latest by epoch and time, latest first, those after such a place."""
+        found: list[Checkpoint] = [
+            c
+            for c in self._store.of(Checkpoint, agent_id)
+            if after is None or (c.epoch, c.taken_at) < after
+        ]
         return sorted(found, key=lambda c: (c.epoch, c.taken_at), reverse=True)[:limit]
 
     async def was_received(self, agent_id: AgentId, event_id: str) -> bool:

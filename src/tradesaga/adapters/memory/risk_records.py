@@ -15,6 +15,7 @@ from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId
 from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.money import ZERO
+from tradesaga.ports.trade_records import LAST, Place
 
 
 class MemoryRiskRecords(MemoryTradeRecords):
@@ -56,10 +57,19 @@ class MemoryRiskRecords(MemoryTradeRecords):
         return found[0] if found else None
 
     async def approvals(
-        self, agent_id: AgentId, *, limit: int, state: ApprovalState | None = None
+        self,
+        agent_id: AgentId,
+        *,
+        limit: int,
+        state: ApprovalState | None = None,
+        after: Place | None = None,
     ) -> Sequence[Approval]:
-        """The latest approvals, latest first."""
-        found = [a for a in self._store.of(Approval, agent_id) if state in (None, a.state)]
+        """The latest approvals by creation, latest first."""
+        found = [
+            a
+            for a in self._store.of(Approval, agent_id)
+            if state in (None, a.state) and (a.created_at, a.id) < (after or LAST)
+        ]
         return sorted(found, key=lambda a: (a.created_at, a.id), reverse=True)[:limit]
 
     async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:

@@ -14,7 +14,7 @@ from tradesaga.domain.orders import Fill, Order, Reservation, Void
 from tradesaga.domain.saga import Saga
 from tradesaga.domain.saga_log import told
 from tradesaga.domain.trade_messages import TradeState
-from tradesaga.ports.trade_records import LoggedStep, TradeQuery, TradeRecord
+from tradesaga.ports.trade_records import LAST, LoggedStep, Place, TradeQuery, TradeRecord
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -64,6 +64,7 @@ class MemoryTradeRecords:
         venue_order_id: str | None = None,
         state: ExternalState | None = None,
         symbol: str | None = None,
+        after: Place | None = None,
     ) -> Sequence[ExternalOrder]:
         """Orders that are not ours, the latest seen first."""
         found = [
@@ -72,6 +73,7 @@ class MemoryTradeRecords:
             if venue_order_id in (None, order.venue_order_id)
             and state in (None, order.state)
             and symbol in (None, order.symbol)
+            and (order.seen_at, order.id) < (after or LAST)
         ]
         return sorted(found, key=lambda order: (order.seen_at, order.id), reverse=True)[:limit]
 

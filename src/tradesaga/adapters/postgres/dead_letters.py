@@ -12,7 +12,7 @@ from tradesaga.adapters.postgres.risk_records import PostgresRiskRecords
 from tradesaga.domain.dead_letters import Letter, LetterEnd, LetterState
 from tradesaga.domain.ids import AgentId
 
-LETTERS_MAX: Final = 1000
+LETTERS_MAX: Final = 1001
 _SQL: Final = {name: query.sql for name, query in load("letters").items()}
 
 
@@ -27,7 +27,7 @@ class PostgresDeadLetterRecords(PostgresRiskRecords):
         state: LetterState | None = None,
         before: int | None = None,
     ) -> Sequence[Letter]:
-        """The latest letters, latest first; 1 <= limit <= 1000."""
+        """The latest letters, latest first; 1 <= limit <= 1001."""
         assert 1 <= limit <= LETTERS_MAX, limit
         rows = await self._pool.fetch(_SQL["letters"], agent_id, state, before, limit)
         return [_letter(agent_id, row) for row in rows]

@@ -38,8 +38,10 @@ from tradesaga.ports.records import (
     StrategyRecord,
     Submission,
 )
+from tradesaga.ports.trade_records import LAST, Place
 
-CYCLES_MAX = CHECKPOINTS_MAX = 1000
+CYCLES_MAX = CHECKPOINTS_MAX = 1001
+EPOCH_MAX = 2**63 - 1
 _agent, _counts, _cycle = reader(Agent), reader(AgentCounts), reader(Cycle)
 _decision, _order, _log = reader(Decision), reader(Order), reader(CycleLog)
 _ladder, _marks = reader(Ladder), reader(EquityMarks)
@@ -171,11 +173,17 @@ class PostgresRecords(PostgresDeadLetterRecords):
         return {(row["strategy_id"], row["symbol"]): row["quantity"] for row in rows}
 
     async def cycles(
-        self, agent_id: AgentId, *, limit: int, status: CycleStatus | None = None
+        self,
+        agent_id: AgentId,
+        *,
+        limit: int,
+        status: CycleStatus | None = None,
+        after: Place | None = None,
     ) -> Sequence[Cycle]:
-        """The latest cycles, latest first; 1 <= limit <= 1000."""
+        """The latest cycles by start, latest first, those after a place; 1 <= limit <= 1001."""
         assert 1 <= limit <= CYCLES_MAX, limit
-        rows = await self._pool.fetch(QUERIES["latest_cycles"], agent_id, status, limit)
+        asked = agent_id, status, *(after or LAST), limit
+        rows = await self._pool.fetch(QUERIES["latest_cycles"], *asked)
         return [_cycle(row) for row in rows]
 
     async def cycle(self, agent_id: AgentId, cycle_id: CycleId) -> CycleRecord | None:
@@ -195,10 +203,13 @@ class PostgresRecords(PostgresDeadLetterRecords):
             logs=[_log(row) for row in logs],
         )
 
-    async def checkpoints(self, agent_id: AgentId, *, limit: int) -> Sequence[Checkpoint]:
-        """The latest checkpoints, latest first; 1 <= limit <= 1000."""
+    async def checkpoints(
+        self, agent_id: AgentId, *, limit: int, after: tuple[int, datetime] | None = None
+    ) -> Sequence[Checkpoint]:
+        """The latest by epoch and time, latest first, those after such a place."""
         assert 1 <= limit <= CHECKPOINTS_MAX, limit
-        rows = await self._pool.fetch(QUERIES["checkpoints"], agent_id, limit)
+        epoch, at = (EPOCH_MAX, LAST[0]) if after is None else after
+        rows = await self._pool.fetch(QUERIES["checkpoints"], agent_id, epoch, at, limit)
         return [_checkpoint(row) for row in rows]
 
     async def was_received(self, agent_id: AgentId, event_id: str) -> bool:

@@ -15,8 +15,9 @@ from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId
 from tradesaga.domain.limit_change import LimitChange
+from tradesaga.ports.trade_records import LAST, Place
 
-APPROVALS_MAX: Final = 1000
+APPROVALS_MAX: Final = 1001
 LOOKED_BACK: Final = timedelta(days=31)
 """How far the log is searched for the last command to the agent."""
 _SQL: Final = {name: query.sql for name, query in load("why").items()}
@@ -62,11 +63,17 @@ class PostgresRiskRecords(PostgresTradeRecords):
         return _approval(rows[0]) if rows else None
 
     async def approvals(
-        self, agent_id: AgentId, *, limit: int, state: ApprovalState | None = None
+        self,
+        agent_id: AgentId,
+        *,
+        limit: int,
+        state: ApprovalState | None = None,
+        after: Place | None = None,
     ) -> Sequence[Approval]:
-        """The latest approvals, latest first; 1 <= limit <= 1000."""
+        """The latest approvals by creation, latest first; 1 <= limit <= 1001."""
         assert 1 <= limit <= APPROVALS_MAX, limit
-        rows = await self._pool.fetch(_SQL["approvals"], agent_id, state, limit)
+        asked = agent_id, state, *(after or LAST), limit
+        rows = await self._pool.fetch(_SQL["approvals"], *asked)
         return [_approval(row) for row in rows]
 
     async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
-from uuid import UUID
 
 from tradesaga.adapters.postgres.decoding import Row, read_trade, reader
 from tradesaga.adapters.postgres.queries import QUERIES, load
@@ -17,13 +16,12 @@ from tradesaga.domain.orders import Fill
 from tradesaga.domain.saga import ENDS, SagaStatus
 from tradesaga.domain.saga_log import told
 from tradesaga.domain.trade_messages import TradeState
-from tradesaga.ports.trade_records import LoggedStep, TradeQuery, TradeRecord
+from tradesaga.ports.trade_records import LAST, LoggedStep, Place, TradeQuery, TradeRecord
 
 TRADES_MAX: Final = 1001
 LOG_SLACK: Final = timedelta(minutes=1)
 """How much later than the saga's last change an entry about that change may have been dated."""
 _OPEN: Final = frozenset(SagaStatus) - ENDS
-_LAST: Final = (datetime.max.replace(tzinfo=UTC), SagaId(UUID(int=2**128 - 1)))
 _SQL: Final = {name: query.sql for name, query in load("trades").items()}
 _entry, _fill, _external = reader(LoggedStep), reader(Fill), reader(ExternalOrder)
 
@@ -49,7 +47,7 @@ class PostgresTradeRecords:
             None if query.sagas is None else sorted(query.sagas),
             None if query.orders is None else sorted(query.orders),
             query.symbol,
-            *(query.after or _LAST),
+            *(query.after or LAST),
             query.limit,
         )
         return [read_trade(row) for row in rows]
@@ -81,10 +79,11 @@ class PostgresTradeRecords:
         venue_order_id: str | None = None,
         state: ExternalState | None = None,
         symbol: str | None = None,
+        after: Place | None = None,
     ) -> Sequence[ExternalOrder]:
         """Orders that are not ours, the latest seen first."""
         assert 1 <= limit <= TRADES_MAX, limit
-        asked = agent_id, venue_order_id, state, symbol, limit
+        asked = agent_id, venue_order_id, state, symbol, *(after or LAST), limit
         return [_external(row) for row in await self._pool.fetch(_SQL["external_orders"], *asked)]
 
 

@@ -64,14 +64,15 @@ from cycles
 where agent_id = $1 and status = 'started'
 order by started_at, id;
 
--- latest_cycles: the latest cycles, of one status unless it is null
+-- latest_cycles: the latest cycles after a place ($3, $4), of one status unless it is null
 select id, agent_id, type, triggered_by, coalesce(scheduled_at, started_at) as scheduled_at,
   started_at, epoch, status, cursor, completed_at, strategies_processed, decisions_generated,
   orders_submitted, orders_filled, errors, metadata, version
 from cycles
 where agent_id = $1 and ($2::text is null or status = $2)
+  and (started_at, id) < ($3::timestamptz, $4::uuid)
 order by started_at desc, id desc
-limit $3;
+limit $5;
 
 -- cycle: one cycle
 select id, agent_id, type, triggered_by, coalesce(scheduled_at, started_at) as scheduled_at,
@@ -223,13 +224,13 @@ where agent_id = $1 and seq > $2
 order by seq
 limit $3;
 
--- checkpoints: the latest ones, latest first
+-- checkpoints: the latest ones after a place ($2, $3), latest first
 select id, agent_id, taken_at, occasion, epoch, lineage, release, code, configuration, strategies,
   changed, report
 from checkpoints
-where agent_id = $1
+where agent_id = $1 and (epoch, taken_at) < ($2::bigint, $3::timestamptz)
 order by epoch desc, taken_at desc
-limit $2;
+limit $4;
 
 -- lease: who holds an agent, and for how long yet
 select holder, epoch, expires_at - clock_timestamp() as left from leases where agent_id = $1;

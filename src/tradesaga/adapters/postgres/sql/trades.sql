@@ -41,5 +41,6 @@ select id, agent_id, venue_order_id, client_order_id, symbol, side, quantity, fi
 from external_orders
 where agent_id = $1 and ($2::text is null or venue_order_id = $2)
   and ($3::text is null or state = $3) and ($4::text is null or symbol = $4)
+  and (seen_at, id) < ($5::timestamptz, $6::uuid)
 order by seen_at desc, id desc
-limit $5;
+limit $7;

@@ -34,14 +34,15 @@ select id, agent_id, decision_id, saga_id, strategy_id, symbol, side, quantity, 
 from approvals
 where agent_id = $1 and id = $2;
 
--- approvals: the latest ones, latest first; $2 is a state or null
+-- approvals: the latest ones after a place ($3, $4); $2 is a state or null
 select id, agent_id, decision_id, saga_id, strategy_id, symbol, side, quantity, type, limit_price,
   time_in_force, reference_price, digest, created_at, expires_at, updated_at, state, decided_by,
   decided_at, reason, version, reminders
 from approvals
 where agent_id = $1 and ($2::text is null or state = $2)
+  and (created_at, id) < ($3::timestamptz, $4::uuid)
 order by created_at desc, id desc
-limit $3;
+limit $5;
 
 -- decision_costs: what the decisions of one day have cost
 select coalesce(sum(amount), 0) as amount from decision_charges where agent_id = $1 and day = $2;
