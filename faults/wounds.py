@@ -17,6 +17,8 @@ import asyncpg
 import nats
 
 from tests.acceptance.running import Up, connect
+from tradesaga.bootstrap.bus_users import OPERATOR
+from tradesaga.embedded.nats import read_logins
 
 STANDS_STILL_SECONDS = 4.0
 LOCKED_SECONDS = 3.0
@@ -108,8 +110,11 @@ async def rows_locked(up: Up) -> None:
 async def poison(up: Up) -> None:
     """No JSON, too deep, and a decision that is none."""
     ports = json.loads((up.state_dir / "ports.json").read_text(encoding="utf-8"))
-    token = (up.state_dir / "nats" / "token").read_text(encoding="utf-8").strip()
-    client = await nats.connect(f"nats://127.0.0.1:{ports['nats']}", token=token)
+    client = await nats.connect(
+        f"nats://127.0.0.1:{ports['nats']}",
+        user=OPERATOR,
+        password=read_logins(up.state_dir)[OPERATOR],
+    )
     try:
         for body in (b"\xff{", b"[" * 20_000, b'{"type": "ai.decision.generated"}'):
             await client.publish("ai-trader.ai.decision.generated", body)

@@ -94,6 +94,8 @@ def _holds(word: str, demand: Any, value: Any) -> bool:
             return not isinstance(value, str | list) or len(value) >= int(demand)
         case "maxLength" | "maxItems":
             return not isinstance(value, str | list) or len(value) <= int(demand)
+        case "maximum":
+            return not isinstance(value, int | float) or bool(value <= demand)
         case "minimum":
             return not isinstance(value, int | float) or bool(value >= demand)
         case "format":

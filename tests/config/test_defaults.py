@@ -106,6 +106,7 @@ ADDED = {
     "database.statement_timeout": timedelta(seconds=30),
     "database.lock_timeout": timedelta(seconds=10),
     "database.idle_in_transaction_timeout": timedelta(seconds=1),
+    "event_bus.user": "",
     "event_bus.lost_after": timedelta(seconds=5),
     "reconciliation.interval": timedelta(seconds=3),
     "reconciliation.cash_tolerance": Decimal(1),

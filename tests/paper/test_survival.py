@@ -169,5 +169,5 @@ async def test_what_cannot_work_is_refused_at_the_start(
             await run_paper(other, asyncio.Event())
     wrong = replace(settings, state_dir=tmp_path / "third", nats_token="wrong")
     async with asyncio.timeout(15):
-        with pytest.raises(Refused, match="refuses the token"):
+        with pytest.raises(Refused, match="refuses the login"):
             await run_paper(wrong, asyncio.Event())

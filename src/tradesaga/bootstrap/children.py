@@ -109,8 +109,7 @@ def paper_program(
     ]
 
     def variables() -> Mapping[str, str]:
-        url, token = bus.address()
-        return {**environment, "NATS_URL": url, "NATS_TOKEN": token}
+        return {**environment, **bus.neighbours()}
 
     async def alive() -> bool:
         return await answers_ok(f"{there.trading_engine}/health")

@@ -19,11 +19,12 @@ from tradesaga.adapters.postgres.database import ensure_database
 from tradesaga.adapters.postgres.migrate import migrate
 from tradesaga.adapters.postgres.preflight import check_postgres
 from tradesaga.adapters.postgres.roles import APP, READER, make_roles, set_password
+from tradesaga.bootstrap.bus_users import OPERATOR, ORCHESTRATOR, users_of
 from tradesaga.bootstrap.schema import missing, role_limits
 from tradesaga.bootstrap.translation import dsn_of
 from tradesaga.config import Loaded, Settings, load
 from tradesaga.domain.errors import Invalid, Refused
-from tradesaga.embedded.nats import EmbeddedNats
+from tradesaga.embedded.nats import EmbeddedNats, logins_path, read_logins
 from tradesaga.embedded.postgres import EmbeddedPostgres
 from tradesaga.embedded.processes import Child
 from tradesaga.embedded.state import Ports, is_free, keep_login
@@ -78,8 +79,8 @@ class EventBus(Protocol):
         """What a child needs in its environment beside the configuration, to find it."""
         ...
 
-    def address(self) -> tuple[str, str]:
-        """URL and token."""
+    def neighbours(self) -> Variables:
+        """What the simulated neighbours need in their environment to find it."""
         ...
 
 
@@ -166,10 +167,11 @@ class OwnNats:
 
     name = "nats"
 
-    def __init__(self, state_dir: Path) -> None:
-        self._server = EmbeddedNats(state_dir)
+    def __init__(self, state_dir: Path, settings: Settings) -> None:
+        self._users = users_of(settings)
+        self._state_dir = state_dir
+        self._server = EmbeddedNats(state_dir, self._users)
         self._foreseen = _kept_port(state_dir, "nats")
-        self._token_file = state_dir / "nats" / "token"
         self._started = False
 
     @property
@@ -180,7 +182,8 @@ class OwnNats:
     @property
     def foreseeable(self) -> bool:
         """Whether its address is known already, most probably."""
-        return self._foreseen is not None and self._token_file.exists()
+        known = read_logins(self._state_dir)
+        return self._foreseen is not None and all(user.name in known for user in self._users)
 
     async def start(self) -> None:
         """Start and check it. Raises as `EmbeddedNats.start`."""
@@ -203,20 +206,27 @@ class OwnNats:
         await self._server.stop()
 
     def variables(self) -> Variables:
-        """Its address and token under the names of the configuration."""
-        url, token = self.address()
-        return {"ORCHESTRATOR__EVENTBUS__URL": url, "ORCHESTRATOR__EVENTBUS__TOKEN": token}
+        """Its address and our login under the names of the configuration."""
+        return {
+            "ORCHESTRATOR__EVENTBUS__URL": self._url,
+            "ORCHESTRATOR__EVENTBUS__USER": ORCHESTRATOR,
+            "ORCHESTRATOR__EVENTBUS__TOKEN": self._server.password(ORCHESTRATOR),
+        }
 
-    def address(self) -> tuple[str, str]:
-        """URL and token."""
+    def neighbours(self) -> Variables:
+        """Its address, and the file in which each of them finds its own login."""
+        return {"NATS_URL": self._url, "NATS_LOGINS": str(logins_path(self._state_dir))}
+
+    @property
+    def _url(self) -> str:
         if not self._started and self.foreseeable:
-            token = self._token_file.read_text(encoding="utf-8").strip()
-            return f"nats://127.0.0.1:{self._foreseen}", token
-        return self._server.url, self._server.token
+            return f"nats://127.0.0.1:{self._foreseen}"
+        return self._server.url
 
     async def _check(self) -> None:
         server = self._server
-        report = await check_nats(server.url, server.token, server.monitor_url)
+        login = server.password(OPERATOR)
+        report = await check_nats(server.url, login, server.monitor_url, user=OPERATOR)
         if report.problems or report.unverified:
             raise Invalid([*report.problems, *report.unverified])
 
@@ -263,15 +273,15 @@ class OtherNats:
         """Nothing."""
         return {}
 
-    def address(self) -> tuple[str, str]:
-        """URL and token."""
+    def neighbours(self) -> Variables:
+        """The token for all of them, unless the environment has NATS_LOGINS."""
         bus = self.settings.event_bus
-        return bus.url, bus.token.reveal()
+        return {"NATS_URL": bus.url, "NATS_TOKEN": bus.token.reveal()}
 
     async def check(self) -> tuple[str, ...]:
         """Check it; what could not be found out. Raises Invalid, Refused, Unavailable."""
-        url, token = self.address()
-        report = await check_nats(url, token or None)
+        bus = self.settings.event_bus
+        report = await check_nats(bus.url, bus.token.reveal() or None, user=bus.user)
         if report.problems:
             raise Invalid(report.problems)
         return report.unverified

@@ -21,10 +21,12 @@ from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresOutbox
 from tradesaga.adapters.system import SystemClock, SystemIds
 from tradesaga.bootstrap import databases
+from tradesaga.bootstrap.bus_users import OPERATOR
 from tradesaga.bootstrap.verifying import VerifyOptions, refuse_old_schema, system_of
 from tradesaga.config import Settings
 from tradesaga.domain.errors import Invalid, Unavailable
 from tradesaga.domain.ids import AgentId
+from tradesaga.embedded.nats import read_logins
 from tradesaga.embedded.state import Ports, default_state_dir
 
 BATCH = 256
@@ -66,15 +68,15 @@ async def tail(
 
     Raises Invalid, Refused, Unavailable.
     """
-    settings, url, token = _bus_of(options, environment)
-    async with console.connected(url, token) as bus:
+    settings, url, token, user = _bus_of(options, environment)
+    async with console.connected(url, token, user) as bus:
         async for subject, body in bus.tail(subjects or _all(settings)):
             yield _seen(subject, body)
 
 
 async def publish(options: ConsoleOptions, environment: Mapping[str, str], event: ByHand) -> str:
     """Where it went, as one line. Raises Invalid for what breaks its schema, Unavailable."""
-    settings, url, token = _bus_of(options, environment)
+    settings, url, token, user = _bus_of(options, environment)
     event_id = str(SystemIds().uuid7())
     body = encode_by_hand(
         event_id=event_id,
@@ -88,7 +90,7 @@ async def publish(options: ConsoleOptions, environment: Mapping[str, str], event
     if problem is not None:
         raise Invalid([problem])
     subject = _subject(settings, event.type)
-    async with console.connected(url, token) as bus:
+    async with console.connected(url, token, user) as bus:
         sequence = await bus.publish(subject, body, {"Nats-Msg-Id": event_id})
     return f"{event_id} is message {sequence} on {subject}"
 
@@ -100,9 +102,9 @@ async def republish(
 
     Raises Invalid, Refused, Unavailable.
     """
-    settings, url, token = _bus_of(options, environment)
+    settings, url, token, user = _bus_of(options, environment)
     number = 0
-    async with console.connected(url, token) as bus, _outbox(options, environment) as outbox:
+    async with console.connected(url, token, user) as bus, _outbox(options, environment) as outbox:
         after, agent_id = since - 1, AgentId(settings.agent.id)
         while rows := await outbox.between(agent_id, after=after, until=until, limit=BATCH):
             for row in rows:
@@ -131,22 +133,22 @@ def _as_verifying(options: ConsoleOptions) -> VerifyOptions:
     return VerifyOptions(config=options.config, state_dir=options.state_dir)
 
 
-def _bus_of(options: ConsoleOptions, environment: Mapping[str, str]) -> tuple[Settings, str, str]:
-    """Settings, address and token; the embedded server is known by its state directory."""
+def _bus_of(
+    options: ConsoleOptions, environment: Mapping[str, str]
+) -> tuple[Settings, str, str, str]:
+    """Settings, address, token and user; the embedded server is known by its state directory."""
     log_output.configure(level="warning", form="text")  # stdout is for the events
     plan = databases.plan(options.config, environment, {})
     settings = plan.loaded.settings
     if not plan.embeds_nats:
-        return settings, settings.event_bus.url, settings.event_bus.token.reveal()
+        bus = settings.event_bus
+        return settings, bus.url, bus.token.reveal(), bus.user
     state_dir = options.state_dir or default_state_dir()
     port = Ports(state_dir / "ports.json").get("nats")
-    try:
-        token = (state_dir / "nats" / "token").read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise Unavailable(_nothing_in(state_dir)) from error
-    if port is None:
+    token = read_logins(state_dir).get(OPERATOR)
+    if port is None or token is None:
         raise Unavailable(_nothing_in(state_dir))
-    return settings, f"nats://127.0.0.1:{port}", token
+    return settings, f"nats://127.0.0.1:{port}", token, OPERATOR
 
 
 def _nothing_in(state_dir: Path) -> str:

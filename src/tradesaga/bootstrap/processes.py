@@ -54,7 +54,7 @@ def processes_of(
     """Decide; nothing is started here. `apis` are where the nodes listen, by their names."""
     settings = plan.loaded.settings
     database = OwnPostgres(state_dir, settings) if plan.embeds_postgres else OtherPostgres(settings)
-    bus = OwnNats(state_dir) if plan.embeds_nats else OtherNats(settings)
+    bus = OwnNats(state_dir, settings) if plan.embeds_nats else OtherNats(settings)
     servers: list[Service] = [
         one for one in (database, bus) if isinstance(one, OwnPostgres | OwnNats)
     ]

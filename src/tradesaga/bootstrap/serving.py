@@ -222,6 +222,7 @@ def _bus(settings: Settings, clock: Clock) -> NatsBus:
     return NatsBus(
         url=settings.event_bus.url,
         token=settings.event_bus.token.reveal(),
+        user=settings.event_bus.user,
         clock=clock,
         publish_prefix=settings.event_bus.publish_prefix,
         subscriptions=settings.event_bus.subscriptions,

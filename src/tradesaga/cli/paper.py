@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 import uvloop
 from cyclopts import Parameter
@@ -13,7 +15,9 @@ from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.cli.flags import Data, Port, Speed
 from tradesaga.cli.signals import run_until_signalled
 from tradesaga.config import process_environment
+from tradesaga.domain.errors import Invalid
 from tradesaga.embedded.state import default_state_dir
+from tradesaga.paper.personality import AI_DECISION, MARKET_DATA, TRADING_ENGINE
 from tradesaga.paper.process import run_paper
 from tradesaga.paper.recordings import DEFAULT_DATA
 from tradesaga.paper.settings import Dialect, Endpoints, PaperSettings
@@ -39,7 +43,7 @@ def paper(
 ) -> int:
     """Run trading engine, AI decisions and market data on recorded prices until SIGTERM or Ctrl-C.
 
-    The token for NATS comes from the environment variable NATS_TOKEN.
+    NATS_TOKEN in the environment opens NATS, or NATS_LOGINS: a JSON file of passwords by service.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def paper(
     settings = PaperSettings(
         state_dir=(state_dir or default_state_dir() / "paper").resolve(),
         nats_url=nats_url,
-        nats_token=process_environment().get("NATS_TOKEN") or None,
+        **_login(process_environment()),
         data=tuple(data) if data else DEFAULT_DATA,
         speed=speed,
         governor=governor,
@@ -90,6 +94,27 @@ def paper(
         rules=VenueRules(honours_client_order_id=honour_client_order_id),
     )
     return _run(settings)
+
+
+class _Login(TypedDict):
+    nats_token: str | None
+    nats_logins: Mapping[str, str]
+
+
+def _login(environment: Mapping[str, str]) -> _Login:
+    """The token, and the logins of the three services out of a file that may hold more.
+
+    Raises Invalid.
+    """
+    token, path = environment.get("NATS_TOKEN") or None, environment.get("NATS_LOGINS")
+    if not path:
+        return _Login(nats_token=token, nats_logins={})
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        services = {name: str(found[name]) for name in (TRADING_ENGINE, AI_DECISION, MARKET_DATA)}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Invalid([f"NATS_LOGINS: {path} holds no logins of the three services"]) from error
+    return _Login(nats_token=token, nats_logins=services)
 
 
 def _run(settings: PaperSettings) -> int:

@@ -26,6 +26,7 @@ _NATS_URL = values.matching(
     "the address of a NATS server",
     "write nats://host:port, several with commas",
 )
+_USER = values.matching(r"[A-Za-z0-9_-]{0,63}", "a user of NATS", "write letters, digits, - and _")
 _PREFIX = values.matching(
     rf"(?:{_WORD}(?:\.{_WORD})*)?",
     "a subject to publish below",
@@ -67,6 +68,7 @@ class EventBus(Section):
     """NATS: where it is, below which prefix we publish, what we listen to."""
 
     url: str = key(_NATS_URL, "${NATS_URL}")
+    user: str = key(_USER, "${NATS_USER:-}")
     token: Secret = secret_key("${NATS_TOKEN:-}")
     lost_after: timedelta = key(DEADLINE, 5000)
     publish_prefix: str = key(_PREFIX, "ai-trader.orchestrator")

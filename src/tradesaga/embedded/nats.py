@@ -1,8 +1,9 @@
 """A NATS server with JetStream below the state directory, owned by the process that starts it.
 
 An acknowledged message is on the disk (`sync_interval: always`; the server's own default
-acknowledges first and syncs two minutes later). It listens on 127.0.0.1 with a token; ports and
-token are chosen once and kept.
+acknowledges first and syncs two minutes later). It listens on 127.0.0.1 with a token, or
+with a login for each of the users it is given, each allowed its own subjects; ports and secrets
+are chosen once and kept.
 
 NATS has no lock on its store, so two servers would both write: the fence is held before a start.
 Refuses a store that a newer release has written.
@@ -14,6 +15,8 @@ import json
 import os
 import secrets
 import signal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tradesaga.embedded.binaries import find_nats, version_tuple
@@ -44,7 +47,7 @@ port: {client}
 http: "127.0.0.1:{monitor}"
 ports_file_dir: {directory}
 max_payload: 1MB
-authorization {{ token: {token} }}
+authorization {{ {login} }}
 jetstream {{
   store_dir: {store}
   max_memory_store: 64MB
@@ -54,12 +57,25 @@ jetstream {{
 """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsUser:
+    """Who may log in, and the subjects that it may publish on and subscribe to; no others."""
+
+    name: str
+    publish: Sequence[str]
+    subscribe: Sequence[str]
+
+
 class EmbeddedNats:
-    """One NATS server; `url` and `token` are valid from the end of the first `start` on."""
+    """One NATS server; `url` and `token` are valid from the end of the first `start` on.
+
+    With `users` the token opens nothing: see `password`.
+    """
 
     name = "nats"
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, users: Sequence[NatsUser] = ()) -> None:
+        self._users = tuple(users)
         self.state_dir = state_dir.resolve()
         self.directory = self.state_dir / "nats"
         self.child = Child(
@@ -102,6 +118,10 @@ class EmbeddedNats:
         """The secret that clients show; also in the file `nats/token`."""
         assert self._token is not None, "known after the first start"
         return self._token
+
+    def password(self, user: str) -> str:
+        """The password of one of the users; also in the file `nats/logins.json`."""
+        return read_logins(self.state_dir)[user]
 
     async def start(self) -> None:
         """Bring it up until JetStream is healthy.
@@ -180,10 +200,32 @@ class EmbeddedNats:
             monitor=self._monitor,
             directory=json.dumps(str(self.directory)),
             store=json.dumps(str(self.directory / "store")),
-            token=json.dumps(self._token),
+            login=self._login(),
         )
         write_private(config, text, self._identity)
         return config
+
+    def _login(self) -> str:
+        """The terms of the login, as the server's configuration says them."""
+        if not self._users:
+            return f"token: {json.dumps(self._token)}"
+        kept = read_logins(self.state_dir)
+        logins = {
+            user.name: kept.get(user.name) or secrets.token_urlsafe(32) for user in self._users
+        }
+        write_private(logins_path(self.state_dir), json.dumps(logins, indent=2) + "\n")
+        users = [
+            {
+                "user": user.name,
+                "password": logins[user.name],
+                "permissions": {
+                    "publish": {"allow": list(user.publish)},
+                    "subscribe": {"allow": list(user.subscribe)},
+                },
+            }
+            for user in self._users
+        ]
+        return f"users: {json.dumps(users)}"
 
     def _ports_free(self) -> bool:
         return all(is_free(port) for port in (self._client, self._monitor) if port is not None)
@@ -196,6 +238,20 @@ class EmbeddedNats:
 
     async def _is_healthy(self) -> bool:
         return (await http_answer(self.monitor_port, "/healthz"))[0] == 200
+
+
+def logins_path(state_dir: Path) -> Path:
+    """Where the passwords of the users are kept (0600)."""
+    return state_dir / "nats" / "logins.json"
+
+
+def read_logins(state_dir: Path) -> Mapping[str, str]:
+    """Passwords by user; empty when the server was never started with users."""
+    try:
+        found = json.loads(logins_path(state_dir).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return {str(user): str(secret) for user, secret in found.items()}
 
 
 def _check_not_older(version: str, version_file: Path) -> None:

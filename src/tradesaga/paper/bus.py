@@ -1,4 +1,7 @@
-"""The one NATS connection of the simulated neighbours: streams, publishing, subscriptions.
+"""The simulated neighbours on NATS: streams, publishing, subscriptions.
+
+One connection with a token for all three, or one for each with its own login: then a service can
+only publish what is its own.
 
 Comes back by itself, for ever, after an outage or a restart of the server; while it is away
 publishing raises Unavailable and the outbox keeps the events. Streams are made if they are absent
@@ -8,8 +11,8 @@ and taken as they are otherwise. A refused token is final: it raises Refused.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import nats
@@ -32,6 +35,10 @@ from structlog import get_logger
 from tradesaga.domain.errors import Refused, Unavailable
 from tradesaga.paper.store import Outgoing
 
+EVERYBODY = ""
+MAKES_STREAMS = "trading-engine"
+LISTENER = "market-data"
+"""Who takes note of the agent's events: time is its."""
 DOMAINS = ("market", "trade", "ai", "analytics", "orchestrator", "system")
 STREAM_DAYS_MAX = 7
 STREAM_MESSAGES_MAX = 100_000
@@ -50,10 +57,14 @@ _log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusAddress:
-    """Where the server is; an empty `prefix` makes the subject the bare event type."""
+    """Where the server is; an empty `prefix` makes the subject the bare event type.
+
+    `logins` are passwords by service, each a user of that name; without them `token` opens.
+    """
 
     url: str
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
+    logins: Mapping[str, str] = field(default_factory=dict, repr=False)
     prefix: str = "ai-trader"
     stream_bytes_max: int = STREAM_BYTES_MAX
 
@@ -73,13 +84,14 @@ class Bus:
     def __init__(self, address: BusAddress, *, name: str) -> None:
         self._address = address
         self._name = name
-        self._connection: Client | None = None
+        self._connections: dict[str, Client] = {}
         self._streams_made = False
 
     @property
     def connected(self) -> bool:
         """Whether the server can be reached now."""
-        return self._connection is not None and self._connection.is_connected
+        there = self._connections
+        return len(there) == len(self._services) and all(c.is_connected for c in there.values())
 
     @property
     def ready(self) -> bool:
@@ -99,8 +111,8 @@ class Bus:
 
     async def close(self) -> None:
         """Close the connection at once; unsent events stay in the outbox."""
-        if self._connection is not None:
-            await self._connection.close()
+        for connection in self._connections.values():
+            await connection.close()
 
     async def send(self, event: Outgoing, message_id: str | None) -> None:
         """Publish one event and wait for the stream's acknowledgement. Raises Unavailable."""
@@ -109,7 +121,7 @@ class Bus:
         headers = None if message_id is None else {"Nats-Msg-Id": message_id}
         try:
             await _cancellable(
-                self._stream_api.publish(
+                self._stream_api(event.source).publish(
                     self._address.subject(event.event_type),
                     event.body,
                     timeout=PUBLISH_SECONDS_MAX,
@@ -137,7 +149,7 @@ class Bus:
             await heard(message.data)
 
         subject = self._address.subject(event_types)
-        await _cancellable(self._client.subscribe(subject, cb=on_message))
+        await _cancellable(self._client(LISTENER).subscribe(subject, cb=on_message))
 
     async def requests(
         self, event_type: str, durable: str, *, only_new: bool = False
@@ -172,14 +184,18 @@ class Bus:
             _log.warning("request_not_settled", reason=str(error))  # it will come again
 
     @property
-    def _client(self) -> Client:
-        if self._connection is None:
-            raise nats.errors.ConnectionClosedError
-        return self._connection
+    def _services(self) -> Sequence[str]:
+        """Who has a connection: each service with a login, else one for all."""
+        return tuple(self._address.logins) or (EVERYBODY,)
 
-    @property
-    def _stream_api(self) -> JetStreamContext:
-        return self._client.jetstream(timeout=PUBLISH_SECONDS_MAX)
+    def _client(self, service: str) -> Client:
+        found = self._connections.get(service if self._address.logins else EVERYBODY)
+        if found is None:
+            raise nats.errors.ConnectionClosedError
+        return found
+
+    def _stream_api(self, service: str) -> JetStreamContext:
+        return self._client(service).jetstream(timeout=PUBLISH_SECONDS_MAX)
 
     async def _consumer(
         self, event_type: str, durable: str, *, only_new: bool
@@ -192,8 +208,10 @@ class Bus:
             max_deliver=TRIES_OF_THE_PLATFORM if only_new else -1,
             max_ack_pending=1000,
         )
+        # A durable is named after the service that it belongs to.
+        service = next((one for one in self._services if durable.startswith(one)), EVERYBODY)
         return await _cancellable(
-            self._stream_api.pull_subscribe(
+            self._stream_api(service).pull_subscribe(
                 self._address.subject(event_type),
                 durable=durable,
                 stream=self._address.stream(event_type.partition(".")[0]),
@@ -202,13 +220,24 @@ class Bus:
         )
 
     async def _connect(self) -> None:
+        for service in self._services:
+            if not (service in self._connections and self._connections[service].is_connected):
+                await self._connect_as(service)
+
+    async def _connect_as(self, service: str) -> None:
         client = Client()
+        password = self._address.logins.get(service)
+        login = (
+            {"token": self._address.token or ""}
+            if password is None
+            else {"user": service, "password": password, "inbox_prefix": f"_INBOX_{service}"}
+        )
         try:
             async with asyncio.timeout(CONNECT_SECONDS_MAX):
                 await client.connect(
                     self._address.url,
-                    name=self._name,
-                    token=self._address.token,
+                    name=f"{self._name} {service}".strip(),
+                    **login,  # type: ignore[arg-type]  # each is a string of its own name
                     allow_reconnect=False,  # the first time we want to hear what is wrong
                     max_reconnect_attempts=-1,  # else it closes for good after sixty
                     reconnect_time_wait=RETRY_SECONDS,  # type: ignore[arg-type]  # fractions do
@@ -221,12 +250,12 @@ class Bus:
             await client.close()  # else its socket and its tasks would stay
             if _AUTHORIZATION in str(error).lower():
                 raise Refused(
-                    f"NATS at {self._address.url} refuses the token; check it",
+                    f"NATS at {self._address.url} refuses the login; check it",
                     code="NATS_AUTHORIZATION",
                 ) from error
             raise
         client.options["allow_reconnect"] = True
-        self._connection = client
+        self._connections[service] = client
 
     async def _make_again(self) -> None:
         """Make the streams anew: the server may have come back with an empty store."""
@@ -252,7 +281,7 @@ class Bus:
                 num_replicas=1,
             )
             try:
-                await _cancellable(self._stream_api.add_stream(config))
+                await _cancellable(self._stream_api(MAKES_STREAMS).add_stream(config))
             except nats.js.errors.BadRequestError as error:
                 # Made by another hand with other limits: it carries our subjects all the same.
                 _log.warning("stream_differs", stream=name, reason=error.description)
@@ -260,7 +289,10 @@ class Bus:
 
 
 async def _log_error(error: Exception) -> None:
-    _log.debug("nats", reason=str(error) or type(error).__name__)
+    if "permissions violation" in str(error).lower():
+        _log.error("bus_denies", error=str(error))
+    else:
+        _log.debug("nats", reason=str(error) or type(error).__name__)
 
 
 async def _cancellable(call: Awaitable[T]) -> T:

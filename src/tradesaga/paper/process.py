@@ -90,6 +90,7 @@ class Paper:
             BusAddress(
                 url=settings.nats_url,
                 token=settings.nats_token,
+                logins=settings.nats_logins,
                 prefix=settings.subject_prefix,
                 stream_bytes_max=settings.stream_bytes_max,
             ),

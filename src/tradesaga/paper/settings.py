@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -44,6 +45,7 @@ class PaperSettings:
     ai_decision_port: int = 3002
     market_data_port: int = 3003
     nats_token: str | None = field(default=None, repr=False)
+    nats_logins: Mapping[str, str] = field(default_factory=dict, repr=False)
     subject_prefix: str = "ai-trader"
     stream_bytes_max: int = STREAM_BYTES_MAX
     start_cash: Decimal = Decimal(100_000)

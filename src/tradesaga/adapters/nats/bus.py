@@ -64,16 +64,17 @@ class NatsBus:
         *,
         url: str,
         token: str,
+        user: str = "",
         clock: Clock,
         publish_prefix: str,
         subscriptions: Sequence[str],
-        durable_prefix: str = "tradesaga",
+        durable_prefix: str = topology.DURABLE_PREFIX,
         publish_time_max: timedelta = timedelta(seconds=2),
         retry_after: timedelta = RETRY_AFTER,
         limits: StreamLimits | None = None,
     ) -> None:
         self._url = url
-        self._token = token
+        self._token, self._user = token, user
         self._clock = clock
         self._publish_prefix = publish_prefix
         self._subjects = topology.subscriptions(subscriptions)
@@ -187,6 +188,7 @@ class NatsBus:
         return opened(
             self._url,
             self._token,
+            user=self._user,
             name=self._durable_prefix,
             open_seconds_max=OPEN_TIME_MAX.total_seconds(),
             request_seconds_max=OPEN_TIME_MAX.total_seconds(),
@@ -273,7 +275,9 @@ def _forget_cancellation_by_group() -> None:
 
 
 def _report_refusal(ends: BaseExceptionGroup[Refused]) -> None:
-    log.error("bus_refuses_login", reasons=_reasons(ends), remedy="check eventBus.token")
+    log.error(
+        "bus_refuses_login", reasons=_reasons(ends), remedy="check eventBus.user and eventBus.token"
+    )
 
 
 def _reasons(ends: BaseExceptionGroup[BaseException]) -> list[str]:

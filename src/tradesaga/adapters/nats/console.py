@@ -70,11 +70,12 @@ class Console:
 
 
 @asynccontextmanager
-async def connected(url: str, token: str) -> AsyncIterator[Console]:
+async def connected(url: str, token: str, user: str = "") -> AsyncIterator[Console]:
     """A console on the first server of `url` that answers. Raises Unavailable, Refused."""
     async with opened(
         url,
         token,
+        user=user,
         name="tradesaga-console",
         open_seconds_max=SECONDS_MAX,
         request_seconds_max=SECONDS_MAX,

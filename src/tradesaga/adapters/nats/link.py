@@ -8,7 +8,7 @@ link, and the bus opens the next one exactly as the first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import NoReturn
 
@@ -83,9 +83,17 @@ class Link:
 
 @asynccontextmanager
 async def opened(
-    url: str, token: str, *, name: str, open_seconds_max: float, request_seconds_max: float
+    url: str,
+    token: str,
+    *,
+    name: str,
+    open_seconds_max: float,
+    request_seconds_max: float,
+    user: str = "",
 ) -> AsyncIterator[Link]:
     """A link to the first server of `url` (several with commas) that answers.
+
+    With a `user` the token is its password, and answers come to an inbox of its own.
 
     Raises:
         Unavailable: none answers in time.
@@ -94,7 +102,8 @@ async def opened(
     client = Client()
     link = Link(client, request_seconds_max)
     try:
-        await _connect(client, link, url, token, name=name, seconds_max=open_seconds_max)
+        login = login_of(user, token)
+        await _connect(client, link, url, login, name=name, seconds_max=open_seconds_max)
         yield link
     finally:
         # Also after a failed connect: the client leaves its socket open otherwise.
@@ -113,22 +122,38 @@ def _take_failure_of_reader(client: Client) -> None:
         log.debug("bus_reader_failed", error=str(task.exception()))
 
 
+def login_of(user: str, token: str | None) -> dict[str, str]:
+    """What the client library is told; a user's inboxes are closed to others."""
+    if user:
+        return {"user": user, "password": token or "", "inbox_prefix": f"_INBOX_{user}"}
+    return {"token": token} if token else {}
+
+
 async def _connect(
-    client: Client, link: Link, url: str, token: str, *, name: str, seconds_max: float
+    client: Client,
+    link: Link,
+    url: str,
+    login: Mapping[str, str],
+    *,
+    name: str,
+    seconds_max: float,
 ) -> None:
     seen: list[Exception] = []
 
     async def remember(error: Exception) -> None:  # the library would print a traceback
         seen.append(error)
         del seen[:-1]
-        log.debug("bus_client_error", error=str(error))
+        if "permissions violation" in str(error).lower():
+            log.error("bus_denies", error=str(error))
+        else:
+            log.debug("bus_client_error", error=str(error))
 
     try:
         async with asyncio.timeout(seconds_max):
             await client.connect(
                 servers=url.split(","),
-                token=token or None,
                 name=name,
+                **login,  # type: ignore[arg-type]  # each is a string of its own name
                 allow_reconnect=False,
                 max_reconnect_attempts=1,  # 0 would mean for ever
                 reconnect_time_wait=0,
@@ -140,6 +165,6 @@ async def _connect(
             )
     except (OSError, TimeoutError, nats.errors.Error) as error:
         if "authorization" in str(error).lower():
-            raise Refused("NATS refuses the token", code="authorization_violation") from error
+            raise Refused("NATS refuses the login", code="authorization_violation") from error
         reason = str(seen[-1] if seen else error) or "no answer in time"
         raise Unavailable(f"NATS cannot be reached: {reason}") from error

@@ -17,6 +17,7 @@ import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 
+from tradesaga.adapters.nats.link import login_of
 from tradesaga.domain.errors import Refused, Unavailable
 
 VERSION_MIN = (2, 12)
@@ -42,14 +43,14 @@ class _JetStream(msgspec.Struct):
 
 
 async def check_nats(
-    url: str, token: str | None = None, monitor_url: str | None = None
+    url: str, token: str | None = None, monitor_url: str | None = None, *, user: str = ""
 ) -> ServerReport:
     """Connect and judge version, JetStream and, through `monitor_url`, durability.
 
     Raises Unavailable if it cannot be reached, Refused if it refuses the token.
     """
     place = _place(url)
-    client = await _connect(url, token, place)
+    client = await _connect(url, token, place, user)
     problems = []
     try:
         found = client.connected_server_version
@@ -75,7 +76,7 @@ async def check_nats(
     )
 
 
-async def _connect(url: str, token: str | None, place: str) -> Client:
+async def _connect(url: str, token: str | None, place: str, user: str) -> Client:
     seen: list[Exception] = []
 
     async def remember(error: Exception) -> None:  # the client would print each try's traceback
@@ -86,7 +87,7 @@ async def _connect(url: str, token: str | None, place: str) -> Client:
         async with asyncio.timeout(SECONDS_MAX):
             await client.connect(
                 servers=url,
-                token=token,
+                **login_of(user, token),  # type: ignore[arg-type]  # each a string of its name
                 error_cb=remember,
                 allow_reconnect=False,
                 max_reconnect_attempts=1,

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 DOMAINS = ("market", "trade", "ai", "analytics", "orchestrator", "system")
 OWN_DOMAIN = "orchestrator"
+DURABLE_PREFIX = "tradesaga"
 ALWAYS = ("system.heartbeat.>", "system.error.occurred")
 """Listened to whatever is configured: the services that name themselves, and their errors."""
 
