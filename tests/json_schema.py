@@ -94,14 +94,16 @@ def _holds(word: str, demand: Any, value: Any) -> bool:
             return not isinstance(value, str | list) or len(value) >= int(demand)
         case "maxLength" | "maxItems":
             return not isinstance(value, str | list) or len(value) <= int(demand)
-        case "maximum":
-            return not isinstance(value, int | float) or bool(value <= demand)
-        case "minimum":
-            return not isinstance(value, int | float) or bool(value >= demand)
+        case "minimum" | "maximum":
+            return not isinstance(value, int | float) or _is_within(word, demand, value)
         case "format":
             return demand != "date-time" or not isinstance(value, str) or _is_moment(value)
         case _:
             raise AssertionError(f"{word} is not known to tests/json_schema.py")
+
+
+def _is_within(bound: str, demand: float, value: float) -> bool:
+    return value >= demand if bound == "minimum" else value <= demand
 
 
 def _is_moment(value: str) -> bool:
