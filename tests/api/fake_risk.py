@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.as_read import must_be_as_read
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.errors import NotFound
 from tradesaga.domain.ids import DEFAULT_AGENT, DecisionId
@@ -99,5 +100,6 @@ class FakeRisk:
         return [CHANGE]
 
     async def change_limits(self, mode: Mode, limits: Changes, **given: Any) -> LimitsView:
+        must_be_as_read("the limits", 1, given.pop("as_read"))
         self.calls.append(("change_limits", {"mode": mode, "limits": limits, **given}))
         return await self.limits()

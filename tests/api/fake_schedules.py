@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from tradesaga.domain.as_read import AsRead, must_be_as_read
 from tradesaga.domain.cycle import CycleType
 from tradesaga.domain.errors import IllegalTransition, Invalid, NotFound
 from tradesaga.domain.ids import DEFAULT_AGENT, CycleId, ScheduleId, StrategyId
@@ -68,17 +69,23 @@ class FakeSchedules:
         return _view(DAILY)
 
     async def change(
-        self, schedule_id: ScheduleId, changes: ScheduleChanges, *, actor: str
+        self,
+        schedule_id: ScheduleId,
+        changes: ScheduleChanges,
+        *,
+        actor: str,
+        as_read: AsRead = None,
     ) -> ScheduleView:
         self.calls.append(("change", (schedule_id, changes, actor)))
         view = await self.schedule(schedule_id)
+        must_be_as_read("the schedule", view.schedule.version, as_read)
         if view.schedule.is_configured:
             raise IllegalTransition("schedule analysis is the configuration's")
         enabled = view.schedule.enabled if changes.enabled is None else changes.enabled
         return _view(replace(view.schedule, enabled=enabled))
 
-    async def remove(self, schedule_id: ScheduleId, *, actor: str) -> None:
-        await self.change(schedule_id, ScheduleChanges(), actor=actor)
+    async def remove(self, schedule_id: ScheduleId, *, actor: str, as_read: AsRead = None) -> None:
+        await self.change(schedule_id, ScheduleChanges(), actor=actor, as_read=as_read)
 
     async def next_fires(self, schedule_id: ScheduleId, count: int) -> Sequence[datetime]:
         return next_fires((await self.schedule(schedule_id)).schedule, AT, count)

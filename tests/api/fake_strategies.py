@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tradesaga.domain import strategies as machine
+from tradesaga.domain.as_read import AsRead, must_be_as_read
 from tradesaga.domain.errors import Invalid, NotFound
 from tradesaga.domain.ids import DEFAULT_AGENT, StrategyId, derived
 from tradesaga.domain.strategies import Edit, Performance, Strategy, StrategyStatus
@@ -64,28 +65,34 @@ class FakeStrategies:
         self.known[new.name] = made
         return self._record(made)
 
-    async def update(self, name: str, edit: Edit, *, actor: str) -> StrategyRecord:
-        return self._changed(name, lambda s: machine.edited(s, edit, LATER), actor)
+    async def update(
+        self, name: str, edit: Edit, *, actor: str, as_read: AsRead = None
+    ) -> StrategyRecord:
+        return self._changed(name, lambda s: machine.edited(s, edit, LATER), actor, as_read)
 
-    async def activate(self, name: str, *, actor: str) -> StrategyRecord:
-        return self._changed(name, lambda s: machine.activated(s, LATER), actor)
+    async def activate(self, name: str, *, actor: str, as_read: AsRead = None) -> StrategyRecord:
+        return self._changed(name, lambda s: machine.activated(s, LATER), actor, as_read)
 
-    async def deactivate(self, name: str, *, close_positions: bool, actor: str) -> StrategyRecord:
+    async def deactivate(
+        self, name: str, *, close_positions: bool, actor: str, as_read: AsRead = None
+    ) -> StrategyRecord:
         def change(strategy: Strategy) -> Strategy:
             return machine.deactivated(strategy, LATER, close_positions=close_positions)
 
-        return self._changed(name, change, actor)
+        return self._changed(name, change, actor, as_read)
 
-    async def delete(self, name: str, *, actor: str) -> StrategyId:
+    async def delete(self, name: str, *, actor: str, as_read: AsRead = None) -> StrategyId:
         return self._changed(
-            name, lambda s: machine.deleted(s, LATER, holds=self.held), actor
+            name, lambda s: machine.deleted(s, LATER, holds=self.held), actor, as_read
         ).strategy.id
 
     def _changed(
-        self, name: str, change: Callable[[Strategy], Strategy], actor: str
+        self, name: str, change: Callable[[Strategy], Strategy], actor: str, as_read: AsRead
     ) -> StrategyRecord:
         self._asked(actor)
-        after = change(self._find(name))
+        before = self._find(name)
+        must_be_as_read(f"strategy {name}", before.version, as_read)
+        after = change(before)
         self.known[after.external_id] = after
         return self._record(after)
 

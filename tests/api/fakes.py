@@ -28,6 +28,7 @@ from tests.api.fake_strategies import FakeStrategies
 from tests.domain.trades import begun
 from tradesaga.api.app import create_app
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
+from tradesaga.domain.as_read import AsRead, must_be_as_read
 from tradesaga.domain.checkpoint import Checkpoint, Identity
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
@@ -207,17 +208,34 @@ class FakeOperations:
         )
 
     async def start(
-        self, *, strategies: Sequence[str] | None, mode: Mode | None, actor: str
+        self,
+        *,
+        strategies: Sequence[str] | None,
+        mode: Mode | None,
+        actor: str,
+        as_read: AsRead = None,
     ) -> Started:
+        must_be_as_read("the agent", self.agent.version, as_read)
         self._asked("start", strategies=strategies, mode=mode, actor=actor)
         return Started(agent=self.agent, strategies=[STRATEGY])
 
-    async def stop(self, *, reason: str, cancel_open_orders: bool, actor: str) -> Stopped:
+    async def stop(
+        self, *, reason: str, cancel_open_orders: bool, actor: str, as_read: AsRead = None
+    ) -> Stopped:
+        must_be_as_read("the agent", self.agent.version, as_read)
         self._asked("stop", reason=reason, cancel_open_orders=cancel_open_orders, actor=actor)
         self.agent = replace(self.agent, status=AgentStatus.STOPPED, stopped_at=LATER)
         return Stopped(agent=self.agent, open_positions=2, pending_orders=1, in_flight=[begun()])
 
-    async def pause(self, *, duration: timedelta | None, actor: str, reason: str = "") -> Agent:
+    async def pause(
+        self,
+        *,
+        duration: timedelta | None,
+        actor: str,
+        reason: str = "",
+        as_read: AsRead = None,
+    ) -> Agent:
+        must_be_as_read("the agent", self.agent.version, as_read)
         self._asked("pause", duration=duration, reason=reason, actor=actor)
         if self.agent.status is AgentStatus.STOPPED:
             raise IllegalTransition("agent default is stopped, only a running one pauses")
@@ -229,7 +247,8 @@ class FakeOperations:
         )
         return self.agent
 
-    async def resume(self, *, actor: str, reason: str = "") -> Agent:
+    async def resume(self, *, actor: str, reason: str = "", as_read: AsRead = None) -> Agent:
+        must_be_as_read("the agent", self.agent.version, as_read)
         self._asked("resume", reason=reason, actor=actor)
         if self.agent.status is AgentStatus.STOPPED:
             raise IllegalTransition("agent default is stopped, start it instead")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from litestar import Request, get, post
+from litestar import Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, SkipValidation
 
@@ -31,6 +31,7 @@ from tradesaga.api.requests import (
     StopRequest,
 )
 from tradesaga.api.scopes import caller_in
+from tradesaga.api.versions import TAGGED, IfMatch, as_read, tagged
 from tradesaga.domain.agent import Agent, Command, Mode, Pause, Resume, Start, Stop, command
 from tradesaga.domain.errors import IllegalTransition
 from tradesaga.ports.operations import Operations
@@ -63,7 +64,8 @@ def actor_of(request: Request[Any, Any, Any]) -> str:
     operation_id="startAgent",
     summary="Start the agent",
     operation_class=OptionalBody,
-    responses=failures(400, 413, 415, 503),
+    responses=failures(400, 412, 413, 415, 503),
+    response_headers=TAGGED,
     status_code=200,
     tags=TAGS,
 )
@@ -71,12 +73,14 @@ async def start(
     operations: OperationsPort,
     actor: Actor,
     data: JSONBody[StartRequest] = AS_IT_STANDS,
-) -> StartedAnswer:
+    if_match: IfMatch = None,
+) -> Response[StartedAnswer]:
     """Run the agent; one that runs already answers as it stands."""
     mode = None if data.mode is None else Mode(data.mode)
-    return started_answer(
-        await operations.start(strategies=data.strategies, mode=mode, actor=actor)
+    started = await operations.start(
+        strategies=data.strategies, mode=mode, actor=actor, as_read=as_read(if_match)
     )
+    return tagged(started_answer(started), started.agent.version)
 
 
 @post(
@@ -84,7 +88,8 @@ async def start(
     operation_id="stopAgent",
     summary="Stop the agent",
     operation_class=OptionalBody,
-    responses=failures(400, 413, 415, 503),
+    responses=failures(400, 412, 413, 415, 503),
+    response_headers=TAGGED,
     status_code=200,
     tags=TAGS,
 )
@@ -92,14 +97,16 @@ async def stop(
     operations: OperationsPort,
     actor: Actor,
     data: JSONBody[StopRequest] = PLAIN_STOP,
-) -> StoppedAnswer:
+    if_match: IfMatch = None,
+) -> Response[StoppedAnswer]:
     """Stop the agent; positions stay, open orders only go when `cancelOpenOrders` is true."""
     stopped = await operations.stop(
         reason=data.reason or "",
         cancel_open_orders=data.cancel_open_orders,
         actor=actor,
+        as_read=as_read(if_match),
     )
-    return stopped_answer(stopped)
+    return tagged(stopped_answer(stopped), stopped.agent.version)
 
 
 @post(
@@ -107,7 +114,8 @@ async def stop(
     operation_id="pauseAgent",
     summary="Pause the agent",
     operation_class=OptionalBody,
-    responses=failures(400, 409, 413, 415, 503),
+    responses=failures(400, 409, 412, 413, 415, 503),
+    response_headers=TAGGED,
     status_code=200,
     tags=TAGS,
 )
@@ -115,15 +123,18 @@ async def pause(
     operations: OperationsPort,
     actor: Actor,
     data: JSONBody[PauseRequest] = UNTIL_RESUME,
-) -> PausedAnswer:
+    if_match: IfMatch = None,
+) -> Response[PausedAnswer]:
     """Enter no positions, for `duration` minutes or until resume; exits go on."""
     duration = None if data.duration is None else timedelta(minutes=data.duration)
+    versions = as_read(if_match)
     try:
-        return paused_answer(
-            await operations.pause(duration=duration, reason=data.reason or "", actor=actor)
+        agent = await operations.pause(
+            duration=duration, reason=data.reason or "", actor=actor, as_read=versions
         )
     except IllegalTransition as error:
         raise await _wrong_state(operations, error) from error
+    return tagged(paused_answer(agent), agent.version)
 
 
 @post(
@@ -131,7 +142,8 @@ async def pause(
     operation_id="resumeAgent",
     summary="Resume the agent",
     operation_class=OptionalBody,
-    responses=failures(400, 409, 413, 415, 503),
+    responses=failures(400, 409, 412, 413, 415, 503),
+    response_headers=TAGGED,
     status_code=200,
     tags=TAGS,
 )
@@ -139,12 +151,15 @@ async def resume(
     operations: OperationsPort,
     actor: Actor,
     data: JSONBody[ResumeRequest] = PLAIN_RESUME,
-) -> ResumedAnswer:
+    if_match: IfMatch = None,
+) -> Response[ResumedAnswer]:
     """End the operator's pause; the agent stays paused while other reasons remain."""
+    versions = as_read(if_match)
     try:
-        return resumed_answer(await operations.resume(reason=data.reason or "", actor=actor))
+        agent = await operations.resume(reason=data.reason or "", actor=actor, as_read=versions)
     except IllegalTransition as error:
         raise await _wrong_state(operations, error) from error
+    return tagged(resumed_answer(agent), agent.version)
 
 
 @get(
@@ -152,11 +167,13 @@ async def resume(
     operation_id="getAgentStatus",
     summary="Get the status of the agent",
     responses=failures(400, 503),
+    response_headers=TAGGED,
     tags=TAGS,
 )
-async def agent_status(operations: OperationsPort) -> StatusAnswer:
+async def agent_status(operations: OperationsPort) -> Response[StatusAnswer]:
     """The agent, its cycles, its counters and its active strategies as they are now."""
-    return status_answer(await operations.status())
+    status = await operations.status()
+    return tagged(status_answer(status), status.agent.version)
 
 
 async def _wrong_state(operations: Operations, error: IllegalTransition) -> Refusal:

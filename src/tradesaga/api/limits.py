@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 
-from litestar import get, put
+from litestar import Response, get, put
 from litestar.params import JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
@@ -16,6 +16,7 @@ from tradesaga.api.pages import ALL_AT_ONCE, Cursor, cut
 from tradesaga.api.pages import Limit as Page
 from tradesaga.api.problems import failures, invalid, shown
 from tradesaga.api.requests import TEXT_CHARACTERS_MAX, ModeName
+from tradesaga.api.versions import TAGGED, IfMatch, as_read, tagged
 from tradesaga.api.why import TAGS, RiskPort
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.limit_change import LimitChange
@@ -129,25 +130,29 @@ async def get_limit_history(
     operation_id="getRiskLimits",
     summary="Get the risk limits in force",
     responses=failures(400, 503),
+    response_headers=TAGGED,
     tags=TAGS,
 )
-async def get_limits(risk: RiskPort) -> LimitsAnswer:
+async def get_limits(risk: RiskPort) -> Response[LimitsAnswer]:
     """The limits of every mode with the changes that count now."""
-    return limits_answer(await risk.limits())
+    found = await risk.limits()
+    return tagged(limits_answer(found), found.revision)
 
 
 @put(
     "/risk/limits",
     operation_id="putRiskLimits",
     summary="Change the risk limits of a mode",
-    responses=failures(400, 409, 413, 415, 503),
+    responses=failures(400, 409, 412, 413, 415, 503),
+    response_headers=TAGGED,
     tags=TAGS,
 )
 async def put_limits(
     risk: RiskPort,
     actor: Actor,
     data: JSONBody[LimitsRequest],
-) -> LimitsAnswer:
+    if_match: IfMatch = None,
+) -> Response[LimitsAnswer]:
     """In force at once and after a restart; needs the scope `risk_admin`."""
     changed = await risk.change_limits(
         Mode(data.mode),
@@ -157,8 +162,9 @@ async def put_limits(
         actor=actor,
         reason=data.reason,
         confirmed=data.confirm,
+        as_read=as_read(if_match),
     )
-    return limits_answer(changed)
+    return tagged(limits_answer(changed), changed.revision)
 
 
 def _exact(value: float | bool) -> int | Decimal | bool:

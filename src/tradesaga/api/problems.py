@@ -30,6 +30,7 @@ from tradesaga.domain.errors import (
     NotFound,
     Refused,
     Rejected,
+    Stale,
     TradesagaError,
     Transient,
 )
@@ -107,6 +108,12 @@ WRONG_STATE = Kind(
     status=409,
     title="That cannot be done in the present state",
     hint="Send one of `allowedActions` first, or remove what `detail` names.",
+)
+STALE = Kind(
+    code="precondition-failed",
+    status=412,
+    title="The state is not the one that If-Match names",
+    hint="Nothing has been done. Read it again and decide again: the answer has the ETag to send.",
 )
 CONFLICT = Kind(
     code="conflict",
@@ -192,8 +199,8 @@ KINDS: Final = {
     kind.code: kind
     for kind in (
         INVALID, MALFORMED, UNAUTHENTICATED, CROSS_SITE, FORBIDDEN, NO_SUCH_PATH, NOT_FOUND, METHOD,
-        WRONG_STATE, CONFLICT, KEY_IN_USE, ANSWER_LOST, KEY_REUSED, TOO_LARGE, MEDIA, MISDIRECTED,
-        TOO_MANY, TOO_MANY_HEADERS, INTERNAL, REFUSED, UNAVAILABLE, TIMED_OUT,
+        WRONG_STATE, STALE, CONFLICT, KEY_IN_USE, ANSWER_LOST, KEY_REUSED, TOO_LARGE, MEDIA,
+        MISDIRECTED, TOO_MANY, TOO_MANY_HEADERS, INTERNAL, REFUSED, UNAVAILABLE, TIMED_OUT,
     )
 }  # fmt: skip
 
@@ -344,6 +351,8 @@ def _refusal_of_ours(error: TradesagaError) -> Refusal | None:
             return Refusal(TIMED_OUT, str(error), headers=RETRY_AFTER)
         case Transient():
             return Refusal(UNAVAILABLE, str(error), headers=RETRY_AFTER)
+        case Stale():
+            return Refusal(STALE, str(error))
         case Conflict():
             return Refusal(CONFLICT, str(error), headers=RETRY_AFTER)
         case Refused():

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
-from litestar import delete, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, QueryParameter, SkipValidation
 
@@ -25,6 +25,7 @@ from tradesaga.api.schedule_answers import (
     triggered_answer,
 )
 from tradesaga.api.schedule_requests import AnalyseRequest, ChangeScheduleRequest, ScheduleRequest
+from tradesaga.api.versions import TAGGED, IfMatch, as_read, tagged
 from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import ScheduleId
 from tradesaga.domain.schedule import Overlap, ScheduleType
@@ -48,7 +49,6 @@ ScheduleName = Annotated[
         schema_extra={"format": "uuid"},
     ),
 ]
-_CHANGING = failures(400, 404, 409, 413, 415, 503)
 
 
 @get(
@@ -84,12 +84,13 @@ async def list_schedules(
     operation_id="addSchedule",
     summary="Add a schedule of a strategy",
     responses=failures(400, 413, 415, 503),
+    response_headers=TAGGED,
     status_code=200,
     tags=TAGS,
 )
 async def add_schedule(
     schedules: SchedulesPort, actor: Actor, data: JSONBody[ScheduleRequest]
-) -> ScheduleAnswer:
+) -> Response[ScheduleAnswer]:
     """It takes the strategy out of the configured analysis while it is enabled."""
     new = NewSchedule(
         strategy=data.strategy_id,
@@ -101,7 +102,7 @@ async def add_schedule(
         overlap=Overlap(data.overlap),
         enabled=data.enabled,
     )
-    return schedule_answer(await schedules.add(new, actor=actor))
+    return _tagged(await schedules.add(new, actor=actor))
 
 
 @get(
@@ -109,18 +110,22 @@ async def add_schedule(
     operation_id="getSchedule",
     summary="Get a schedule",
     responses=failures(400, 404, 503),
+    response_headers=TAGGED,
     tags=TAGS,
 )
-async def get_schedule(schedules: SchedulesPort, schedule_id: ScheduleName) -> ScheduleAnswer:
+async def get_schedule(
+    schedules: SchedulesPort, schedule_id: ScheduleName
+) -> Response[ScheduleAnswer]:
     """One schedule, with its next fire and what it says in words."""
-    return schedule_answer(await schedules.schedule(_id_of(schedule_id)))
+    return _tagged(await schedules.schedule(_id_of(schedule_id)))
 
 
 @patch(
     "/schedules/{scheduleId:str}",
     operation_id="changeSchedule",
     summary="Change a schedule",
-    responses=_CHANGING,
+    responses=failures(400, 404, 409, 412, 413, 415, 503),
+    response_headers=TAGGED,
     tags=TAGS,
 )
 async def change_schedule(
@@ -128,7 +133,8 @@ async def change_schedule(
     actor: Actor,
     schedule_id: ScheduleName,
     data: JSONBody[ChangeScheduleRequest],
-) -> ScheduleAnswer:
+    if_match: IfMatch = None,
+) -> Response[ScheduleAnswer]:
     """What is left out stays as it is; the next fire is found anew."""
     changes = ScheduleChanges(
         value=data.value,
@@ -138,25 +144,26 @@ async def change_schedule(
         overlap=None if data.overlap is None else Overlap(data.overlap),
         enabled=data.enabled,
     )
-    return await _changed(schedules, actor, schedule_id, changes)
+    return await _changed(schedules, actor, schedule_id, changes, if_match)
 
 
 @delete(
     "/schedules/{scheduleId:str}",
     operation_id="removeSchedule",
     summary="Remove a schedule",
-    responses=failures(400, 404, 409, 503),
+    responses=failures(400, 404, 409, 412, 503),
     status_code=200,
     tags=TAGS,
 )
 async def remove_schedule(
-    schedules: SchedulesPort, actor: Actor, schedule_id: ScheduleName
+    schedules: SchedulesPort, actor: Actor, schedule_id: ScheduleName, if_match: IfMatch = None
 ) -> ScheduleAnswer:
     """It never fires again; its row stays for the audit log."""
     found = _id_of(schedule_id)
+    versions = as_read(if_match)
     view = await schedules.schedule(found)
     try:
-        await schedules.remove(found, actor=actor)
+        await schedules.remove(found, actor=actor, as_read=versions)
     except IllegalTransition as error:
         raise _refused(error) from error
     return schedule_answer(view)
@@ -166,30 +173,32 @@ async def remove_schedule(
     "/schedules/{scheduleId:str}/enable",
     operation_id="enableSchedule",
     summary="Let a schedule fire",
-    responses=failures(400, 404, 409, 503),
+    responses=failures(400, 404, 409, 412, 503),
+    response_headers=TAGGED,
     status_code=200,
     tags=TAGS,
 )
 async def enable_schedule(
-    schedules: SchedulesPort, actor: Actor, schedule_id: ScheduleName
-) -> ScheduleAnswer:
+    schedules: SchedulesPort, actor: Actor, schedule_id: ScheduleName, if_match: IfMatch = None
+) -> Response[ScheduleAnswer]:
     """From now on; what it missed while disabled is not made up."""
-    return await _changed(schedules, actor, schedule_id, ScheduleChanges(enabled=True))
+    return await _changed(schedules, actor, schedule_id, ScheduleChanges(enabled=True), if_match)
 
 
 @post(
     "/schedules/{scheduleId:str}/disable",
     operation_id="disableSchedule",
     summary="Keep a schedule from firing",
-    responses=failures(400, 404, 409, 503),
+    responses=failures(400, 404, 409, 412, 503),
+    response_headers=TAGGED,
     status_code=200,
     tags=TAGS,
 )
 async def disable_schedule(
-    schedules: SchedulesPort, actor: Actor, schedule_id: ScheduleName
-) -> ScheduleAnswer:
+    schedules: SchedulesPort, actor: Actor, schedule_id: ScheduleName, if_match: IfMatch = None
+) -> Response[ScheduleAnswer]:
     """Until it is enabled; a cycle that runs goes on."""
-    return await _changed(schedules, actor, schedule_id, ScheduleChanges(enabled=False))
+    return await _changed(schedules, actor, schedule_id, ScheduleChanges(enabled=False), if_match)
 
 
 @post(
@@ -237,7 +246,7 @@ async def next_fires(
     operation_id="analyzeStrategy",
     summary="Trigger manual analysis",
     operation_class=OptionalBody,
-    responses=_CHANGING,
+    responses=failures(400, 404, 409, 413, 415, 503),
     status_code=200,
     tags=["strategies"],
 )
@@ -259,12 +268,22 @@ async def analyse_strategy(
 
 
 async def _changed(
-    schedules: ScheduleOperations, actor: str, schedule_id: str, changes: ScheduleChanges
-) -> ScheduleAnswer:
+    schedules: ScheduleOperations,
+    actor: str,
+    schedule_id: str,
+    changes: ScheduleChanges,
+    if_match: str | None,
+) -> Response[ScheduleAnswer]:
+    found, versions = _id_of(schedule_id), as_read(if_match)
     try:
-        return schedule_answer(await schedules.change(_id_of(schedule_id), changes, actor=actor))
+        done = await schedules.change(found, changes, actor=actor, as_read=versions)
+        return _tagged(done)
     except IllegalTransition as error:
         raise _refused(error) from error
+
+
+def _tagged(view: ScheduleView) -> Response[ScheduleAnswer]:
+    return tagged(schedule_answer(view), view.schedule.version)
 
 
 def _refused(error: IllegalTransition) -> Refusal:

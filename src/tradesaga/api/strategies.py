@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from litestar import delete, get, patch, post
+from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, PathParameter, SkipValidation
 from msgspec import Struct
@@ -20,6 +20,7 @@ from tradesaga.api.strategy_requests import (
     UpdateStrategyRequest,
     exact,
 )
+from tradesaga.api.versions import TAGGED, IfMatch, as_read, tagged
 from tradesaga.domain.strategies import Edit, StrategyMode, StrategyStatus
 from tradesaga.ports.strategy_operations import NewStrategy, StrategyOperations
 
@@ -59,11 +60,15 @@ class DeletedAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     operation_id="getStrategy",
     summary="Get a strategy",
     responses=failures(400, 404, 503),
+    response_headers=TAGGED,
     tags=TAGS,
 )
-async def get_strategy(strategies: StrategiesPort, strategy_id: StrategyName) -> StrategyAnswer:
+async def get_strategy(
+    strategies: StrategiesPort, strategy_id: StrategyName
+) -> Response[StrategyAnswer]:
     """One strategy with its figures."""
-    return strategy_answer(await strategies.strategy(strategy_id))
+    found = await strategies.strategy(strategy_id)
+    return tagged(strategy_answer(found), found.strategy.version)
 
 
 @post(
@@ -72,11 +77,12 @@ async def get_strategy(strategies: StrategiesPort, strategy_id: StrategyName) ->
     summary="Create a strategy",
     status_code=201,
     responses=failures(400, 413, 415, 503),
+    response_headers=TAGGED,
     tags=TAGS,
 )
 async def create_strategy(
     strategies: StrategiesPort, actor: Actor, data: JSONBody[CreateStrategyRequest]
-) -> StrategyAnswer:
+) -> Response[StrategyAnswer]:
     """Make a strategy; its name is the one under which the neighbours know it, for ever."""
     new = NewStrategy(
         name=data.name,
@@ -88,14 +94,16 @@ async def create_strategy(
         active=data.active,
         mode=StrategyMode(data.mode),
     )
-    return strategy_answer(await strategies.create(new, actor=actor))
+    made = await strategies.create(new, actor=actor)
+    return tagged(strategy_answer(made), made.strategy.version)
 
 
 @patch(
     "/strategies/{strategyId:str}",
     operation_id="updateStrategy",
     summary="Change a strategy",
-    responses=failures(400, 404, 413, 415, 503),
+    responses=failures(400, 404, 412, 413, 415, 503),
+    response_headers=TAGGED,
     tags=TAGS,
 )
 async def update_strategy(
@@ -103,7 +111,8 @@ async def update_strategy(
     actor: Actor,
     strategy_id: StrategyName,
     data: JSONBody[UpdateStrategyRequest],
-) -> StrategyAnswer:
+    if_match: IfMatch = None,
+) -> Response[StrategyAnswer]:
     """Change what is given; the next cycle goes by it."""
     edit = Edit(
         name=data.name,
@@ -113,7 +122,8 @@ async def update_strategy(
         priority=data.priority,
         mode=None if data.mode is None else StrategyMode(data.mode),
     )
-    return strategy_answer(await strategies.update(strategy_id, edit, actor=actor))
+    done = await strategies.update(strategy_id, edit, actor=actor, as_read=as_read(if_match))
+    return tagged(strategy_answer(done), done.strategy.version)
 
 
 @post(
@@ -121,7 +131,8 @@ async def update_strategy(
     operation_id="activateStrategy",
     summary="Let a strategy act",
     status_code=200,
-    responses=failures(400, 404, 413, 415, 503),
+    responses=failures(400, 404, 412, 413, 415, 503),
+    response_headers=TAGGED,
     operation_class=OptionalBody,
     tags=TAGS,
 )
@@ -130,10 +141,13 @@ async def activate_strategy(
     actor: Actor,
     strategy_id: StrategyName,
     data: JSONBody[ActivateRequest] = NO_FIELDS,
-) -> ActivatedAnswer:
+    if_match: IfMatch = None,
+) -> Response[ActivatedAnswer]:
     """It is asked from the next cycle on; closing what it holds is given up."""
-    done = (await strategies.activate(strategy_id, actor=actor)).strategy
-    return ActivatedAnswer(status=done.status, activated_at=stamp(done.updated_at))
+    changed = await strategies.activate(strategy_id, actor=actor, as_read=as_read(if_match))
+    done = changed.strategy
+    answer = ActivatedAnswer(status=done.status, activated_at=stamp(done.updated_at))
+    return tagged(answer, done.version)
 
 
 @post(
@@ -141,7 +155,8 @@ async def activate_strategy(
     operation_id="deactivateStrategy",
     summary="Let a strategy act no more",
     status_code=200,
-    responses=failures(400, 404, 413, 415, 503),
+    responses=failures(400, 404, 412, 413, 415, 503),
+    response_headers=TAGGED,
     operation_class=OptionalBody,
     tags=TAGS,
 )
@@ -150,15 +165,20 @@ async def deactivate_strategy(
     actor: Actor,
     strategy_id: StrategyName,
     data: JSONBody[DeactivateRequest] = LET_BE,
-) -> DeactivatedAnswer:
+    if_match: IfMatch = None,
+) -> Response[DeactivatedAnswer]:
     """It is asked no more; with `closePositions` what it holds is closed, until it is flat."""
     changed = await strategies.deactivate(
-        strategy_id, close_positions=data.close_positions, actor=actor
+        strategy_id,
+        close_positions=data.close_positions,
+        actor=actor,
+        as_read=as_read(if_match),
     )
     done = changed.strategy
-    return DeactivatedAnswer(
+    answer = DeactivatedAnswer(
         status=done.status, deactivated_at=stamp(done.updated_at), detail=done.detail
     )
+    return tagged(answer, done.version)
 
 
 @delete(
@@ -166,13 +186,12 @@ async def deactivate_strategy(
     operation_id="deleteStrategy",
     summary="Delete a strategy",
     status_code=200,
-    responses=failures(400, 404, 409, 503),
+    responses=failures(400, 404, 409, 412, 503),
     tags=TAGS,
 )
 async def delete_strategy(
-    strategies: StrategiesPort, actor: Actor, strategy_id: StrategyName
+    strategies: StrategiesPort, actor: Actor, strategy_id: StrategyName, if_match: IfMatch = None
 ) -> DeletedAnswer:
     """Take it off the list; refused while it acts or holds something."""
-    return DeletedAnswer(
-        id=str(await strategies.delete(strategy_id, actor=actor)), status="deleted"
-    )
+    gone = await strategies.delete(strategy_id, actor=actor, as_read=as_read(if_match))
+    return DeletedAnswer(id=str(gone), status="deleted")

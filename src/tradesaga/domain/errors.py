@@ -12,6 +12,7 @@ TradesagaError
 ├── NotSent             our own gate was closed before the first byte left: nobody heard of it
 │   └── Throttled       our own rate limit left no token in time
 └── Conflict            another hand was first: load again, decide again
+    ├── Stale           the caller named the version that it had read: tell it
     └── Fenced          the lease has passed on: stop acting at once
 """
 
@@ -74,6 +75,10 @@ class Throttled(NotSent):
 
 class Conflict(TradesagaError):
     """The state has moved on since it was read."""
+
+
+class Stale(Conflict):
+    """It is not at the version that the caller has read; nothing was changed."""
 
 
 class Fenced(Conflict):

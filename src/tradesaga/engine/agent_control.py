@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from tradesaga.domain.agent import Agent, AgentStatus, Mode, Pause, Resume, Start, Stop
+from tradesaga.domain.as_read import AsRead, must_be_as_read
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
 from tradesaga.domain.errors import Fenced, IllegalTransition, NotFound, Unavailable
@@ -125,24 +126,34 @@ class AgentControl:
         self.ready = asyncio.Event()
 
     async def start(
-        self, *, strategies: Sequence[str] | None, mode: Mode | None, actor: str
+        self,
+        *,
+        strategies: Sequence[str] | None,
+        mode: Mode | None,
+        actor: str,
+        as_read: AsRead = None,
     ) -> Started:
         """See `ports.operations`."""
         self._must_lead()
         async with self._turn:
+            self._must_be_as_read(as_read)  # before strategies are changed
             if strategies is not None:
                 await self._book.select(strategies, actor=actor)
-            agent = await self._ordered(Start(mode=mode), actor, "agent.started")
+            agent = await self._ordered(Start(mode=mode), actor, "agent.started", as_read=as_read)
         active = [r for r in await self.strategies() if r.strategy.status == "active"]
         return Started(agent=agent, strategies=active)
 
-    async def stop(self, *, reason: str, cancel_open_orders: bool, actor: str) -> Stopped:
+    async def stop(
+        self, *, reason: str, cancel_open_orders: bool, actor: str, as_read: AsRead = None
+    ) -> Stopped:
         """See `ports.operations`."""
         self._must_lead()
         async with self._turn:
+            self._must_be_as_read(as_read)
             if self._state.agent.status is not AgentStatus.STOPPED:
                 self._fence_owed = True  # until it is done: a stop that failed half way repeats it
-            agent = await self._ordered(Stop(reason=reason), actor, "agent.stopped", reason)
+            order = Stop(reason=reason)
+            agent = await self._ordered(order, actor, "agent.stopped", reason, as_read)
             if self._fence_owed:
                 await self._fence()
                 self._fence_owed = False
@@ -155,16 +166,24 @@ class AgentControl:
             in_flight=tuple(trade.state for trade in self._desk.trades),
         )
 
-    async def pause(self, *, duration: timedelta | None, actor: str, reason: str = "") -> Agent:
+    async def pause(
+        self,
+        *,
+        duration: timedelta | None,
+        actor: str,
+        reason: str = "",
+        as_read: AsRead = None,
+    ) -> Agent:
         """See `ports.operations`."""
         self._must_lead()
         until = None if duration is None else self._clock.now() + duration
-        return await self._ordered(Pause(resume_at=until), actor, "agent.paused", reason)
+        order = Pause(resume_at=until)
+        return await self._ordered(order, actor, "agent.paused", reason, as_read)
 
-    async def resume(self, *, actor: str, reason: str = "") -> Agent:
+    async def resume(self, *, actor: str, reason: str = "", as_read: AsRead = None) -> Agent:
         """See `ports.operations`."""
         self._must_lead()
-        return await self._ordered(Resume(), actor, "agent.resumed", reason)
+        return await self._ordered(Resume(), actor, "agent.resumed", reason, as_read)
 
     async def status(self) -> Status:
         """See `ports.operations`."""
@@ -283,10 +302,17 @@ class AgentControl:
         return self._uptime()
 
     async def _ordered(
-        self, command: Start | Stop | Pause | Resume, actor: str, kind: str, reason: str = ""
+        self,
+        command: Start | Stop | Pause | Resume,
+        actor: str,
+        kind: str,
+        reason: str = "",
+        as_read: AsRead = None,
     ) -> Agent:
         try:
-            return await self._state.order(command, actor=actor, kind=kind, reason=reason)
+            return await self._state.order(
+                command, actor=actor, kind=kind, reason=reason, as_read=as_read
+            )
         except Fenced as error:
             raise Unavailable("another node has taken over the agent; ask again") from error
 
@@ -333,6 +359,9 @@ class AgentControl:
         except Unavailable:
             return False
         return True
+
+    def _must_be_as_read(self, as_read: AsRead) -> None:
+        must_be_as_read("the agent", self._state.agent.version, as_read)
 
     def _must_lead(self) -> None:
         if not self._state.is_loaded:

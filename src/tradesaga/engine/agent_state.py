@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from tradesaga.domain import agent as machine
 from tradesaga.domain.agent import Agent, AgentStatus
+from tradesaga.domain.as_read import AsRead, must_be_as_read
 from tradesaga.domain.errors import Conflict
 from tradesaga.domain.ids import AgentId
 from tradesaga.engine.scribe import Scribe
@@ -59,17 +60,25 @@ class AgentState:
         return stored
 
     async def order(
-        self, command: machine.Command, *, actor: str, kind: str, reason: str = ""
+        self,
+        command: machine.Command,
+        *,
+        actor: str,
+        kind: str,
+        reason: str = "",
+        as_read: AsRead = None,
     ) -> Agent:
         """Commit what `command` makes of the agent; a repeat commits nothing.
 
         Raises:
             IllegalTransition: the agent cannot do that now.
+            Stale: it is not at one of the versions `as_read`.
             Fenced, Unavailable: as the journal.
         """
         async with self._turn:
             for attempt in range(1, CONFLICTS_MAX + 1):
                 before = self.agent
+                must_be_as_read("the agent", before.version, as_read)
                 after = machine.command(before, command, self._clock.now())
                 if after is before:
                     return before

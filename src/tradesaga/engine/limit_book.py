@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.as_read import AsRead, must_be_as_read
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
 from tradesaga.domain.ids import AgentId, derived
 from tradesaga.domain.limit_change import LimitChange, in_force, layers
@@ -88,6 +89,7 @@ class LimitBook:
         actor: str,
         reason: str,
         confirmed: bool = False,
+        as_read: AsRead = None,
     ) -> None:
         """Set the layer of `mode` to `limits`; in force when this returns, and audited.
 
@@ -95,10 +97,12 @@ class LimitBook:
             Invalid: unknown limits, values out of bounds, contradictions, an end that has passed;
                 a limit becomes looser, now or later, and that is not `confirmed`.
             Conflict: `revision`, which the caller has read, is not the present one.
+            Stale: nor is one of `as_read`.
             Unavailable: the journal takes nothing, or another node holds the agent.
         """
         async with self._turn:
             now = self._clock.now()
+            must_be_as_read("the limits", self.revision, as_read)
             if revision is not None and revision != self.revision:
                 raise Conflict(f"the limits are at revision {self.revision}, not {revision}")
             if expires_at is not None and expires_at <= now:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.as_read import AsRead
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import NotFound, Unavailable
@@ -111,6 +112,7 @@ class RiskControl:
         actor: str,
         reason: str,
         confirmed: bool = False,
+        as_read: AsRead = None,
     ) -> LimitsView:
         """See `ports.risk_operations`."""
         await self.limits()  # only who holds the agent
@@ -122,6 +124,7 @@ class RiskControl:
             actor=actor,
             reason=reason,
             confirmed=confirmed,
+            as_read=as_read,
         )
         return await self.limits()
 

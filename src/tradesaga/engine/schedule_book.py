@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from tradesaga.domain.as_read import AsRead, must_be_as_read
 from tradesaga.domain.cycle import CycleType
 from tradesaga.domain.errors import IllegalTransition, NotFound
 from tradesaga.domain.ids import AgentId, ScheduleId, StrategyId, derived
@@ -107,13 +108,20 @@ class ScheduleBook:
         return schedule
 
     async def change(
-        self, schedule_id: ScheduleId, kind: str, *, actor: str, **changes: object
+        self,
+        schedule_id: ScheduleId,
+        kind: str,
+        *,
+        actor: str,
+        as_read: AsRead = None,
+        **changes: object,
     ) -> Schedule:
         """Store it with `changes`; its next fire is found anew.
 
         Raises:
             NotFound: there is none.
             IllegalTransition: it is the configuration's.
+            Stale: it is not at one of the versions `as_read`.
             Fenced, Unavailable: as the journal.
         """
         async with self._turn:
@@ -123,6 +131,7 @@ class ScheduleBook:
                     f"schedule {before.cycle_type} is the configuration's: change cycles."
                     f"{before.cycle_type} there"
                 )
+            must_be_as_read(f"schedule {schedule_id}", before.version, as_read)
             now = self._clock.now()
             after = replace(before, **changes, updated_at=now, version=before.version + 1)  # type: ignore[arg-type]  # checked by replace
             live = after.enabled and after.removed_at is None

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 
+from tradesaga.domain.as_read import AsRead
 from tradesaga.domain.cycle import CycleType
 from tradesaga.domain.errors import IllegalTransition, Invalid, NotFound, Unavailable
 from tradesaga.domain.ids import CycleId, ScheduleId
@@ -104,7 +105,12 @@ class ScheduleControl:
         return self._view(await self._book.add(schedule, actor=actor))
 
     async def change(
-        self, schedule_id: ScheduleId, changes: ScheduleChanges, *, actor: str
+        self,
+        schedule_id: ScheduleId,
+        changes: ScheduleChanges,
+        *,
+        actor: str,
+        as_read: AsRead = None,
     ) -> ScheduleView:
         """See `ports.schedule_operations`."""
         self._must_lead()
@@ -126,13 +132,16 @@ class ScheduleControl:
         kind = "schedule.changed"
         if set(wanted) == {"enabled"}:
             kind = "schedule.enabled" if changes.enabled else "schedule.disabled"
-        return self._view(await self._book.change(schedule_id, kind, actor=actor, **wanted))
+        done = await self._book.change(schedule_id, kind, actor=actor, as_read=as_read, **wanted)
+        return self._view(done)
 
-    async def remove(self, schedule_id: ScheduleId, *, actor: str) -> None:
+    async def remove(self, schedule_id: ScheduleId, *, actor: str, as_read: AsRead = None) -> None:
         """See `ports.schedule_operations`."""
         self._must_lead()
         now = self._clock.now()
-        await self._book.change(schedule_id, "schedule.removed", actor=actor, removed_at=now)
+        await self._book.change(
+            schedule_id, "schedule.removed", actor=actor, as_read=as_read, removed_at=now
+        )
 
     async def next_fires(self, schedule_id: ScheduleId, count: int) -> Sequence[datetime]:
         """See `ports.schedule_operations`."""

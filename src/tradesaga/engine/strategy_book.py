@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from tradesaga.domain import strategies as machine
+from tradesaga.domain.as_read import AsRead, must_be_as_read
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, NotFound, Unavailable
 from tradesaga.domain.events import STRATEGY_ACTIVATED, STRATEGY_DEACTIVATED, Event
 from tradesaga.domain.ids import AgentId, StrategyId
@@ -129,16 +130,20 @@ class StrategyBook:
             await self._scribe.fact([Insert(strategy)], [entry])
             self._keep([strategy])
 
-    async def change(self, name: str, word: str, transition: Transition, *, actor: str) -> Strategy:
+    async def change(
+        self, name: str, word: str, transition: Transition, *, actor: str, as_read: AsRead = None
+    ) -> Strategy:
         """Commit what `transition` makes of the strategy; nothing when it changes nothing.
 
         Raises:
             NotFound, and whatever the transition raises.
+            Stale: it is not at one of the versions `as_read`.
             Fenced, Unavailable: as the journal.
         """
         async with self._turn:
             for _ in range(CONFLICTS_MAX):
                 before = self.find(name)
+                must_be_as_read(f"strategy {name}", before.version, as_read)
                 after = transition(before)
                 if after is before:
                     return before

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tradesaga.domain import strategies as machine
+from tradesaga.domain.as_read import AsRead
 from tradesaga.domain.errors import Fenced, Unavailable
 from tradesaga.domain.ids import AgentId, StrategyId, derived
 from tradesaga.domain.strategies import Edit, Strategy, StrategyStatus
@@ -57,43 +58,49 @@ class StrategyControl:
             raise _taken_over() from error
         return await self._record(strategy.id)
 
-    async def update(self, name: str, edit: Edit, *, actor: str) -> StrategyRecord:
+    async def update(
+        self, name: str, edit: Edit, *, actor: str, as_read: AsRead = None
+    ) -> StrategyRecord:
         """See `ports.strategy_operations`."""
         now = self.clock.now()
 
         def change(strategy: Strategy) -> Strategy:
             return machine.edited(strategy, edit, now, holds=held_by(self.desk, strategy))
 
-        return await self._changed(name, "updated", change, actor)
+        return await self._changed(name, "updated", change, actor, as_read)
 
-    async def activate(self, name: str, *, actor: str) -> StrategyRecord:
+    async def activate(self, name: str, *, actor: str, as_read: AsRead = None) -> StrategyRecord:
         """See `ports.strategy_operations`."""
         change = partial(machine.activated, now=self.clock.now())
-        return await self._changed(name, "activated", change, actor)
+        return await self._changed(name, "activated", change, actor, as_read)
 
-    async def deactivate(self, name: str, *, close_positions: bool, actor: str) -> StrategyRecord:
+    async def deactivate(
+        self, name: str, *, close_positions: bool, actor: str, as_read: AsRead = None
+    ) -> StrategyRecord:
         """See `ports.strategy_operations`."""
         change = partial(machine.deactivated, now=self.clock.now(), close_positions=close_positions)
-        return await self._changed(name, "deactivated", change, actor)
+        return await self._changed(name, "deactivated", change, actor, as_read)
 
-    async def delete(self, name: str, *, actor: str) -> StrategyId:
+    async def delete(self, name: str, *, actor: str, as_read: AsRead = None) -> StrategyId:
         """See `ports.strategy_operations`."""
         now = self.clock.now()
 
         def change(strategy: Strategy) -> Strategy:
             return machine.deleted(strategy, now, holds=held_by(self.desk, strategy))
 
-        return (await self._commit(name, "deleted", change, actor)).id
+        return (await self._commit(name, "deleted", change, actor, as_read)).id
 
     async def _changed(
-        self, name: str, word: str, change: Transition, actor: str
+        self, name: str, word: str, change: Transition, actor: str, as_read: AsRead
     ) -> StrategyRecord:
-        return await self._record((await self._commit(name, word, change, actor)).id)
+        return await self._record((await self._commit(name, word, change, actor, as_read)).id)
 
-    async def _commit(self, name: str, word: str, change: Transition, actor: str) -> Strategy:
+    async def _commit(
+        self, name: str, word: str, change: Transition, actor: str, as_read: AsRead
+    ) -> Strategy:
         self._must_be_loaded()
         try:
-            return await self.book.change(name, word, change, actor=actor)
+            return await self.book.change(name, word, change, actor=actor, as_read=as_read)
         except Fenced as error:
             raise _taken_over() from error
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from tradesaga.domain.agent import Agent, AgentCounts, Mode
+from tradesaga.domain.as_read import AsRead
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.ids import CycleId
@@ -99,10 +100,18 @@ class InvariantReport:
 
 
 class Operations(Protocol):
-    """Every command is idempotent, durable and audited under `actor` before the call returns."""
+    """Every command is idempotent, durable and audited under `actor` before the call returns.
+
+    One with `as_read` raises Stale, and does nothing, when the agent is at another version.
+    """
 
     async def start(
-        self, *, strategies: Sequence[str] | None, mode: Mode | None, actor: str
+        self,
+        *,
+        strategies: Sequence[str] | None,
+        mode: Mode | None,
+        actor: str,
+        as_read: AsRead = None,
     ) -> Started:
         """Run the agent; `strategies` (ids or external ids) makes just these active.
 
@@ -112,11 +121,20 @@ class Operations(Protocol):
         """
         ...
 
-    async def stop(self, *, reason: str, cancel_open_orders: bool, actor: str) -> Stopped:
+    async def stop(
+        self, *, reason: str, cancel_open_orders: bool, actor: str, as_read: AsRead = None
+    ) -> Stopped:
         """Stop: after the answer nothing new is sent but cancels. Raises Unavailable."""
         ...
 
-    async def pause(self, *, duration: timedelta | None, actor: str, reason: str = "") -> Agent:
+    async def pause(
+        self,
+        *,
+        duration: timedelta | None,
+        actor: str,
+        reason: str = "",
+        as_read: AsRead = None,
+    ) -> Agent:
         """No entries, for `duration` or until resume; `reason` is for the audit log.
 
         Raises:
@@ -125,7 +143,7 @@ class Operations(Protocol):
         """
         ...
 
-    async def resume(self, *, actor: str, reason: str = "") -> Agent:
+    async def resume(self, *, actor: str, reason: str = "", as_read: AsRead = None) -> Agent:
         """Clear the operator's pause; reasons that remain are in the agent. Raises as pause."""
         ...
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.approval import Approval
+from tradesaga.domain.as_read import AsRead
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import DecisionId
@@ -109,13 +110,14 @@ class RiskOperations(Protocol):
         actor: str,
         reason: str,
         confirmed: bool = False,
+        as_read: AsRead = None,
     ) -> LimitsView:
         """Set what of `mode` differs from the configuration; in force and audited when it returns.
 
         Raises:
             Invalid: unknown limits, values out of bounds, contradictions, an end that has passed;
                 a limit becomes looser, now or later, and that is not `confirmed`.
-            Conflict: `revision` is not the present one.
+            Conflict: `revision` is not the present one; Stale: nor is one of `as_read`.
             Unavailable: the database is away, or another node holds the agent.
         """
         ...

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from tradesaga.domain.as_read import AsRead
 from tradesaga.domain.ids import CycleId, ScheduleId
 from tradesaga.domain.schedule import Overlap, Schedule, ScheduleType
 
@@ -70,7 +71,12 @@ class ScheduleOperations(Protocol):
         ...
 
     async def change(
-        self, schedule_id: ScheduleId, changes: ScheduleChanges, *, actor: str
+        self,
+        schedule_id: ScheduleId,
+        changes: ScheduleChanges,
+        *,
+        actor: str,
+        as_read: AsRead = None,
     ) -> ScheduleView:
         """Change one; its next fire is found anew.
 
@@ -78,11 +84,12 @@ class ScheduleOperations(Protocol):
             NotFound: there is none.
             Invalid: every problem named.
             IllegalTransition: it is the configuration's.
+            Stale: it is not at one of the versions `as_read`.
         """
         ...
 
-    async def remove(self, schedule_id: ScheduleId, *, actor: str) -> None:
-        """Remove one. Raises NotFound, IllegalTransition."""
+    async def remove(self, schedule_id: ScheduleId, *, actor: str, as_read: AsRead = None) -> None:
+        """Remove one. Raises NotFound, IllegalTransition, Stale."""
         ...
 
     async def next_fires(self, schedule_id: ScheduleId, count: int) -> Sequence[datetime]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from tradesaga.domain.as_read import AsRead
 from tradesaga.domain.ids import StrategyId
 from tradesaga.domain.strategies import Edit, ParameterValue, StrategyMode
 from tradesaga.ports.records import StrategyRecord
@@ -29,7 +30,8 @@ class StrategyOperations(Protocol):
     """Every command is idempotent, durable and audited under `actor` before the call returns.
 
     A strategy is named by its id or its external id. All raise NotFound for one that is not there,
-    and Unavailable when the database is away or another node holds the agent.
+    and Unavailable when the database is away or another node holds the agent; with `as_read` Stale
+    when it is at another version.
     """
 
     async def strategy(self, name: str) -> StrategyRecord:
@@ -44,21 +46,25 @@ class StrategyOperations(Protocol):
         """
         ...
 
-    async def update(self, name: str, edit: Edit, *, actor: str) -> StrategyRecord:
+    async def update(
+        self, name: str, edit: Edit, *, actor: str, as_read: AsRead = None
+    ) -> StrategyRecord:
         """Change it; its next cycle goes by the new settings. Raises Invalid."""
         ...
 
-    async def activate(self, name: str, *, actor: str) -> StrategyRecord:
+    async def activate(self, name: str, *, actor: str, as_read: AsRead = None) -> StrategyRecord:
         """Let it act from the next cycle on."""
         ...
 
-    async def deactivate(self, name: str, *, close_positions: bool, actor: str) -> StrategyRecord:
+    async def deactivate(
+        self, name: str, *, close_positions: bool, actor: str, as_read: AsRead = None
+    ) -> StrategyRecord:
         """Let it decide nothing more; with `close_positions` what it holds is closed by sagas.
 
         The call does not wait for the fills; the strategy's detail tells how far it is.
         """
         ...
 
-    async def delete(self, name: str, *, actor: str) -> StrategyId:
+    async def delete(self, name: str, *, actor: str, as_read: AsRead = None) -> StrategyId:
         """Take it off the list. Raises IllegalTransition while it acts or holds something."""
         ...
