@@ -13,6 +13,7 @@ import httpx2
 
 from tests.api.checkpoints import CHECKPOINT
 from tests.api.fake_access import ADMIN_HEADER, FakeAccess
+from tests.api.fake_accounts import FLEET, FakeAccounts
 from tests.api.fake_approvals import FakeApprovals
 from tests.api.fake_feed import FakeFeed
 from tests.api.fake_ids import OneId
@@ -29,11 +30,10 @@ from tests.domain.trades import begun
 from tradesaga.api.app import create_app
 from tradesaga.domain.agent import Agent, AgentCounts, AgentStatus, Mode
 from tradesaga.domain.as_read import AsRead, must_be_as_read
-from tradesaga.domain.checkpoint import Checkpoint, Identity
+from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.errors import IllegalTransition, NotFound
-from tradesaga.domain.fleet import Node
 from tradesaga.domain.ids import (
     DEFAULT_AGENT,
     CycleId,
@@ -301,9 +301,7 @@ class FakeOperations:
 
     async def fleet(self) -> FleetReport:
         self._asked("fleet")
-        who = Identity(release="1", code="c", configuration="d")
-        node = Node(id="a", url="http://a", identity=who, started_at=NOON, leads=(DEFAULT_AGENT,))
-        return FleetReport(own_id=node.id, nodes=(node,), hindrance="")
+        return FLEET
 
     async def checkpoints(
         self, *, limit: int, after: tuple[int, datetime] | None = None
@@ -348,6 +346,7 @@ class Api:
         self.schedules = FakeSchedules()
         self.ladder = FakeLadder()
         self.access = FakeAccess()
+        self.accounts = FakeAccounts()
         self.store = Store()
         self.feed = FakeFeed()
         self.seconds = 0.0
@@ -366,6 +365,7 @@ class Api:
             self.ladder,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
             dead_letters=self.dead_letters,
+            accounts=self.accounts,
             metrics_port=self.metrics,
             ids=OneId(),
             monotonic=self._monotonic,

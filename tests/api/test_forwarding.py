@@ -18,6 +18,7 @@ from tradesaga.api.app import PREFIX
 from tradesaga.api.forwarding import MARK, Forwarding
 from tradesaga.bootstrap.nodes import OWN_PATHS, reachable
 from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.ids import AgentId
 
 TIME_MAX = timedelta(seconds=5)
 NOWHERE = "http://127.0.0.1:1"
@@ -36,7 +37,7 @@ def leader(other: Api) -> Api:
 @asynccontextmanager
 async def standing_by(standby: Api, url: str) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of a node that passes on to `url`."""
-    async with passing_on(standby, lambda: url):
+    async with passing_on(standby, lambda _: url):
         transport = httpx2.ASGITransport(cast("Any", standby.app), client=("127.0.0.1", 4000))
         async with httpx2.AsyncClient(
             transport=transport, base_url="http://127.0.0.1", headers=ADMIN_HEADER
@@ -45,7 +46,7 @@ async def standing_by(standby: Api, url: str) -> AsyncIterator[httpx2.AsyncClien
 
 
 @asynccontextmanager
-async def passing_on(node: Api, elsewhere: Callable[[], str]) -> AsyncIterator[None]:
+async def passing_on(node: Api, elsewhere: Callable[[AgentId | None], str]) -> AsyncIterator[None]:
     """Within the block the node passes on to where `elsewhere` says."""
     peers, inner = HttpPeers(elsewhere, time_max=TIME_MAX), node.app.asgi_handler
     node.app.asgi_handler = Forwarding(inner, peers=peers, own_id="b", prefix=PREFIX, own=OWN_PATHS)
@@ -99,7 +100,7 @@ async def test_without_a_leader_it_answers_itself(
 async def test_two_that_take_each_other_for_the_leader_make_no_circle(api: Api) -> None:
     circle = [""]
     async with (
-        passing_on(api, lambda: circle[0]),
+        passing_on(api, lambda _: circle[0]),
         served(api.app) as url,
         httpx2.AsyncClient(headers=ADMIN_HEADER) as client,
     ):

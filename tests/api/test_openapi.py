@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.api.fake_accounts import OTHER_ID
 from tests.api.fake_approvals import WAITING
 from tests.api.fake_letters import OPEN
 from tests.api.fake_risk import DENIED_ID
@@ -69,6 +70,10 @@ OPERATIONS = {
     ("POST", "/api/v1/strategies/{strategyId}/activate"): "activateStrategy",
     ("POST", "/api/v1/strategies/{strategyId}/deactivate"): "deactivateStrategy",
     ("GET", "/api/v1/events"): "streamEvents",
+    ("GET", "/api/v1/agents"): "listAgents",
+    ("POST", "/api/v1/agents"): "addAgent",
+    ("GET", "/api/v1/agents/{agentId}"): "getAgent",
+    ("POST", "/api/v1/agents/{agentId}/retire"): "retireAgent",
     ("GET", "/api/v1/tokens"): "listTokens",
     ("POST", "/api/v1/tokens"): "createToken",
     ("POST", "/api/v1/tokens/{tokenName}/revoke"): "revokeToken",
@@ -84,6 +89,7 @@ OPERATIONS = {
     ("GET", "/metrics"): "getMetrics",
 }
 BODIES = {
+    "agents": {"name": "third", "tradingEngine": "http://engine/3"},
     "cancel": {"reason": "slow"},
     "limits": {"mode": "normal", "limits": {}, "reason": "x"},
     "strategies": {"name": "new", "type": "sma", "symbols": ["SPY"]},
@@ -175,7 +181,7 @@ async def test_answers_have_exactly_the_described_fields(
     where = where.replace("{scheduleId}", str(DAILY_ID)).replace(
         "{strategyId}", "sma-spy" if path.endswith("/analyze") else "sample"
     )
-    where = where.replace("{tokenName}", "read-token")
+    where = where.replace("{tokenName}", "read-token").replace("{agentId}", str(OTHER_ID))
     where = where.replace("{approvalId}", str(WAITING.id)).replace("{letterId}", str(OPEN.id))
     where = "/api/v1/why?symbol=ACME" if where == "/api/v1/why" else where
     response = await api.client.request(method, where, json=body)

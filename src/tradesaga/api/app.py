@@ -15,14 +15,17 @@ from typing import Final
 
 from litestar import Litestar, MediaType, Response, Router, get
 from litestar.di import Provide
-from litestar.types import ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from tradesaga.api.agent_control import actor_of, agent_status, pause, resume, start, stop
+from tradesaga.api.agent_paths import AgentPaths
+from tradesaga.api.agents import add_agent, get_agent, list_agents, retire_agent
 from tradesaga.api.approvals import approve, deny, list_approvals
 from tradesaga.api.asyncapi import events_document
 from tradesaga.api.checkpoints import list_checkpoints
 from tradesaga.api.dead_letters import discard_letter, get_letter, list_letters, replay_letter
 from tradesaga.api.doorman import Doorman
+from tradesaga.api.doors import AgentDoors, Doors, provided
 from tradesaga.api.event_stream import stream_events
 from tradesaga.api.forwarding import Passing
 from tradesaga.api.gate import Gate
@@ -85,6 +88,7 @@ from tradesaga.api.trading import (
     list_reservations,
 )
 from tradesaga.api.why import why, why_decision
+from tradesaga.ports.accounts import AccountOperations
 from tradesaga.ports.approval_operations import ApprovalOperations
 from tradesaga.ports.dead_letters import DeadLetterOperations
 from tradesaga.ports.event_feed import EventFeed
@@ -115,6 +119,7 @@ OPERATIONS: Final = (
     get_strategy, create_strategy, update_strategy, activate_strategy, deactivate_strategy,
     delete_strategy,
     get_ladder, kill, rearm, acknowledge,
+    list_agents, add_agent, get_agent, retire_agent,
     list_tokens, create_token, revoke_token, rotate_token, stream_events,
 )  # fmt: skip
 DEPENDENCIES: Final = (
@@ -126,6 +131,7 @@ DEPENDENCIES: Final = (
     "ladder",
     "approvals",
     "access",
+    "accounts",
     "feed",
     "dead_letters",
     "strategies",
@@ -150,6 +156,7 @@ def create_app(
     metrics_text: MetricsText,
     *,
     dead_letters: DeadLetterOperations,
+    accounts: AccountOperations,
     metrics_port: Metrics,
     ids: IdSource,
     monotonic: Callable[[], float],
@@ -157,28 +164,26 @@ def create_app(
     addresses: bool = False,
     asyncapi: bytes = b"{}",
     passing: Passing | None = None,
+    agents: AgentDoors | None = None,
 ) -> Litestar:
     """The application; it answers for loopback and for `hosts`, with `addresses` for any address.
 
     `asyncapi` is the document of the events, as it is served. Pass
     `addresses` only when bound to more than loopback: see `api.gate`. `passing` puts what passes
-    requests on to another node around the routes.
+    requests on to another node around the routes. `agents` are those beside the default one.
     """
     problems = Problems(metrics_port)
+    own = Doors(
+        operations=operations, sagas=sagas, retention=retention, risk=risk, approvals=approvals,
+        feed=feed, dead_letters=dead_letters, strategies=strategies, schedules=schedules,
+        ladder=ladder, repeats=repeats,
+    )  # fmt: skip
     app = Litestar(
         [*_routes(), _document_route(document()), events_document(asyncapi)],
         dependencies={
-            "operations": Provide(lambda: operations, sync_to_thread=False),
-            "sagas": Provide(lambda: sagas, sync_to_thread=False),
-            "feed": Provide(lambda: feed, sync_to_thread=False),
+            **provided(own),
             "access": Provide(lambda: access, sync_to_thread=False),
-            "approvals": Provide(lambda: approvals, sync_to_thread=False),
-            "dead_letters": Provide(lambda: dead_letters, sync_to_thread=False),
-            "risk": Provide(lambda: risk, sync_to_thread=False),
-            "retention": Provide(lambda: retention, sync_to_thread=False),
-            "strategies": Provide(lambda: strategies, sync_to_thread=False),
-            "schedules": Provide(lambda: schedules, sync_to_thread=False),
-            "ladder": Provide(lambda: ladder, sync_to_thread=False),
+            "accounts": Provide(lambda: accounts, sync_to_thread=False),
             "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
             "actor": Provide(actor_of, sync_to_thread=False),
         },
@@ -193,8 +198,11 @@ def create_app(
     )
     # Around all of Litestar: its own middleware does not see requests for unknown paths.
     # A key is known to the node that leads: what passes requests on stands before it.
-    once = Repeats(app.asgi_handler, operations=repeats, problems=problems, prefix=PREFIX)
-    inner = once if passing is None else passing(once)
+    inner: ASGIApp = Repeats(app.asgi_handler, own=own, problems=problems, prefix=PREFIX)
+    if agents is not None:
+        inner = AgentPaths(inner, agents=agents, problems=problems, prefix=PREFIX)
+    if passing is not None:
+        inner = passing(inner)
     app.asgi_handler = Gate(
         inner,
         ids=ids,

@@ -1,4 +1,4 @@
-"""Any node answers for the agent: what only its leader can answer is passed on to it.
+"""Any node answers for any agent: what only its leader can answer is passed on to it.
 
 Passed on are `/health` and everything below the API's prefix but what each node tells of itself.
 A request is passed on once: the header `Tradesaga-Passed-By` marks it, and whoever gets a marked
@@ -21,6 +21,7 @@ from litestar.types.asgi_types import (
     WebSocketReceiveMessage,
 )
 
+from tradesaga.api.agent_paths import split
 from tradesaga.api.requests import BODY_BYTES_MAX
 from tradesaga.domain.errors import Unavailable
 from tradesaga.ports.nodes import Passed, PeerAnswer, Peers
@@ -49,7 +50,7 @@ class Forwarding:
         self._app = app
         self._peers = peers
         self._own_id = own_id
-        self._prefix = f"{prefix}/"
+        self._prefix = prefix
         self._own = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,12 +74,12 @@ class Forwarding:
         await _answer(answer, send)
 
     def _elsewhere(self, scope: HTTPScope) -> str:
-        path = scope["path"]
-        if path != "/health" and (not path.startswith(self._prefix) or path in self._own):
+        agent_id, path = split(scope["path"], self._prefix)
+        if path != "/health" and (not path.startswith(f"{self._prefix}/") or path in self._own):
             return ""
         if MARK in Headers.from_scope(scope):
             return ""
-        return self._peers.elsewhere()
+        return self._peers.elsewhere(agent_id)
 
     def _passed(self, scope: HTTPScope, body: bytes) -> Passed:
         query = scope["query_string"].decode("latin-1")

@@ -17,6 +17,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
 from tradesaga import __version__
+from tradesaga.api.agents import AddAgentRequest, AgentAnswer, AgentsAnswer
 from tradesaga.api.answers import (
     HealthAnswer,
     PausedAnswer,
@@ -94,6 +95,7 @@ BODIES = (
     LimitsRequest, LimitsAnswer, LimitHistoryAnswer,
     CreateStrategyRequest, UpdateStrategyRequest, ActivateRequest, DeactivateRequest,
     StrategyAnswer, ActivatedAnswer, DeactivatedAnswer, DeletedAnswer,
+    AddAgentRequest, AgentAnswer, AgentsAnswer,
     CreateTokenRequest, RotateTokenRequest, TokenAnswer, TokensAnswer, MintedAnswer,
     KillRequest, RearmRequest, AcknowledgeRequest, LadderAnswer, KilledAnswer, RearmedAnswer,
 )  # fmt: skip
@@ -121,7 +123,8 @@ def openapi_document(
         openapi_config=OpenAPIConfig(
             title="Tradesaga",
             version=__version__,
-            description="The orchestrator of an autonomous trading agent.",
+            description="The orchestrator of autonomous trading agents. All paths are those of the "
+            "default agent; below /api/v1/agents/{agentId} they are those of that one.",
             use_handler_docstrings=True,
         ),
     )

@@ -15,6 +15,7 @@ from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from tradesaga.api.doors import Doors, doors_in
 from tradesaga.api.problems import (
     ANSWER_LOST,
     INVALID,
@@ -29,7 +30,6 @@ from tradesaga.api.requests import BODY_BYTES_MAX
 from tradesaga.api.scopes import caller_in
 from tradesaga.domain.errors import Conflict, TradesagaError
 from tradesaga.domain.repeats import KeptAnswer
-from tradesaga.ports.repeat_operations import RepeatOperations
 
 HEADER: Final = "idempotency-key"
 KEY: Final = re.compile(r'"?[!#-\[\]-~]{1,255}"?')
@@ -42,11 +42,9 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 class Repeats:
     """The middleware; `prefix` is that of the API."""
 
-    def __init__(
-        self, app: ASGIApp, *, operations: RepeatOperations, problems: Problems, prefix: str
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, own: Doors, problems: Problems, prefix: str) -> None:
         self._app = app
-        self._operations = operations
+        self._own = own
         self._problems = problems
         self._prefix = prefix
 
@@ -75,7 +73,7 @@ class Repeats:
         body = await _body(receive)
         path = scope["path"].removeprefix(self._prefix)
         try:
-            attempting = self._operations.attempt(
+            attempting = doors_in(scope.get("state", {}), self._own).repeats.attempt(
                 token_id=token_id,
                 key=key.strip('"'),
                 method="POST",

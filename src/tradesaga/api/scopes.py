@@ -34,7 +34,7 @@ _ONE_OF: Final[Mapping[tuple[AccessScope, ...], str]] = {
     # Halting is for everybody who may do anything; re-arming is not.
     (OPERATE, TRADE, RISK_ADMIN): "kill",
     (RISK_ADMIN,): "putRiskLimits rearm",
-    (ADMIN,): "listTokens createToken revokeToken rotateToken",
+    (ADMIN,): "listTokens createToken revokeToken rotateToken addAgent retireAgent",
 }
 NEEDED: Final[Mapping[str, tuple[AccessScope, ...]]] = {
     name: scopes for scopes, names in _ONE_OF.items() for name in names.split()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tradesaga.adapters.http.circuit import Circuit
 from tradesaga.adapters.http.clock import HttpClock
+from tradesaga.adapters.http.connections import SharedConnections
 from tradesaga.adapters.http.decision_service import HttpDecisionService
 from tradesaga.adapters.http.market_data import HttpMarketData
 from tradesaga.adapters.http.pace import Pace
@@ -23,11 +24,13 @@ def venue_of(
     *,
     claimed: Claimed,
     refusal: RefusalToSend,
+    url: str = "",
+    shared: SharedConnections | None = None,
 ) -> HttpTradingEngine:
-    """The trading engine."""
+    """The trading engine, at `url` if that is given, over connections of its own or `shared`."""
     service = settings.services.trading_engine
     return HttpTradingEngine(
-        url=service.url,
+        url=url or service.url,
         time_max=service.timeout,
         capabilities=translation.venue_capabilities(settings),
         clock=clock,
@@ -35,6 +38,8 @@ def venue_of(
         refusal_to_send=refusal,
         pace=_pace("trading-engine", service.rate_limit, clock, metrics),
         circuit=_circuit("trading-engine", clock, metrics),
+        transport=None if shared is None else shared.usual,
+        cancel_transport=None if shared is None else shared.cancels,
     )
 
 

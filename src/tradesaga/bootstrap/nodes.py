@@ -18,6 +18,7 @@ from tradesaga.api.app import PREFIX
 from tradesaga.api.forwarding import Forwarding, Passing
 from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.display import Display
+from tradesaga.bootstrap.hosting import Others
 from tradesaga.config import Settings
 from tradesaga.domain.checkpoint import Identity
 from tradesaga.domain.ids import AgentId
@@ -54,12 +55,17 @@ class Fellowship:
         """The API answers at `address` from now on."""
         self.register.url = self.settings.server.url or reachable(address)
 
-    def passing(self, control: AgentControl, stack: AsyncExitStack) -> Passing:
-        """What passes requests on while another node leads."""
+    def passing(self, control: AgentControl, others: Others, stack: AsyncExitStack) -> Passing:
+        """What passes requests on while another node leads the agent."""
         engine = translation.engine_settings(self.settings)
 
-        def elsewhere() -> str:
-            return "" if control.leads() else self.fleet.elsewhere(engine.agent_id)
+        def elsewhere(agent_id: AgentId | None) -> str:
+            # Who leads the default agent knows a new one first.
+            if agent_id in (None, engine.agent_id) or others.book.find(agent_id) is None:
+                return "" if control.leads() else self.fleet.elsewhere(engine.agent_id)
+            hosted = others.hosting.find(agent_id)
+            leads = hosted is not None and hosted.control is not None and hosted.control.leads()
+            return "" if leads else self.fleet.elsewhere(agent_id)
 
         # The longest command is a stop, which answers when its time is over.
         peers = HttpPeers(elsewhere, time_max=2 * engine.stop_time_max)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from structlog import get_logger
@@ -24,10 +25,8 @@ from tradesaga import __version__
 from tradesaga.adapters import logging as log_output
 from tradesaga.adapters.halt_files import HaltFiles
 from tradesaga.adapters.nats.bus import NatsBus
-from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
 from tradesaga.adapters.postgres.archive import PostgresArchive
 from tradesaga.adapters.postgres.clock import PostgresClock
-from tradesaga.adapters.postgres.event_feed import PostgresEventFeed
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.preflight import ServerReport, check_postgres
@@ -46,8 +45,9 @@ from tradesaga.api.app import create_app
 from tradesaga.api.loopback import is_loopback
 from tradesaga.api.server import serve as serve_http
 from tradesaga.bootstrap import translation
-from tradesaga.bootstrap.access import must_be_guarded, token_book
 from tradesaga.bootstrap.event_documents import events_document
+from tradesaga.bootstrap.front import Front, front_of
+from tradesaga.bootstrap.hosting import Others
 from tradesaga.bootstrap.identity import identity_of
 from tradesaga.bootstrap.loop_lag import watch_loop
 from tradesaga.bootstrap.neighbour_clients import (
@@ -65,10 +65,8 @@ from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
-from tradesaga.engine.repeat_book import RepeatBook
 from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.settings import EngineSettings
-from tradesaga.engine.token_book import TokenBook
 from tradesaga.engine.world import World
 from tradesaga.paper.strategies import default_strategies, load_strategies
 from tradesaga.ports.clock import Clock
@@ -119,7 +117,9 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
         world = await _world(settings, dsn, stack, clock, metrics, journal, bus, gate)
         identity = identity_of(shared_digest(settings))
         fellows = Fellowship.of(settings, dsn, identity, stack)
-        world = replace(world, marks=marks, fleet=fellows.fleet)
+        beside: list[Others] = []
+        others = partial(_any_driven, beside)
+        world = replace(world, marks=marks, fleet=fellows.fleet, others=others)
         strategies = _strategies(settings, options, clock.now())
         if options.record is not None:
             world = await _captured(world, settings, strategies, options.record, stack)
@@ -142,29 +142,25 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
                 strategies_active=control.strategies_active,
                 reconciliation_lag=lambda: control.books.lag,
             )
-            pool = ReaderPool(dsn, connections_max=2)
-            stack.push_async_callback(pool.close)
-            known = PostgresAccessRecords(pool)
-            feed = PostgresEventFeed(pool, AgentId(settings.agent.id))
-            tokens = await token_book(settings, options.state_dir, known, control.scribe)
-            repeats = RepeatBook(
-                scribe=control.scribe,
-                records=known,
-                clock=clock,
-                agent_id=AgentId(settings.agent.id),
+            engine = orchestrator.settings
+            front = await front_of(
+                settings, options.state_dir, dsn, world, engine, control, metrics, stack
             )
-            must_be_guarded(settings.server.host, tokens)
-            looking = group.create_task(tokens.run(), name="tokens")
-            serving = _api(
-                settings, options, control, tokens, repeats, feed, metrics, stop, fellows, stack
-            )
+            beside.append(front.others)
+            looking = group.create_task(front.tokens.run(), name="tokens")
+            hosting = group.create_task(front.others.run(stop), name="other agents")
+            serving = _api(settings, options, control, front, metrics, stop, fellows, stack)
             group.create_task(serving, name="api")
-            await asyncio.wait([running])
+            await asyncio.wait([running, hosting])
             announcing.cancel()
             looping.cancel()
             looking.cancel()
             await journal.close(JOURNAL_CLOSE_TIME_MAX)
             await asyncio.wait([writing])
+
+
+def _any_driven(others: Sequence[Others]) -> bool:
+    return any(one.book.driven() for one in others)
 
 
 async def _captured(
@@ -196,6 +192,7 @@ class _Deferred:
         policy: Policy,
         strategies: Sequence[Strategy],
     ) -> None:
+        self.settings = settings
         self.control: asyncio.Future[AgentControl] = asyncio.get_running_loop().create_future()
         self._orchestrator = Orchestrator(
             world=world,
@@ -288,9 +285,7 @@ async def _api(
     settings: Settings,
     options: ServeOptions,
     control: AgentControl,
-    tokens: TokenBook,
-    repeats: RepeatBook,
-    feed: PostgresEventFeed,
+    front: Front,
     metrics: PrometheusMetrics,
     stop: asyncio.Event,
     fellows: Fellowship,
@@ -306,9 +301,9 @@ async def _api(
         control.retention,
         control.risk,
         control.approvals,
-        tokens,
-        repeats,
-        feed,
+        front.tokens,
+        front.repeats,
+        front.feed,
         control.strategy_control,
         control.schedules,
         control.kill,
@@ -320,7 +315,9 @@ async def _api(
         hosts=settings.server.allowed_hosts,
         addresses=not is_loopback(settings.server.host),
         asyncapi=events_document(settings),
-        passing=fellows.passing(control, stack),
+        accounts=front.others.book,
+        passing=fellows.passing(control, front.others, stack),
+        agents=front.others,
     )
     await serve_http(
         app,

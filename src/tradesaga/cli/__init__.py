@@ -61,6 +61,7 @@ COMMANDS: Final = {
         "events:events",
         "Watch the event bus, publish by hand or again, show the schemas.",
     ),
+    "agents": ("agents:agents", "List, make and retire the agents beside the default one."),
     "token": ("tokens:token", "List, create, revoke and rotate the tokens of the API."),
     "limits": ("limits:limits", "Show the risk limits in force, change them, list the changes."),
     "retention": ("retention:retention", "Show what is kept where, or archive what is old."),

@@ -15,6 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx2
 import msgspec
@@ -30,6 +31,8 @@ from tradesaga.embedded.state import default_state_dir
 PREFIX: Final = "/api/v1"
 PROBLEM: Final = "application/problem+json"
 TIME_MAX_SECONDS: Final = 10.0
+OF_ALL_AGENTS: Final = ("/agents", "/nodes", "/tokens")
+"""Paths that are not below an agent's."""
 
 
 _EXIT_CODES: Final[Mapping[str, ExitCode]] = {
@@ -53,6 +56,10 @@ class Server:
         str,
         Parameter(env_var="TRADESAGA_URL", help="Address of the API; else from TRADESAGA_URL."),
     ] = "http://127.0.0.1:3005"
+    agent: Annotated[
+        UUID | None,
+        Parameter(env_var="TRADESAGA_AGENT", help="The agent, by its id; else the default one."),
+    ] = None
     output: Annotated[
         Literal["text", "json"],
         Parameter(name=["--output", "-o"], help="Text for people or JSON for programs."),
@@ -82,6 +89,12 @@ class CallFailed(Exception):
         return self.exit_code
 
 
+def _below_agent(server: Server, path: str) -> str:
+    if server.agent is None or path.startswith(OF_ALL_AGENTS):
+        return path
+    return f"/agents/{server.agent}{path}"
+
+
 async def call(
     server: Server,
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"],
@@ -108,7 +121,7 @@ async def call(
         ):
             response = await client.request(
                 method,
-                f"{PREFIX}{path}",
+                f"{PREFIX}{_below_agent(server, path)}",
                 params=dict(query or {}),
                 content=content,
                 headers=headers,

@@ -10,6 +10,8 @@ from tradesaga.cli.client import Server, call
 from tradesaga.cli.rendering import moment
 
 HERE: Final = Server()
+NAMED_MAX: Final = 3
+"""More agents are counted, not named."""
 DIGITS: Final = 12
 """Of a digest, enough to tell two apart."""
 
@@ -25,7 +27,10 @@ def _text(answer: Mapping[str, Any]) -> list[str]:
 
 def _lines(one: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]:
     is_here = one["id"] == answer["here"]
-    leads = f"leads {', '.join(one['leads'])}" if one["leads"] else "stands by"
+    number = len(one["leads"])
+    leads = f"leads {', '.join(one['leads'])}" if number else "stands by"
+    if number > NAMED_MAX:
+        leads = f"leads {number} agents"
     here = ", answers here" if is_here else ""
     yield f"{one['url'] or 'no API yet'}  {leads}, since {moment(one['startedAt'])}{here}"
     parts = (f"{name} {one[name][:DIGITS]}" for name in ("code", "configuration"))

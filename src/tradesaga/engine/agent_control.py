@@ -282,6 +282,11 @@ class AgentControl:
         """Whether this node holds the agent and has read it."""
         return self._state.is_loaded
 
+    def is_idle(self) -> bool:
+        """Whether nothing of it is open: it is stopped, or was never read, and has no saga."""
+        stopped = not self._state.is_loaded or self._state.agent.status is AgentStatus.STOPPED
+        return stopped and not len(self._desk.trades)
+
     def strategies_active(self) -> int:
         """How many strategies are active, for the gauge of that name."""
         return len(self._book.active())

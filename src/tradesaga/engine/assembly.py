@@ -84,6 +84,8 @@ def assemble(
     core = core_of(world, settings, policy, group)
     kill = kill_switch(world, settings.agent_id, core.desk, core.book, core.ladder)
     requests = DecisionRequests(settings.decision_rate)
+    if world.exchange is not None:
+        world.exchange.join(settings.agent_id, core.desk, requests)
     relay = _relay(world, settings, core)
     watchers = watchers_of(world, settings, core, relay)
     kill.on_rearmed = watchers.losses.rearmed
@@ -182,6 +184,7 @@ def _coordinator(
         unsolicited=scheduler.analyse_unsolicited,
         told=scheduler.heard,
         books=core.books,
+        others=world.others,
     )
 
 

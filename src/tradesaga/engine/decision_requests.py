@@ -97,6 +97,12 @@ class DecisionRequests:
             if question.answer is not None:
                 self._in_hand.discard(decision_key(question.answer.proposal))
 
+    def expects(self, proposal: Proposal, delivery: Delivery) -> bool:
+        """Whether the proposal names an open question as the one that it answers."""
+        return echoed_by(proposal, delivery) is not None and any(
+            _matching(asked, proposal, delivery) is not None for asked in self._open
+        )
+
     def answer(self, proposal: Proposal, delivery: Delivery) -> bool:
         """Whether the proposal answers an open question that has no answer yet."""
         for asked in self._open:
@@ -117,8 +123,7 @@ def _is_shadow(question: Question) -> bool:
 
 def _matching(asked: Round, proposal: Proposal, delivery: Delivery) -> Question | None:
     unanswered = [q for q in asked.questions if q.answer is None]
-    incoming = delivery.incoming
-    echoed = proposal.request_id or (incoming.correlation_id if incoming is not None else None)
+    echoed = echoed_by(proposal, delivery)
     if echoed is not None:  # a late answer to an older question is no answer to this one
         return next((q for q in unanswered if q.request_id == echoed), None)
     candidates = [
@@ -129,6 +134,12 @@ def _matching(asked: Round, proposal: Proposal, delivery: Delivery) -> Question 
         and proposal.strategy_id in (None, q.strategy.external_id, str(q.strategy.id))
     ]
     return candidates[0] if len(candidates) == 1 else None
+
+
+def echoed_by(proposal: Proposal, delivery: Delivery) -> str | None:
+    """The id of the question that the proposal says it answers; None when it names none."""
+    incoming = delivery.incoming
+    return proposal.request_id or (incoming.correlation_id if incoming is not None else None)
 
 
 def decision_key(proposal: Proposal) -> str:

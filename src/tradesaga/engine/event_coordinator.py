@@ -31,11 +31,16 @@ from tradesaga.domain.events import (
     SessionChanged,
     Unhandled,
 )
-from tradesaga.domain.ids import AgentId
+from tradesaga.domain.ids import AgentId, is_client_order_id
 from tradesaga.domain.orders import VenueReport
 from tradesaga.domain.schedule import ORDER_FILLED, SESSION_CHANGED
 from tradesaga.domain.trade_messages import Reported
-from tradesaga.engine.decision_requests import Answer, DecisionRequests, decision_key
+from tradesaga.engine.decision_requests import (
+    Answer,
+    DecisionRequests,
+    decision_key,
+    echoed_by,
+)
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.open_trades import OpenTrade
@@ -83,6 +88,7 @@ class EventCoordinator:
         unsolicited: Unsolicited,
         told: Callable[..., None],
         books: Reconciliation,
+        others: Callable[[], bool] = lambda: False,
     ) -> None:
         self._bus = bus
         self._scribe = scribe
@@ -97,6 +103,7 @@ class EventCoordinator:
         self._unsolicited = unsolicited
         self._told = told
         self._books = books
+        self._others = others
         self._tries = _Tries()
         self._flood = _Flood()
         self._deciding: set[str] = set()
@@ -176,6 +183,9 @@ class EventCoordinator:
         if in_hand:  # said twice: the inbox will know it in a moment
             await delivery.retry_later()
             return
+        if self._others() and echoed_by(said, delivery) is not None:
+            await delivery.acknowledge()  # the answer to a question of another agent, or too late
+            return
         self._deciding.add(decision_key(said))
         try:
             await self._decide(delivery, incoming, said)
@@ -206,6 +216,9 @@ class EventCoordinator:
             )
             if stored is not None:  # it may have become known to us while we looked
                 trade = self._desk.trades.of(stored.saga.id) or OpenTrade(stored)
+        if trade is None and self._others() and is_client_order_id(report.client_order_id or ""):
+            await delivery.acknowledge()  # another agent's: its own account is none of ours
+            return
         if trade is None and self._desk.trades.expects_id_for(report.symbol):
             await delivery.retry_later()  # the reply that names our order may be on its way
             return

@@ -20,6 +20,8 @@ from tradesaga.ports.nodes import FleetReport, Nodes
 
 log = get_logger()
 ANNOUNCE_SECONDS = 0.5
+LOOK_SECONDS = 0.05
+"""How often it is looked whether a node of this machine is dead: only /proc is read."""
 _NOT_YET = "this node has not been announced yet"
 
 
@@ -33,6 +35,11 @@ class Fleet:
         self._said = ""
 
     @property
+    def nodes(self) -> Sequence[Node]:
+        """As last seen, the eldest first; another value whenever anything has changed."""
+        return self._nodes
+
+    @property
     def own_id(self) -> str:
         """This process, as its leases name it."""
         return self._register.own_id
@@ -42,14 +49,16 @@ class Fleet:
         try:
             while True:
                 await self.look()
-                await asyncio.sleep(ANNOUNCE_SECONDS)  # noqa: TID251 -- real time
+                await self._pause()
         finally:
             await self._leave()
 
     async def look(self) -> None:
         """Announce this process and see who is there; without an answer what was known stays."""
         try:
-            self._nodes = await self._register.announce()
+            found = await self._register.announce()
+            if found != self._nodes:
+                self._nodes = found
         except Unavailable as error:
             log.debug("not announced", error=str(error))
 
@@ -75,6 +84,14 @@ class Fleet:
     def leader(self, agent_id: AgentId) -> Node | None:
         """Who held the agent at the last look."""
         return leader_of(agent_id, self._nodes)
+
+    async def _pause(self) -> None:
+        """Until it is time to announce again, or a node is seen to be dead."""
+        others = [node.id for node in self._nodes if node.id != self.own_id]
+        for _ in range(round(ANNOUNCE_SECONDS / LOOK_SECONDS)):
+            await asyncio.sleep(LOOK_SECONDS)  # noqa: TID251 -- real time
+            if any(map(self._register.is_dead, others)):
+                return
 
     async def _leave(self) -> None:
         try:

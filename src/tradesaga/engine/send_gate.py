@@ -21,9 +21,13 @@ Question = Callable[[Order], str]
 
 
 class SendGate:
-    """Asked before each send; cancels do not pass here."""
+    """Asked before each send; cancels do not pass here.
 
-    def __init__(self) -> None:
+    What is marked at the gate `above`, that of the process, is closed for all of its agents.
+    """
+
+    def __init__(self, above: SendGate | None = None) -> None:
+        self._above = above
         self._closed: frozenset[Scope] = frozenset()
         self._marked: frozenset[Scope] = frozenset()
         self._questions: tuple[Question, ...] = ()
@@ -55,7 +59,7 @@ class SendGate:
     @property
     def halted(self) -> frozenset[Scope]:
         """All that is closed, by command or by mark."""
-        return self._closed | self._marked
+        return self._closed | self._all_marked()
 
     def refusal(self, order: Order) -> str:
         """Why `order` may not be sent at this instant; empty when it may.
@@ -65,7 +69,7 @@ class SendGate:
         if order.purpose == OPERATOR_EXIT:
             return ""
         strategy = None if order.strategy_id is None else str(order.strategy_id)
-        for scope in self._marked | self._closed:
+        for scope in self._all_marked() | self._closed:
             if scope.covers(strategy, order.symbol):
                 return f"halted: kill switch for {scope.name}"
         return next((no for ask in self._questions if (no := ask(order))), "")
@@ -77,3 +81,6 @@ class SendGate:
         """
         reason = self.refusal(order)
         return reason or next((no for ask in self._delays if (no := ask(order))), "")
+
+    def _all_marked(self) -> frozenset[Scope]:
+        return self._marked if self._above is None else self._marked | self._above._marked

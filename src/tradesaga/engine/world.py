@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from tradesaga.domain.errors import Rejected
 from tradesaga.domain.events import Incoming
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market import Calendar
+from tradesaga.engine.exchange import Exchange
 from tradesaga.engine.fleet import Fleet
 from tradesaga.engine.send_gate import SendGate
 from tradesaga.ports.archive import Archive
@@ -66,3 +68,7 @@ class World:
     """Without a state directory the kill switch leaves no mark."""
     fleet: Fleet | None = None
     """Without it there is no other node."""
+    exchange: Exchange | None = None
+    """What tells this agent its part of what the bus brings; None: it has all to itself."""
+    others: Callable[[], bool] = lambda: False
+    """Whether there are agents besides this one, whose events the bus brings, too."""

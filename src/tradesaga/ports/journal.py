@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from tradesaga.domain.access import ApiToken
+from tradesaga.domain.account import Account
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.approval import Approval
 from tradesaga.domain.cash import CashMark
@@ -104,6 +105,7 @@ Stored = (
     | LimitChange
     | Approval
     | ApiToken
+    | Account
     | KeptAnswer
     | Void
     | LetterEnd
@@ -137,6 +139,7 @@ class Update:
         | EquityMarks
         | Approval
         | ApiToken
+        | Account
         | KeptAnswer
         | ExternalOrder
         | CashMark

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tradesaga.domain.fleet import Node
+from tradesaga.domain.ids import AgentId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,10 @@ class Nodes(Protocol):
 
     async def announce(self) -> Sequence[Node]:
         """Say that this process lives; returns all that do. Raises Unavailable."""
+        ...
+
+    def is_dead(self, node_id: str) -> bool:
+        """Whether that process can provably never act again; asks nobody, takes microseconds."""
         ...
 
     async def leave(self) -> None:
@@ -57,8 +62,11 @@ class PeerAnswer:
 class Peers(Protocol):
     """The way to the node that leads."""
 
-    def elsewhere(self) -> str:
-        """The address of the node that leads, when it is another and known; else empty."""
+    def elsewhere(self, agent_id: AgentId | None) -> str:
+        """The address of the node that leads the agent, when it is another and known; else empty.
+
+        None is the default agent.
+        """
         ...
 
     async def ask(self, url: str, request: Passed) -> PeerAnswer:

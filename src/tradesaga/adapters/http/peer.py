@@ -11,6 +11,7 @@ import httpx2
 
 from tradesaga.adapters.http.client import ANSWER_BYTES_MAX, CONNECTIONS_MAX, IDLE_SECONDS_MAX
 from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.ids import AgentId
 from tradesaga.ports.nodes import Passed, PeerAnswer
 
 CONNECT_SECONDS_MAX: Final = 1.0
@@ -24,7 +25,7 @@ class HttpPeers:
     known.
     """
 
-    def __init__(self, elsewhere: Callable[[], str], *, time_max: timedelta) -> None:
+    def __init__(self, elsewhere: Callable[[AgentId | None], str], *, time_max: timedelta) -> None:
         self._elsewhere = elsewhere
         self._seconds_max = time_max.total_seconds()
         self._http = httpx2.AsyncClient(
@@ -35,9 +36,9 @@ class HttpPeers:
             ),
         )
 
-    def elsewhere(self) -> str:
+    def elsewhere(self, agent_id: AgentId | None) -> str:
         """See the port."""
-        return self._elsewhere()
+        return self._elsewhere(agent_id)
 
     async def ask(self, url: str, request: Passed) -> PeerAnswer:
         """See the port."""

@@ -105,6 +105,7 @@ class HttpTradingEngine:
         pace: Pace = UNPACED,
         circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
+        cancel_transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._client = ServiceClient(
             name="trading-engine",
@@ -121,7 +122,7 @@ class HttpTradingEngine:
             time_max=time_max,
             pace=pace,
             circuit=circuit,
-            transport=transport,
+            transport=cancel_transport or transport,
         )
         self._refusal_to_send = refusal_to_send
         self._capabilities = capabilities

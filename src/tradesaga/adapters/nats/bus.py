@@ -56,7 +56,8 @@ class NatsBus:
     """Implements `ports.bus.Bus`; useless until somebody runs `run`.
 
     `url` names one server or several with commas. Two processes with one `durable_prefix` share
-    the messages between them: only the holder of the agent's lease may run it.
+    the messages between them: only the holder of the agent's lease may run it. With `idle_max`
+    the server forgets the consumers of one that has not run for that long.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class NatsBus:
         publish_time_max: timedelta = timedelta(seconds=2),
         retry_after: timedelta = RETRY_AFTER,
         limits: StreamLimits | None = None,
+        idle_max: timedelta | None = None,
     ) -> None:
         self._url = url
         self._token, self._user = token, user
@@ -82,6 +84,7 @@ class NatsBus:
         self._durable_prefix = durable_prefix
         self._publish_seconds_max = publish_time_max.total_seconds()
         self._retry_after = retry_after
+        self._idle_max = idle_max
         self._limits = limits or StreamLimits()
         self._waiting: asyncio.Queue[NatsDelivery] = asyncio.Queue(WAITING_MAX)
         self._ready = asyncio.Event()
@@ -198,7 +201,9 @@ class NatsBus:
         async with asyncio.timeout(PREPARE_TIME_MAX.total_seconds()) as bound:
             with link.cut_short(bound):
                 await ensure_streams(link, self._streams, self._limits)
-                return await ensure_consumers(link, self._subjects, self._durable_prefix)
+                return await ensure_consumers(
+                    link, self._subjects, self._durable_prefix, idle_max=self._idle_max
+                )
 
     async def _serve(self, link: Link, consumers: Sequence[Consumer]) -> None:
         self._link = link

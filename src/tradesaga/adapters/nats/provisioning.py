@@ -72,10 +72,14 @@ async def ensure_streams(link: Link, plans: Sequence[StreamPlan], limits: Stream
 
 
 async def ensure_consumers(
-    link: Link, subjects: Sequence[str], durable_prefix: str
+    link: Link,
+    subjects: Sequence[str],
+    durable_prefix: str,
+    *,
+    idle_max: timedelta | None = None,
 ) -> tuple[Consumer, ...]:
     """One durable for each subject in each stream that takes it; new ones begin with the next
-    message.
+    message. The server forgets one that nobody reads for `idle_max`.
 
     Raises:
         Unavailable: no stream takes a subject.
@@ -88,7 +92,7 @@ async def ensure_consumers(
             raise Unavailable(f"no stream takes {subject}: make one, or correct the subscription")
         for stream in streams:
             name = durable_name(durable_prefix, subject)
-            await _ensure_consumer(link, stream, _consumer_config(name, subject))
+            await _ensure_consumer(link, stream, _consumer_config(name, subject, idle_max))
             consumers.append(Consumer(stream=stream, name=name))
     return tuple(consumers)
 
@@ -162,7 +166,7 @@ def _stream_config(plan: StreamPlan, limits: StreamLimits) -> api.StreamConfig:
     )
 
 
-def _consumer_config(name: str, subject: str) -> api.ConsumerConfig:
+def _consumer_config(name: str, subject: str, idle_max: timedelta | None) -> api.ConsumerConfig:
     return api.ConsumerConfig(
         name=name,
         durable_name=name,
@@ -172,4 +176,5 @@ def _consumer_config(name: str, subject: str) -> api.ConsumerConfig:
         ack_wait=ACK_WAIT.total_seconds(),
         max_deliver=-1,
         max_ack_pending=ACK_PENDING_MAX,
+        inactive_threshold=None if idle_max is None else idle_max.total_seconds(),
     )

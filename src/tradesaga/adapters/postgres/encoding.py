@@ -20,6 +20,7 @@ import msgspec
 from tradesaga.adapters.chain import to_wire
 from tradesaga.adapters.postgres.fields import reading, time_check
 from tradesaga.domain.access import ApiToken
+from tradesaga.domain.account import Account
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.approval import Approval
 from tradesaga.domain.cash import CashMark
@@ -192,6 +193,9 @@ _KINDS: Mapping[type, _Kind] = {
         Operation.RARE_NEW,
         Operation.RARE_SET,
         _fields(ApiToken, "name", "scopes", "created_at", "created_by"),
+    ),
+    Account: _Kind(
+        "accounts", Operation.RARE_NEW, Operation.RARE_SET, _names("id agent_id retired_at version")
     ),
     KeptAnswer: _Kind(
         "kept_answers",

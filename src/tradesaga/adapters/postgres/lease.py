@@ -18,7 +18,7 @@ import asyncpg
 from tradesaga.adapters.postgres.connection import KeptConnection
 from tradesaga.adapters.postgres.holder import is_provably_dead, this_process
 from tradesaga.adapters.postgres.queries import QUERIES
-from tradesaga.domain.errors import Fenced
+from tradesaga.domain.errors import Fenced, Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.lease import Held
@@ -29,9 +29,74 @@ LOOK_SECONDS = 0.02
 """How often a holder on this machine is looked at; only /proc is read."""
 
 
+class LeaseRound:
+    """Renews the leases of all agents of a process in rounds: one statement for all of them.
+
+    `run` must be running. A renewal waits for the next round, at most `every`.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        clock: Clock,
+        *,
+        time_to_live: timedelta = timedelta(seconds=2),
+        every: timedelta,
+        holder: str | None = None,
+        schema: str = "orchestration",
+    ) -> None:
+        self.kept = _kept(dsn, schema)
+        self._clock = clock
+        self._time_to_live = time_to_live
+        self._seconds = every.total_seconds()
+        self._holder = this_process() if holder is None else holder
+        self._asked: dict[AgentId, tuple[int, asyncio.Future[tuple[bool, float]]]] = {}
+
+    async def renew(self, agent_id: AgentId, epoch: int) -> tuple[bool, float]:
+        """Whether it is held under `epoch`, and since when it lasts. Raises Unavailable."""
+        answer: asyncio.Future[tuple[bool, float]] = asyncio.get_running_loop().create_future()
+        self._asked[agent_id] = epoch, answer
+        return await answer
+
+    async def run(self) -> None:
+        """Make a round each `every`, for ever."""
+        while True:
+            await asyncio.sleep(self._seconds)  # noqa: TID251 -- real time
+            if self._asked:
+                await self.run_once()
+
+    async def run_once(self) -> None:
+        """Renew what has been asked for, and answer."""
+        asked, self._asked = self._asked, {}
+        try:
+            async with self.kept.lent("the leases") as connection:
+                before = self._clock.monotonic()
+                rows = await connection.fetch(
+                    QUERIES["renew_leases"],
+                    list(asked),
+                    self._holder,
+                    [epoch for epoch, _ in asked.values()],
+                    self._time_to_live,
+                )
+        except Unavailable as error:
+            for _, answer in asked.values():
+                if not answer.done():
+                    answer.set_exception(Unavailable(str(error)))
+            return
+        held = {row["agent_id"] for row in rows}
+        for agent_id, (_, answer) in asked.items():
+            if not answer.done():
+                answer.set_result((agent_id in held, before))
+
+    async def close(self) -> None:
+        """Close the connection; what is held stays held until its time is over."""
+        await self.kept.close()
+
+
 class PostgresLease:
     """Implements `ports.lease.Lease` for one holder.
 
+    With `shared`, its connection and its rounds are used.
     `time_to_live` is how long a take or a renewal lasts, `send_time_max` how long a request to a
     venue that the old holder sent may be on its way. The same holder may take again what it holds.
     """
@@ -46,6 +111,7 @@ class PostgresLease:
         holder: str | None = None,
         is_dead: Callable[[str], bool] = is_provably_dead,
         schema: str = "orchestration",
+        shared: LeaseRound | None = None,
     ) -> None:
         self._clock = clock
         self._time_to_live = time_to_live
@@ -54,12 +120,8 @@ class PostgresLease:
         self._is_dead = is_dead
         self._rival = ""
         self._runs_until = math.inf
-        self._kept = KeptConnection(
-            dsn,
-            application="tradesaga lease",
-            command_time_max=COMMAND_SECONDS_MAX,
-            schema=schema,
-        )
+        self._shared = shared
+        self._kept = _kept(dsn, schema) if shared is None else shared.kept
 
     async def take(self, agent_id: AgentId) -> Held | None:
         """Take it, or None while another holder's time runs. Raises the epoch by one."""
@@ -91,7 +153,12 @@ class PostgresLease:
 
     async def renew(self, agent_id: AgentId, epoch: int) -> Held:
         """Make it last another time to live; one that ran out unnoticed by others lives on."""
-        return await self._swap("renew_lease", agent_id, epoch)
+        if self._shared is None:
+            return await self._swap("renew_lease", agent_id, epoch)
+        renewed, before = await self._shared.renew(agent_id, epoch)
+        if not renewed:
+            raise _fenced(agent_id, epoch)
+        return self._held(epoch, before, NO_WAIT)
 
     async def raise_epoch(self, agent_id: AgentId, epoch: int) -> Held:
         """Keep it under a new epoch: nothing of the old one can be committed any more."""
@@ -104,7 +171,8 @@ class PostgresLease:
 
     async def close(self) -> None:
         """Close the connection; what is held stays held until its time is over."""
-        await self._kept.close()
+        if self._shared is None:
+            await self._kept.close()
 
     def _refused(self, found: asyncpg.Record | None, at: float) -> None:
         """Keep what `freed` waits for: no row means that somebody took it just now."""
@@ -128,8 +196,18 @@ class PostgresLease:
                 QUERIES[query], agent_id, self._holder, epoch, self._time_to_live
             )
         if now is None:
-            raise Fenced(f"agent {agent_id} is no longer held under epoch {epoch}: stop acting")
+            raise _fenced(agent_id, epoch)
         return self._held(now, before, NO_WAIT)
 
     def _held(self, epoch: int, before: float, wait: timedelta) -> Held:
         return Held(epoch=epoch, until=before + self._time_to_live.total_seconds(), wait=wait)
+
+
+def _kept(dsn: str, schema: str) -> KeptConnection:
+    return KeptConnection(
+        dsn, application="tradesaga lease", command_time_max=COMMAND_SECONDS_MAX, schema=schema
+    )
+
+
+def _fenced(agent_id: AgentId, epoch: int) -> Fenced:
+    return Fenced(f"agent {agent_id} is no longer held under epoch {epoch}: stop acting")

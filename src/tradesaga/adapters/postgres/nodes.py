@@ -49,7 +49,7 @@ class PostgresNodes:
         self.url = url
         self._identity = identity
         self._fresh = fresh
-        self._is_dead = is_dead
+        self._proves_dead = is_dead
 
     @property
     def own_id(self) -> str:
@@ -80,8 +80,12 @@ class PostgresNodes:
                 leads=tuple(map(AgentId, row["leads"])),
             )
             for row in found
-            if row["id"] == self._own_id or not self._is_dead(row["id"])
+            if row["id"] == self._own_id or not self.is_dead(row["id"])
         )
+
+    def is_dead(self, node_id: str) -> bool:
+        """See the port."""
+        return self._proves_dead(node_id)
 
     async def leave(self) -> None:
         """See the port."""

@@ -260,6 +260,12 @@ update leases set expires_at = clock_timestamp() + $4::interval
 where agent_id = $1 and holder = $2 and epoch = $3
 returning epoch;
 
+-- renew_leases: those of $1 that the holder $2 has under their epochs $3
+update leases l set expires_at = clock_timestamp() + $4::interval
+from unnest($1::uuid[], $3::bigint[]) as x(agent_id, epoch)
+where l.agent_id = x.agent_id and l.holder = $2 and l.epoch = x.epoch
+returning l.agent_id;
+
 -- raise_epoch: the new epoch; no row when another holder has it
 with raised as (
   update leases set epoch = epoch + 1, expires_at = clock_timestamp() + $4::interval

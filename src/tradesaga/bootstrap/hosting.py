@@ -1,0 +1,292 @@
+"""The agents beside the default one in this process: what they share, and what each has of its own.
+
+    shared    journal, readers, one lease connection, one bus connection, HTTP connections,
+              prices and decision makers, the register of nodes
+    its own   lease and epoch, gate, venue, desk, books, schedules, ladder, limits
+
+Without such an agent nothing of this exists but the look whether there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from functools import partial
+from hashlib import blake2b
+from typing import Any, Final
+
+from tradesaga.adapters.http.connections import SharedConnections
+from tradesaga.adapters.nats.bus import NatsBus
+from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
+from tradesaga.adapters.postgres.accounts import PostgresAccountRecords
+from tradesaga.adapters.postgres.event_feed import PostgresEventFeed
+from tradesaga.adapters.postgres.lease import LeaseRound, PostgresLease
+from tradesaga.adapters.postgres.reading import ReaderPool
+from tradesaga.adapters.prometheus import PrometheusMetrics
+from tradesaga.adapters.system import SystemClock, SystemIds
+from tradesaga.api.doors import Doors
+from tradesaga.bootstrap import translation
+from tradesaga.bootstrap.neighbour_clients import venue_of
+from tradesaga.config import ClientOrderIds, Settings
+from tradesaga.domain.account import Account
+from tradesaga.domain.errors import NotFound, Unavailable
+from tradesaga.domain.ids import AgentId
+from tradesaga.engine.account_book import AccountBook
+from tradesaga.engine.agent_control import AgentControl
+from tradesaga.engine.exchange import AgentBus, Exchange
+from tradesaga.engine.fleet import Fleet
+from tradesaga.engine.hosting import Hosted, Hosting
+from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.engine.repeat_book import RepeatBook
+from tradesaga.engine.send_gate import SendGate
+from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.world import World
+
+BUS_IDLE_MAX: Final = timedelta(minutes=1)
+"""The consumers of a node that has gone are forgotten by the server then."""
+
+
+class _NotHere:
+    """A port of an agent that is driven elsewhere: whoever asks it anything gets Unavailable."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def __getattr__(self, name: str) -> object:
+        raise Unavailable(self._why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What the agents of this process share beside the default agent's world."""
+
+    settings: Settings
+    dsn: str
+    world: World
+    engine: EngineSettings
+    metrics: PrometheusMetrics
+    pool: ReaderPool
+    lease: LeaseRound
+    bus: NatsBus
+    exchange: Exchange
+    connections: SharedConnections
+
+
+class Others:
+    """The agents beside the default one; implements `api.doors.AgentDoors`."""
+
+    def __init__(self, shared: Shared, book: AccountBook, fleet: Fleet) -> None:
+        self._shared = shared
+        self._doors: dict[AgentId, tuple[AgentControl, Doors]] = {}
+        self.book = book
+        self.hosting = Hosting(
+            driven=book.driven,
+            fleet=fleet,
+            drive=self._drive,
+            monotonic=shared.world.clock.monotonic,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Drive what falls to this node until `stop` is set, once there is an agent at all."""
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(self.book.run(), name="agents")
+            stopping = group.create_task(stop.wait(), name="stop")
+            sharing = group.create_task(self._share(), name="shared by agents")
+            await self.hosting.run(stop)
+            for task in (looking, stopping, sharing):
+                task.cancel()
+
+    async def _share(self) -> None:
+        await self.book.some.wait()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._shared.lease.run(), name="leases")
+            group.create_task(self._shared.exchange.run(), name="exchange")
+
+    def of(self, agent_id: AgentId) -> Doors | None:
+        """See `api.doors.AgentDoors`."""
+        shared = self._shared
+        if agent_id == shared.engine.agent_id:
+            return None
+        if (account := self.book.find(agent_id)) is None:
+            raise NotFound(f"there is no agent {agent_id}; `tradesaga agents ls` lists them")
+        hosted = self.hosting.find(agent_id)
+        if hosted is None or hosted.control is None:
+            why = (
+                "was retired" if not account.lives else "is not driven by this node, nor any other"
+            )
+            return self._closed(agent_id, f"agent {account.name} {why}: ask again")
+        control, doors = self._doors.get(agent_id, (None, None))
+        if doors is None or control is not hosted.control:
+            doors = self._doors_of(agent_id, hosted.control)
+            self._doors[agent_id] = hosted.control, doors
+        return doors
+
+    def _closed(self, agent_id: AgentId, why: str) -> Doors:
+        """Doors of an agent that this node does not drive: its events are read all the same."""
+        nobody: Any = _NotHere(why)
+        doors = {field.name: nobody for field in fields(Doors)}
+        return Doors(**{**doors, "feed": PostgresEventFeed(self._shared.pool, agent_id)})
+
+    def gauges(self) -> Mapping[str, float]:
+        """How many agents are driven here, and how many of them are ready."""
+        hosted = self.hosting.all()
+        return {"driven": len(hosted), "ready": sum(one.is_ready for one in hosted)}
+
+    async def _drive(self, hosted: Hosted) -> None:
+        account, shared = hosted.account, self._shared
+        async with AsyncExitStack() as stack:
+            world = self._world(account, stack)
+
+            def made(control: AgentControl) -> None:
+                hosted.control = control
+
+            orchestrator = Orchestrator(
+                world=world,
+                settings=replace(shared.engine, agent_id=account.id, agent_name=account.name),
+                policy=translation.saga_policy(shared.settings, world.venue.capabilities),
+                strategies=(),
+                on_control=made,
+            )
+            stack.callback(self._doors.pop, account.id, None)
+            stack.callback(shared.exchange.leave, account.id)
+            await orchestrator.run(hosted.stop)
+
+    def _world(self, account: Account, stack: AsyncExitStack) -> World:
+        shared, common = self._shared, self._shared.world
+        gate = SendGate(above=common.gate)
+
+        async def is_ours(venue_order_id: str) -> bool:
+            known = await common.records.trade_of(
+                account.id, venue_order_id=venue_order_id, client_order_id=None
+            )
+            return known is not None
+
+        venue = venue_of(
+            shared.settings,
+            common.clock,
+            shared.metrics,
+            claimed=is_ours,
+            refusal=gate.refusal_at_last,
+            url=account.trading_engine,
+            shared=shared.connections,
+        )
+        stack.push_async_callback(venue.close)
+        lease = PostgresLease(
+            shared.dsn,
+            common.clock,
+            time_to_live=shared.settings.lease.ttl,
+            send_time_max=shared.settings.sagas.trade_execution.send_timeout,
+            shared=shared.lease,
+        )
+        return replace(
+            common,
+            lease=lease,
+            bus=AgentBus(shared.exchange, shared.bus, account.id),
+            venue=venue,
+            gate=gate,
+            read_message=shared.bus.read,
+            stream=shared.bus,
+            marks=None,
+            exchange=shared.exchange,
+        )
+
+    def _doors_of(self, agent_id: AgentId, control: AgentControl) -> Doors:
+        pool, clock = self._shared.pool, self._shared.world.clock
+        return doors_of(
+            control,
+            PostgresEventFeed(pool, agent_id),
+            RepeatBook(
+                scribe=control.scribe,
+                records=PostgresAccessRecords(pool),
+                clock=clock,
+                agent_id=agent_id,
+            ),
+        )
+
+
+def doors_of(control: AgentControl, feed: PostgresEventFeed, repeats: RepeatBook) -> Doors:
+    """The driving ports of one agent."""
+    return Doors(
+        operations=control,
+        sagas=control.sagas,
+        retention=control.retention,
+        risk=control.risk,
+        approvals=control.approvals,
+        feed=feed,
+        dead_letters=control.dead_letters,
+        strategies=control.strategy_control,
+        schedules=control.schedules,
+        ladder=control.kill,
+        repeats=repeats,
+    )
+
+
+def others_of(
+    settings: Settings,
+    dsn: str,
+    world: World,
+    engine: EngineSettings,
+    control: AgentControl,
+    metrics: PrometheusMetrics,
+    pool: ReaderPool,
+    stack: AsyncExitStack,
+) -> Others:
+    """Put together; nothing is begun. `stack` closes what must be closed."""
+    fleet = world.fleet
+    assert fleet is not None, "a process that drives agents is on the register"
+    every = settings.lease.renew
+    lease = LeaseRound(dsn, world.clock, time_to_live=settings.lease.ttl, every=every)
+    connections = SharedConnections()
+    for closes in (lease.close, connections.close):
+        stack.push_async_callback(closes)
+    bus = NatsBus(
+        url=settings.event_bus.url,
+        token=settings.event_bus.token.reveal(),
+        clock=world.clock,
+        publish_prefix=settings.event_bus.publish_prefix,
+        subscriptions=settings.event_bus.subscriptions,
+        durable_prefix=f"tradesaga-{blake2b(fleet.own_id.encode(), digest_size=8).hexdigest()}",
+        idle_max=BUS_IDLE_MAX,
+    )
+    shared = Shared(
+        settings=settings,
+        dsn=dsn,
+        world=world,
+        # Each waits for the next round of renewals, which is when its lease is renewed.
+        engine=replace(engine, lease_renew_every=every / 10),
+        metrics=metrics,
+        pool=pool,
+        lease=lease,
+        bus=bus,
+        exchange=Exchange(bus),
+        connections=connections,
+    )
+    clock = SystemClock()
+    book = AccountBook(
+        scribe=control.scribe,
+        records=PostgresAccountRecords(pool),
+        clock=clock,
+        ids=SystemIds(),
+        default=Account(
+            id=engine.agent_id,
+            agent_id=engine.agent_id,
+            name=engine.agent_name,
+            trading_engine=settings.services.trading_engine.url,
+            created_at=clock.now(),
+            created_by="configuration",
+        ),
+        refusal=partial(_refusal, settings),
+    )
+    return Others(shared, book, fleet)
+
+
+def _refusal(settings: Settings) -> str:
+    if settings.services.trading_engine.client_order_id is ClientOrderIds.HONOURED:
+        return ""
+    return (
+        "several agents need trading engines that keep our order ids, else nobody can tell whose "
+        "an order event is: set services.tradingEngine.clientOrderId to honoured if yours do"
+    )

@@ -1,0 +1,163 @@
+"""The agents of this node beside the default one: begun, watched, handed over, each by itself.
+
+    agents that are driven ──falls to this node?──► begun, some at a time ──► its own orchestrator
+                           ──falls to another?───► fenced, drained, released, some at a time
+
+An agent is fenced by its own lease and epoch, so that it matters to nobody else whether one fails:
+what ends by an error is begun again after a pause that grows. Who falls to whom is asked whenever
+the nodes or the agents have changed (`domain.spreading`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from structlog import get_logger
+
+from tradesaga.domain.account import Account
+from tradesaga.domain.errors import Fenced, Unavailable
+from tradesaga.domain.ids import AgentId
+from tradesaga.domain.spreading import able, node_for
+from tradesaga.engine.agent_control import AgentControl
+from tradesaga.engine.fleet import Fleet
+
+log = get_logger()
+LOOK_SECONDS: Final = 0.05
+BEGINNING_MAX: Final = 16
+"""So many are begun at a time: each reads its state, and some wait for a lease."""
+HANDED_OVER_MAX: Final = 8
+"""So many are handed over at a time: the others are driven on meanwhile."""
+PAUSE_SECONDS_FIRST: Final = 0.5
+PAUSE_SECONDS_MAX: Final = 30.0
+
+
+@dataclass(slots=True, eq=False)
+class Hosted:
+    """One agent as it is driven here; `control` as soon as it is put together."""
+
+    account: Account
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    control: AgentControl | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it leads and has been recovered."""
+        return self.control is not None and self.control.ready.is_set()
+
+
+Drive = Callable[[Hosted], Awaitable[None]]
+"""Drives one agent until its `stop` is set; raises what its orchestrator raises."""
+
+
+class Hosting:
+    """Keeps on this node the agents that fall to it."""
+
+    def __init__(
+        self,
+        *,
+        driven: Callable[[], Sequence[Account]],
+        fleet: Fleet,
+        drive: Drive,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._driven = driven
+        self._fleet = fleet
+        self._drive = drive
+        self._monotonic = monotonic
+        self._hosted: dict[AgentId, Hosted] = {}
+        self._failures: dict[AgentId, tuple[int, float]] = {}
+        self._seen: tuple[object, ...] = ()
+        self._fallen: Mapping[AgentId, Account] = {}
+        self._elsewhere: Collection[AgentId] = ()
+        self._led: frozenset[AgentId] = frozenset()
+
+    def find(self, agent_id: AgentId) -> Hosted | None:
+        """The agent, if it is driven here."""
+        return self._hosted.get(agent_id)
+
+    def all(self) -> Sequence[Hosted]:
+        """All that are driven here."""
+        return list(self._hosted.values())
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Begin and hand over until `stop` is set; all have been handed over when it returns."""
+        async with asyncio.TaskGroup() as group:
+            while not stop.is_set():
+                self.adjust(group)
+                await _until(stop, LOOK_SECONDS)
+            for hosted in self._hosted.values():
+                hosted.stop.set()
+
+    def adjust(self, group: asyncio.TaskGroup) -> None:
+        """Begin what falls to this node and hand over what falls to another, some at a time."""
+        self._look()
+        room = BEGINNING_MAX - sum(not hosted.is_ready for hosted in self._hosted.values())
+        for agent_id, account in self._fallen.items():
+            if room <= 0:
+                break
+            if agent_id in self._hosted or agent_id in self._led or not self._is_due(agent_id):
+                continue
+            hosted = self._hosted[agent_id] = Hosted(account)
+            group.create_task(self._driven_here(hosted), name=f"agent {account.name}")
+            room -= 1
+        leaving = HANDED_OVER_MAX - sum(hosted.stop.is_set() for hosted in self._hosted.values())
+        for agent_id, hosted in self._hosted.items():
+            if leaving <= 0:
+                break
+            if agent_id not in self._fallen and not hosted.stop.is_set() and self._may_go(hosted):
+                hosted.stop.set()
+                leaving -= 1
+
+    def _look(self) -> None:
+        """Who falls to whom; asked again only when nodes or agents have changed."""
+        own, nodes = self._fleet.own_id, self._fleet.nodes
+        driven = self._driven()
+        seen = (nodes, tuple(driven))
+        if seen == self._seen:
+            return
+        self._seen = seen
+        ready = [node for node in nodes if node.url or node.id == own]
+        names = () if self._fleet.hindrance() else able(ready)
+        self._fallen = {a.id: a for a in driven if node_for(a.id, names) == own}
+        self._led = frozenset(key for node in nodes if node.id != own for key in node.leads)
+
+    def _may_go(self, hosted: Hosted) -> bool:
+        """One that was retired goes when nothing of it is open; others have somewhere to go."""
+        if hosted.account.id in {account.id for account in self._driven()}:
+            return not self._fleet.hindrance()
+        return hosted.control is None or hosted.control.is_idle()
+
+    def _is_due(self, agent_id: AgentId) -> bool:
+        _, at = self._failures.get(agent_id, (0, 0.0))
+        return self._monotonic() >= at
+
+    async def _driven_here(self, hosted: Hosted) -> None:
+        agent_id, name = hosted.account.id, hosted.account.name
+        try:
+            await self._drive(hosted)
+        except* (Fenced, Unavailable) as ends:
+            log.warning("agent lost", agent=name, reasons=[repr(one) for one in ends.exceptions])
+            self._failed(agent_id)
+        except* Exception:  # one agent's defect is no reason to end the others; it is told
+            log.exception("agent failed", agent=name)
+            self._failed(agent_id)
+        else:
+            self._failures.pop(agent_id, None)
+        finally:
+            del self._hosted[agent_id]
+
+    def _failed(self, agent_id: AgentId) -> None:
+        number, _ = self._failures.get(agent_id, (0, 0.0))
+        pause = min(PAUSE_SECONDS_MAX, PAUSE_SECONDS_FIRST * 2 ** min(number, 10))
+        self._failures[agent_id] = number + 1, self._monotonic() + pause
+
+
+async def _until(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return
