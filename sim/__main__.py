@@ -11,10 +11,11 @@ import io
 import platform
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
+from sim.extras import Extra
 from sim.hour import Result, simulate
 from sim.mutants import MUTANTS, caught
 from sim.setting import HOURS_MAX
@@ -32,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--hours", type=float, default=1.0, help=f"at most {HOURS_MAX:g}")
     parser.add_argument("--trace", action="store_true", help="print every line of the trace")
     parser.add_argument("--jobs", type=int, default=1, help="processes side by side")
+    parser.add_argument(
+        "--with", dest="extras", action="append", type=Extra, choices=Extra, default=[],
+        help="what a seed does not draw; several times for several",
+    )  # fmt: skip
     parser.add_argument("--mutants", action="store_true", help="try the known-bad variants")
     asked = parser.parse_args(arguments)
     if asked.seeds < 1 or asked.jobs < 1 or not 0 < asked.hours <= HOURS_MAX:
@@ -43,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return try_mutants(asked.seeds, asked.start, asked.hours)
     seeds = range(asked.start, asked.start + asked.seeds)
     results = []
-    for result in results_of(seeds, asked.hours, asked.jobs, trace=asked.trace):
+    for result in results_of(
+        seeds, asked.hours, asked.jobs, trace=asked.trace, extras=frozenset(asked.extras)
+    ):
         results.append(result)
         if result.violations or asked.seeds <= 20:
             say(line_of(result))
@@ -56,13 +63,22 @@ def quiet() -> None:
     log_output.configure(level="error", stream=io.BytesIO())
 
 
-def results_of(seeds: Sequence[int], hours: float, jobs: int, *, trace: bool) -> Iterator[Result]:
+def results_of(
+    seeds: Sequence[int],
+    hours: float,
+    jobs: int,
+    *,
+    trace: bool,
+    extras: Set[Extra] = frozenset(),
+) -> Iterator[Result]:
     """The results in the order of the seeds, each as soon as it is there."""
     if trace or jobs == 1:
-        yield from (simulate(s, hours=hours, on_note=say if trace else None) for s in seeds)
+        yield from (
+            simulate(s, hours=hours, on_note=say if trace else None, extras=extras) for s in seeds
+        )
         return
     with ProcessPoolExecutor(jobs, initializer=quiet) as pool:
-        yield from pool.map(partial(simulate, hours=hours), seeds)
+        yield from pool.map(partial(simulate, hours=hours, extras=extras), seeds)
 
 
 def try_mutants(seeds: int, start: int, hours: float) -> int:

@@ -30,6 +30,7 @@ from tradesaga.domain.orders import (
 )
 from tradesaga.domain.saga import ENDS, Saga, SagaStatus
 from tradesaga.testing.sim_journal import SimStore
+from tradesaga.testing.sim_venue import VISIBILITY_LAG
 
 EXACT = Decimal("1E-12")
 """Where the venue tells averages alone, prices are quotients."""
@@ -244,6 +245,32 @@ def strangers_are_left_alone(town: Town) -> Iterator[str]:
             yield f"{name} of somebody else was booked as ours"
 
 
+def shadows_order_nothing(town: Town) -> Iterator[str]:
+    """What a shadow strategy decides never reaches the venue, nor becomes an order here."""
+    shadows = {strategy.id for strategy in town.strategies if strategy.is_shadow}
+    for each in town.venue.sent:
+        if each.order.strategy_id in shadows:
+            yield f"{each.order.client_order_id} of a shadow was sent"
+    yield from (
+        f"{order.client_order_id} of a shadow is an order"
+        for order in orders_of(town)
+        if order.strategy_id in shadows
+    )
+
+
+def absence_takes_its_time(town: Town) -> Iterator[str]:
+    """I3: an order that left us is absent only once it could not be hidden any more."""
+    last = {each.order.client_order_id: each.at for each in town.venue.sent}
+    for order in orders_of(town):
+        sent_at = last.get(order.client_order_id)
+        if order.status is not OrderStatus.NOT_PLACED or sent_at is None or order.ended_at is None:
+            continue
+        waited = (order.ended_at - START).total_seconds() - sent_at
+        by_a_person = "operator" in (order.evidence or "")
+        if waited < VISIBILITY_LAG.total_seconds() and not by_a_person:
+            yield f"{order.client_order_id} was absent {waited:.3f} s after it was sent"
+
+
 CHECKS: tuple[Callable[[Town], Iterator[str]], ...] = (
     one_order_a_client_id,
     one_saga_a_decision,
@@ -251,6 +278,8 @@ CHECKS: tuple[Callable[[Town], Iterator[str]], ...] = (
     orders_agree_with_the_venue,
     positions_agree,
     strangers_are_left_alone,
+    shadows_order_nothing,
+    absence_takes_its_time,
     fills_have_one_trade,
     reservations_follow_their_sagas,
     nothing_is_released_while_an_order_lives,

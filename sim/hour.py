@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import perf_counter, process_time  # noqa: TID251 -- how long a simulation takes is real time
 
 from sim.checks import breaches, is_at_rest, is_parked, orders_of, sagas_of
+from sim.extras import Extra, add_to
 from sim.town import Operator, Town, somebody_else, storms
+from tradesaga.domain.decisions import Decision, Verdict
 from tradesaga.domain.events import OrderReported
 from tradesaga.domain.external import ExternalOrder
 from tradesaga.domain.ids import DEFAULT_AGENT
@@ -50,9 +52,9 @@ def simulate(
     *,
     hours: float = 1.0,
     on_note: Callable[[str], None] | None = None,
-    strangers: bool = False,
+    extras: Set[Extra] = frozenset(),
 ) -> Result:
-    """Run the seed's world and judge it; with `strangers` somebody else orders on the account."""
+    """Run the seed's world, with what it does not have by itself, and judge it."""
     began, cpu_began = perf_counter(), process_time()
     loop = SimLoop(seed, on_note=on_note)
     strange: list[str] = []
@@ -60,9 +62,10 @@ def simulate(
         lambda _, context: strange.append(f"{context['message']}: {context.get('exception')!r}")
     )
     town = Town(loop)
+    add_to(town, extras)
     town.stream.on_settled = lambda message: _check_settled(town, message)
     try:
-        violations = loop.run_until_complete(_lived(town, hours * 3600, strangers=strangers))
+        violations = loop.run_until_complete(_lived(town, hours * 3600, extras))
     except Deadlock as deadlock:
         violations = [str(deadlock)]
     finally:
@@ -80,11 +83,11 @@ def simulate(
     )
 
 
-async def _lived(town: Town, seconds: float, *, strangers: bool) -> list[str]:
+async def _lived(town: Town, seconds: float, extras: Set[Extra]) -> list[str]:
     loop, operator = town.loop, Operator(town)
     nodes = [loop.create_task(node.run()) for node in town.nodes]
     troubles = [loop.create_task(storms(town)), loop.create_task(operator.run())]
-    if strangers:
+    if Extra.STRANGERS in extras:
         troubles.append(loop.create_task(somebody_else(town)))
     await town.clock.sleep(seconds)
     for task in troubles:
@@ -149,4 +152,8 @@ def _figures(town: Town) -> Counter[str]:
     kept = town.store.of(ExternalOrder, DEFAULT_AGENT)
     figures["foreign orders kept"] = sum(k.venue_order_id in town.venue.strangers for k in kept)
     figures["sent"] = len(town.venue.sent)
+    entered = (each.entry for each in town.store.log_of(DEFAULT_AGENT))
+    figures.update(f"ladder {e.body['cause']}" for e in entered if e.kind == "ladder.entered")
+    decided = town.store.of(Decision, DEFAULT_AGENT)
+    figures["shadowed"] = sum(each.verdict is Verdict.SHADOW for each in decided)
     return figures

@@ -6,7 +6,7 @@ seed the checks noticed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+from sim.extras import Extra
 from sim.hour import Result, simulate
 from tradesaga.domain import orders, trade_saga
 from tradesaga.domain.errors import Unavailable
@@ -31,6 +32,7 @@ from tradesaga.domain.trade_messages import (
     SubmitRefused,
     TradeState,
 )
+from tradesaga.engine import risk_gate
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.event_coordinator import EventCoordinator
 from tradesaga.engine.leadership import Leadership
@@ -38,6 +40,7 @@ from tradesaga.engine.open_trades import OpenTrade, OpenTrades
 from tradesaga.engine.outbox_relay import OutboxRelay
 from tradesaga.engine.reconciliation import Reconciliation
 from tradesaga.engine.saga_runner import SagaRunner
+from tradesaga.engine.strategy_book import StrategyBook
 from tradesaga.ports.bus import Delivery
 from tradesaga.ports.journal import Change
 from tradesaga.ports.records import OutboxRow
@@ -62,7 +65,7 @@ def caught(name: str, *, seeds: int = 40, start: int = 1, hours: float = 0.5) ->
     """Try the mutant on so many seeds; None if nobody noticed."""
     with MUTANTS[name]():
         for number in range(seeds):
-            result = simulate(start + number, hours=hours, strangers=name in WITH_STRANGERS)
+            result = simulate(start + number, hours=hours, extras=NEEDS.get(name, frozenset()))
             if result.violations:
                 return Caught(number + 1, result)
     return None
@@ -241,13 +244,29 @@ def _foreign_is_ours() -> Patch:
     return patch.object(OpenTrades, "find", guess)
 
 
+@contextmanager
+def _shadow_is_sent() -> Iterator[None]:
+    """A shadow's allowed decision is an order like any other, and nobody asks at the send."""
+    with (
+        patch.object(risk_gate, "shadowed", lambda decision, _: decision),
+        patch.object(StrategyBook, "refusal_to_send", lambda *_: ""),
+    ):
+        yield
+
+
 FOREIGN_CANCELLED, FOREIGN_OURS = "foreign order cancelled", "external order booked as ours"
-WITH_STRANGERS = frozenset({FOREIGN_CANCELLED, FOREIGN_OURS})
-"""Mutants that need somebody else on the account."""
+SHADOW_SENT, RECOVERED_SENT = "a shadow's decision is sent", "recovered intent is sent again"
+NEEDS: Mapping[str, Set[Extra]] = {
+    FOREIGN_CANCELLED: {Extra.STRANGERS},
+    FOREIGN_OURS: {Extra.STRANGERS},
+    SHADOW_SENT: {Extra.SHADOW},
+    RECOVERED_SENT: {Extra.DEATHS_IN_SENDS},
+}
+"""What a mutant's world must have that a seed does not draw."""
 MUTANTS: dict[str, Callable[[], Patch]] = {
     "no answer is a refusal": partial(_told_otherwise, _no_answer_is_refusal),
     "cancel request is the verdict": partial(_told_otherwise, _cancel_request_is_verdict),
-    "recovered intent is sent again": partial(_told_otherwise, _recovered_is_never_sent),
+    RECOVERED_SENT: partial(_told_otherwise, _recovered_is_never_sent),
     "not found is absence": _not_found_is_absence,
     "release while the order lives": _release_while_live,
     "fills are added, not cumulative": _fills_are_added,
@@ -256,6 +275,7 @@ MUTANTS: dict[str, Callable[[], Patch]] = {
     "ambiguous is absent": _ambiguous_is_absent,
     FOREIGN_CANCELLED: _foreign_is_cancelled,
     FOREIGN_OURS: _foreign_is_ours,
+    SHADOW_SENT: _shadow_is_sent,
     "busts are not booked": lambda: patch.object(trade_saga, "new_voids", lambda *_: ()),
     "acknowledged before the commit": _ack_before_commit,
     "outbox marked before the bus took it": _mark_before_publish,

@@ -141,7 +141,7 @@ class Town:
         self.venue.on_sent = self._check_sender
         self.venue.is_claimed = lambda venue_id: venue_id in self.store.by_venue_id
         self.kept = Kept()
-        self.lives = 0
+        self.lives, self.strategies, self.settings = 0, STRATEGIES, SETTINGS
         self.nodes = [Node(self, f"node{n}") for n in range(1, rng.choice((1, 1, 2)) + 1)]
 
     def world(self, life: Life) -> World:
@@ -199,9 +199,9 @@ class Node:
             life.on_death = self._cancel_all
             orchestrator = Orchestrator(
                 world=self.town.world(life),
-                settings=SETTINGS,
+                settings=self.town.settings,
                 policy=self.town.policy,
-                strategies=STRATEGIES,
+                strategies=self.town.strategies,
                 on_control=self._take_control,
             )
             with self.task(orchestrator.run(self.stop)) as task:

@@ -56,7 +56,7 @@ def test_steps_are_taken_in_order_to_the_end(kind: CycleType) -> None:
         taken.append(cycle.step)
         progress.append(cycle.progress)
         assert (cycle.status, cycle.completed_at, cycle.duration) == (S.STARTED, None, None)
-        before, cycle = cycle, machine.step_done(cycle, END)
+        before, cycle = cycle, machine.step_done(cycle, END, began_at=END)
         assert cycle.version == before.version + 1
     assert tuple(taken) == STEPS[kind]
     assert progress == [100 * n // len(STEPS[kind]) for n in range(len(STEPS[kind]))]
@@ -67,16 +67,16 @@ def test_steps_are_taken_in_order_to_the_end(kind: CycleType) -> None:
 def test_progress_of_the_analysis_in_whole_percent() -> None:
     cycle, seen = started(), []
     while cycle.step is not None:
-        cycle = machine.step_done(cycle, END)
+        cycle = machine.step_done(cycle, END, began_at=END)
         seen.append(cycle.progress)
     assert seen == [16, 33, 50, 66, 83, 100]
 
 
 def test_a_step_sets_figures_of_the_cycle_and_nothing_else() -> None:
-    cycle = machine.step_done(started(), END, decisions_generated=3)
+    cycle = machine.step_done(started(), END, began_at=END, decisions_generated=3)
     assert (cycle.decisions_generated, cycle.cursor) == (3, 1)
     with pytest.raises(TypeError):
-        machine.step_done(started(), END, nonsense=1)
+        machine.step_done(started(), END, began_at=END, nonsense=1)
 
 
 def ended(status: CycleStatus) -> Cycle:
@@ -97,7 +97,7 @@ def test_an_early_end_says_why(status: CycleStatus) -> None:
 def test_after_an_end_everything_is_refused(status: CycleStatus) -> None:
     cycle = ended(status)
     with pytest.raises(IllegalTransition, match=f"is {status}, it cannot take a step"):
-        machine.step_done(cycle, END)
+        machine.step_done(cycle, END, began_at=END)
     with pytest.raises(IllegalTransition, match=f"is {status}, it cannot fail"):
         machine.failed(cycle, "x", END)
     with pytest.raises(IllegalTransition, match=f"is {status}, it cannot be cancelled"):

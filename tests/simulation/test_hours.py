@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from sim import __main__ as command
+from sim.extras import Extra
 from sim.hour import Result, simulate
 from sim.mutants import MUTANTS, caught
 
@@ -29,6 +30,9 @@ QUICK = {
     "no answer is a refusal": 2,
     "opened in a pause": 1,
     "outbox marked before the bus took it": 3,
+    "a shadow's decision is sent": 1,
+    "not found is absence": 1,
+    "recovered intent is sent again": 1,
     "release while the order lives": 4,
     "sent without the lease": 7,
 }
@@ -57,10 +61,32 @@ def test_no_seed_of_the_sample_breaks_an_invariant(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [2, 5])
 def test_orders_of_somebody_else_are_kept_and_left_alone(seed: int) -> None:
-    result = simulate(seed, hours=HOURS, strangers=True)
+    result = simulate(seed, hours=HOURS, extras={Extra.STRANGERS})
     assert not result.violations, f"{result.violations}\nseed {seed} with strangers"
     assert result.figures["foreign orders"] > 2
     assert result.figures["foreign orders kept"] > 0
+
+
+def test_a_shadow_decides_and_never_orders() -> None:
+    result = simulate(3, hours=HOURS, extras={Extra.SHADOW})
+    assert not result.violations, result.violations
+    assert result.figures["shadowed"] > 0
+    assert result.figures["sent"] > 0, "the others do"
+
+
+def test_the_watchers_act_when_they_tolerate_as_little_as_in_the_product() -> None:
+    results = [simulate(seed, hours=HOURS, extras={Extra.WATCHED}) for seed in (1, 2, 4)]
+    assert not [result.violations for result in results if result.violations]
+    figures = sum((result.figures for result in results), Counter[str]())
+    for cause in ("EVENT_BUS_DOWN", "DATABASE_SLOW", "LEASE_STALL"):
+        assert figures[f"ladder {cause}"] > 0, cause
+    assert figures["sagas"] > 0
+
+
+def test_deaths_in_sends_at_a_venue_that_takes_an_id_twice_make_no_second_order() -> None:
+    result = simulate(1, hours=HOURS, extras={Extra.DEATHS_IN_SENDS})
+    assert not result.violations, result.violations
+    assert result.figures["lives"] > 3
 
 
 def test_faults_and_every_kind_of_end_occur() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from tradesaga.api.answers import Timestamp, milliseconds, stamp, stamp_or_none
-from tradesaga.domain.cycle import Cycle, CycleStatus
+from tradesaga.domain.cycle import TIMING, Cycle, CycleStatus
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.orders import Order
 from tradesaga.ports.journal import CycleLog
@@ -45,7 +45,10 @@ class CyclesAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class CycleDetails(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A cycle with everything that is kept about it; `step` is null when none is left to do."""
+    """A cycle with everything that is kept about it; `step` is null when none is left to do.
+
+    `timings` has the milliseconds of each step that is done.
+    """
 
     id: str
     type: str
@@ -63,6 +66,7 @@ class CycleDetails(Struct, frozen=True, kw_only=True, rename="camel"):
     progress: int
     step: str | None
     steps: list[str]
+    timings: dict[str, int]
     strategies_processed: int
     orders_filled: int
     metadata: dict[str, Any]
@@ -76,7 +80,10 @@ class DenialAnswer(Struct, frozen=True, kw_only=True):
 
 
 class DecisionAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """A decision and what the risk rules made of it; `confidence` is 0 to 1."""
+    """A decision and what the risk rules made of it; `confidence` is 0 to 1.
+
+    `rules` are the inputs and the verdict of each rule, as stored; empty for a HOLD.
+    """
 
     id: str
     external_id: str
@@ -92,6 +99,7 @@ class DecisionAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     verdict: str
     opening: bool
     denials: list[DenialAnswer]
+    rules: dict[str, Any]
     as_of: Timestamp
     expires_at: Timestamp
     created_at: Timestamp
@@ -198,9 +206,10 @@ def _details(cycle: Cycle) -> CycleDetails:
         progress=cycle.progress,
         step=cycle.step,
         steps=list(cycle.steps),
+        timings=dict(cycle.timings),
         strategies_processed=cycle.strategies_processed,
         orders_filled=cycle.orders_filled,
-        metadata=dict(cycle.metadata),
+        metadata={k: v for k, v in cycle.metadata.items() if not k.startswith(TIMING)},
     )
 
 
@@ -221,6 +230,7 @@ def decision_answer(decision: Decision) -> DecisionAnswer:
         verdict=decision.verdict,
         opening=decision.opening,
         denials=[DenialAnswer(code=d.code, message=d.message) for d in decision.denials],
+        rules=dict(decision.rules),
         as_of=stamp(decision.as_of),
         expires_at=stamp(decision.expires_at),
         created_at=stamp(decision.created_at),

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any, Final
 
 from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import AgentId, CycleId
@@ -67,6 +68,11 @@ STEPS: Mapping[CycleType, tuple[str, ...]] = {
         "execute_orders",
     ),
 }
+
+
+TIMING: Final = "ms."
+"""Before the name of a step in the metadata: how long it took."""
+MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +126,12 @@ class Cycle:
         return None if self.completed_at is None else self.completed_at - self.started_at
 
     @property
+    def timings(self) -> Mapping[str, int]:
+        """How long each step took that is done, in milliseconds of the cycle's time."""
+        known = ((step, self.metadata.get(TIMING + step)) for step in self.steps)
+        return {step: took for step, took in known if isinstance(took, int)}
+
+    @property
     def outcome(self) -> str:
         """The word of the completed event: success, partial, failed or cancelled."""
         if self.status is CycleStatus.COMPLETED:
@@ -127,13 +139,15 @@ class Cycle:
         return str(self.status)
 
 
-def step_done(cycle: Cycle, now: datetime, **figures: object) -> Cycle:
-    """The cycle after its present step, with the fields in `figures` set.
+def step_done(cycle: Cycle, now: datetime, *, began_at: datetime, **figures: Any) -> Cycle:
+    """The cycle after its present step, begun at `began_at`, with the fields in `figures` set.
 
     Raises:
         IllegalTransition: the cycle has ended.
     """
     _must_run(cycle, "take a step")
+    took = max(0, (now - began_at) // MILLISECOND)
+    more = figures.pop("metadata", {})
     cursor = cycle.cursor + 1
     last = cursor == len(cycle.steps)
     return replace(
@@ -142,7 +156,8 @@ def step_done(cycle: Cycle, now: datetime, **figures: object) -> Cycle:
         status=CycleStatus.COMPLETED if last else CycleStatus.STARTED,
         completed_at=now if last else None,
         version=cycle.version + 1,
-        **figures,  # type: ignore[arg-type]  # fields of Cycle, checked by replace
+        metadata={**cycle.metadata, **more, f"{TIMING}{cycle.step}": took},
+        **figures,
     )
 
 

@@ -245,11 +245,12 @@ class CycleRunner:
         work, clock = plan.work, self._clock
         until, patience_until = work.cycle.started_at + time_max, patience_from(clock, time_max)
         for name in work.cycle.steps:
-            step = _awaited(plan.steps[name])
+            step, began_at = _awaited(plan.steps[name]), clock.now()
             await within(clock, until, step, patience_until=patience_until)
             after = machine.step_done(
-                work.cycle, self._clock.now(), errors=tuple(work.errors), **work.figures
-            )
+                work.cycle, clock.now(), began_at=began_at, errors=tuple(work.errors),
+                **work.figures,
+            )  # fmt: skip
             work.figures.clear()
             self.current[after.id] = after
             if after.status is CycleStatus.COMPLETED:
