@@ -16,6 +16,8 @@ import os
 import tempfile
 import time
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,8 +165,19 @@ async def decide(
     return sorted(venue.waits), time.perf_counter() - began
 
 
-async def measure(directory: Path, rates: list[float], seconds: float) -> None:
-    """Start all, let decisions arrive at each rate, and print what came of them."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A running orchestrator with an active strategy, its bus and its venue."""
+
+    api: httpx2.AsyncClient
+    bus: Client
+    venue: FillingVenue
+    port: int
+
+
+@asynccontextmanager
+async def running(directory: Path, settings: str = SETTINGS) -> AsyncIterator[Whole]:
+    """Start all, and a strategy on every symbol; stop all at the end of the block."""
     postgres, own_nats, venue = EmbeddedPostgres(directory), EmbeddedNats(directory), FillingVenue()
     await postgres.start()
     await own_nats.start()
@@ -173,7 +186,7 @@ async def measure(directory: Path, rates: list[float], seconds: float) -> None:
         venue_port = server.sockets[0].getsockname()[1]
         port = 20000 + os.getpid() % 20000
         async with (
-            serving(directory, postgres, own_nats, port, venue_port, SETTINGS),
+            serving(directory, postgres, own_nats, port, venue_port, settings),
             httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as api,
         ):
             await ready(api, directory)
@@ -183,22 +196,28 @@ async def measure(directory: Path, rates: list[float], seconds: float) -> None:
             started = await api.post("/api/v1/agent/start", json={"mode": "normal"})
             assert started.status_code == 200, started.text
             bus = await nats.connect(own_nats.url, token=own_nats.token)
-            await decide(venue, bus, 5, 10, 0)
-            print("a second  decisions  orders   p50 ms   p99 ms   seconds to the last")
-            first = 10
-            for rate in rates:
-                number = max(10, int(rate * seconds))
-                waits, took = await decide(venue, bus, rate, number, first)
-                first += number
-                print(
-                    f"{rate:8.0f}  {number:9}  {len(waits):6} {percentile(waits, 50):8.1f} "
-                    f"{percentile(waits, 99):8.1f} {took:10.1f}"
-                )
+            yield Whole(api=api, bus=bus, venue=venue, port=port)
             await bus.close()
         server.close()
     finally:
         await own_nats.stop()
         await postgres.stop()
+
+
+async def measure(directory: Path, rates: list[float], seconds: float) -> None:
+    """Let decisions arrive at each rate, and print what came of them."""
+    async with running(directory) as whole:
+        await decide(whole.venue, whole.bus, 5, 10, 0)
+        print("a second  decisions  orders   p50 ms   p99 ms   seconds to the last")
+        first = 10
+        for rate in rates:
+            number = max(10, int(rate * seconds))
+            waits, took = await decide(whole.venue, whole.bus, rate, number, first)
+            first += number
+            print(
+                f"{rate:8.0f}  {number:9}  {len(waits):6} {percentile(waits, 50):8.1f} "
+                f"{percentile(waits, 99):8.1f} {took:10.1f}"
+            )
 
 
 def main() -> None:

@@ -7,6 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.api.fakes import Api
+from tradesaga.api import gate
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Strangers who ask too often are not kept waiting in tests, but where that is looked at."""
+    monkeypatch.setattr(gate, "HELD_SECONDS", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from tests.api.fake_access import ADMIN, secret_of
 from tests.api.fakes import Api
 from tests.api.test_problems import is_problem
+from tradesaga.api import gate
 from tradesaga.api.doorman import OPEN_IN_ALL, PER_ADDRESS_OPEN, PER_TOKEN, WRONG
 from tradesaga.api.rates import Rate
 from tradesaga.domain.access import AccessScope
@@ -36,6 +41,23 @@ async def test_an_address_with_wrong_tokens_is_put_off_and_a_right_one_is_not(ap
     is_problem(response, 429, "too-many-requests")
     assert int(response.headers["Retry-After"]) >= 1
     assert (await api.client.get("/api/v1/cycles")).status_code == 200, "the owner is let in"
+
+
+async def test_a_stranger_who_asks_too_often_is_kept_waiting_and_nobody_else(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "HELD_SECONDS", 3600.0)
+    wrong = {"Authorization": "Bearer guess"}
+    for _ in range(int(WRONG[1])):
+        response = await api.client.get("/api/v1/cycles", headers=wrong)
+        assert response.status_code == 401, "at once"
+    async with asyncio.TaskGroup() as group:
+        held = [group.create_task(api.client.get("/api/v1/cycles", headers=wrong)) for _ in "ab"]
+        for _ in range(3):
+            assert (await api.client.get("/api/v1/cycles")).status_code == 200
+        assert not any(task.done() for task in held)
+        for task in held:
+            task.cancel()
 
 
 async def test_a_wrong_token_is_put_off_from_any_address(api: Api) -> None:

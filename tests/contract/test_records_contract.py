@@ -150,10 +150,16 @@ async def test_strategies_have_the_figures_of_their_trades(backend: Backend) -> 
         price=Decimal("370.00"),
         executed_at=bought.executed_at + SECOND,
     )
-    await backend.journal.commit(change(Insert(values.strategy()), Insert(sold), Insert(bought)))
+    filled = values.fill(trade)
+    await backend.journal.commit(change(Insert(values.strategy()), *values.booked_rows(trade)))
+    [record] = await backend.records.strategies(AGENT)
+    assert record.performance == Performance(pnl=Decimal("-0.35"), trades=0)
+    sale = replace(filled, id=sold.fill_id, venue_fill_id="s", price=sold.price)
+    await backend.journal.commit(change(Insert(sold), Add(values.position(sale))))
     [record] = await backend.records.strategies(AGENT)
     # 10 * (370 - 366.01) - 0.70 = 39.20
     assert record.performance == Performance(pnl=Decimal("39.20"), trades=1, win_rate=Decimal(1))
+    assert await backend.records.strategies(AGENT) == [record], "asked again, nothing has moved"
     assert await backend.records.strategy(AGENT, record.strategy.id) == record
     assert await backend.records.strategy(AGENT, StrategyId(derived("nobody"))) is None
 

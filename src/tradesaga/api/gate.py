@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Collection
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from tradesaga.api.loopback import is_address, is_loopback
 from tradesaga.api.problems import (
     CROSS_SITE,
     MISDIRECTED,
+    TOO_MANY,
     TOO_MANY_HEADERS,
     Refusal,
     document,
@@ -38,6 +40,7 @@ HEADERS_MAX: Final = 64
 URL_BYTES_MAX: Final = 8 * 1024
 BODY_SECONDS_MAX: Final = 15.0
 SEND_SECONDS_MAX: Final = 20.0
+HELD_SECONDS: Final = 1.0
 _TRACEPARENT: Final = re.compile(
     r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
 )
@@ -90,6 +93,8 @@ class Gate:
                 self._must_come_from_us(str(scope["method"]), headers)
                 caller = self._identify(scope, headers)
             except Refusal as refusal:
+                if refusal.kind is TOO_MANY and "caller" not in scope["state"]:
+                    await _hold()
                 request: Request[Any, Any, Any] = Request(scope, receive=receive, send=send)
                 answer = document(request, refusal).to_asgi_response(app=None, request=request)
                 await answer(scope, receive, send_marked)
@@ -122,6 +127,16 @@ class Gate:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             raise Refusal(CROSS_SITE, f"the request comes from a page of {shown(origin)}")
+
+
+async def _hold() -> None:
+    """Keep a stranger who asks too often waiting: each connection floods no faster than that.
+
+    Nothing of the request is read meanwhile, and there are not many connections of one address.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HELD_SECONDS):
+            await asyncio.Event().wait()
 
 
 def _must_be_short(scope: Scope) -> None:

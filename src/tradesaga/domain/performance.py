@@ -11,8 +11,8 @@ at once, as a whole and without a fee, at the price that the quote of then gave 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from tradesaga.domain.decisions import Action, Decision, Verdict
@@ -24,17 +24,44 @@ from tradesaga.domain.strategies import Performance
 RATE_STEP = Decimal("0.0001")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earned:
+    """What one strategy has earned in one symbol; round trips `closed`, and those `won`."""
+
+    realised: Decimal
+    closed: int
+    won: int
+
+
 def performance(trades: Iterable[Trade]) -> Performance:
     """The figures of the trades of one strategy, given in the order of their execution."""
+    return figures(earned(trades).values())
+
+
+def earned(trades: Iterable[Trade]) -> Mapping[str, Earned]:
+    """By symbol, from the trades of one strategy in the order of their execution."""
     books = defaultdict[str, _Book](_Book)
     for trade in _standing(trades):
         books[trade.symbol].take(trade)
-    closed = [profit for book in books.values() for profit in book.closed]
-    won = sum(1 for profit in closed if profit > ZERO)
+    return {
+        symbol: Earned(
+            realised=book.realised,
+            closed=len(book.closed),
+            won=sum(1 for profit in book.closed if profit > ZERO),
+        )
+        for symbol, book in books.items()
+    }
+
+
+def figures(symbols: Iterable[Earned]) -> Performance:
+    """The figures of a strategy from what it has earned in its symbols."""
+    parts = list(symbols)
+    closed = sum(part.closed for part in parts)
+    won = sum(part.won for part in parts)
     return Performance(
-        pnl=sum((book.realised for book in books.values()), ZERO),
-        trades=len(closed),
-        win_rate=(Decimal(won) / len(closed)).quantize(RATE_STEP) if closed else ZERO,
+        pnl=sum((part.realised for part in parts), ZERO),
+        trades=closed,
+        win_rate=(Decimal(won) / closed).quantize(RATE_STEP) if closed else ZERO,
     )
 
 

@@ -171,7 +171,7 @@ class Records(TradeRecords, RiskRecords, DeadLetterRecords, Protocol):
         ...
 
     async def strategy(self, agent_id: AgentId, strategy_id: StrategyId) -> StrategyRecord | None:
-        """One strategy that is not deleted; reads its own trades alone."""
+        """One strategy that is not deleted."""
         ...
 
     async def imagined_positions(

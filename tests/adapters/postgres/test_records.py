@@ -179,7 +179,7 @@ TRADE_COLUMNS = (
         ("schedules", field_names(Schedule)),
         ("ladder", field_names(Ladder)),
         ("equity_marks", field_names(EquityMarks)),
-        ("trades_of_strategies", field_names(Trade)),
+        ("trades_of_symbols", field_names(Trade)),
         ("positions", field_names(PositionSums)),
     ],
 )

@@ -11,6 +11,7 @@ import asyncpg
 
 from tradesaga.adapters.postgres.dead_letters import PostgresDeadLetterRecords
 from tradesaga.adapters.postgres.decoding import read_trade, reader
+from tradesaga.adapters.postgres.figures import Figures
 from tradesaga.adapters.postgres.invariants import check_invariants, recheck_invariants
 from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.adapters.postgres.reading import ReaderPool
@@ -22,10 +23,10 @@ from tradesaga.domain.decisions import Decision
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
 from tradesaga.domain.ladder import Ladder, unreadable
 from tradesaga.domain.loss_tiers import EquityMarks
-from tradesaga.domain.orders import Order, Trade
-from tradesaga.domain.performance import imagined, performance
+from tradesaga.domain.orders import Order
+from tradesaga.domain.performance import imagined
 from tradesaga.domain.schedule import Schedule
-from tradesaga.domain.strategies import Strategy
+from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
 from tradesaga.ports.records import (
@@ -45,13 +46,17 @@ EPOCH_MAX = 2**63 - 1
 _agent, _counts, _cycle = reader(Agent), reader(AgentCounts), reader(Cycle)
 _decision, _order, _log = reader(Decision), reader(Order), reader(CycleLog)
 _ladder, _marks = reader(Ladder), reader(EquityMarks)
-_strategy, _trade, _position = reader(Strategy), reader(Trade), reader(PositionSums)
+_strategy, _position = reader(Strategy), reader(PositionSums)
 _checkpoint, _submission = reader(Checkpoint), reader(Submission)
 _schedule, _cash_mark = reader(Schedule), reader(CashMark)
 
 
 class PostgresRecords(PostgresDeadLetterRecords):
     """Implements `ports.records.Records`."""
+
+    def __init__(self, pool: ReaderPool) -> None:
+        super().__init__(pool)
+        self._figures = Figures()
 
     async def agent(self, agent_id: AgentId) -> Agent | None:
         """The agent as last committed."""
@@ -111,11 +116,11 @@ class PostgresRecords(PostgresDeadLetterRecords):
         """All strategies that are not deleted, by name."""
         async with self._pool.snapshot() as connection:
             rows = await connection.fetch(QUERIES["strategies"], agent_id)
-            traded = await connection.fetch(QUERIES["trades_of_strategies"], agent_id)
-            decided = await connection.fetch(QUERIES["imagined_decisions"], agent_id)
-        trades = defaultdict[StrategyId | None, list[Trade]](list)
-        for trade in map(_trade, traded):
-            trades[trade.strategy_id].append(trade)
+            earned = await self._figures.read(connection, agent_id)
+            known = [s for s in map(_strategy, rows) if s.deleted_at is None]
+            shadowed = any(strategy.is_shadow for strategy in known)
+            asked = QUERIES["imagined_decisions"], agent_id
+            decided = await connection.fetch(*asked) if shadowed else ()
         shadows = defaultdict[StrategyId | None, list[Decision]](list)
         for decision in map(_decision, decided):
             shadows[decision.strategy_id].append(decision)
@@ -124,26 +129,24 @@ class PostgresRecords(PostgresDeadLetterRecords):
                 strategy=strategy,
                 performance=imagined(shadows[strategy.id])
                 if strategy.is_shadow
-                else performance(trades[strategy.id]),
+                else earned.get(strategy.id, Performance()),
             )
-            for strategy in map(_strategy, rows)
-            if strategy.deleted_at is None
+            for strategy in known
         ]
 
     async def strategy(self, agent_id: AgentId, strategy_id: StrategyId) -> StrategyRecord | None:
-        """One strategy that is not deleted; reads its own trades alone."""
+        """One strategy that is not deleted."""
         key = agent_id, strategy_id
         async with self._pool.snapshot() as connection:
             rows = await connection.fetch(QUERIES["strategy"], *key)
             if not rows:
                 return None
             strategy = _strategy(rows[0])
-            name = "imagined_of_strategy" if strategy.is_shadow else "trades_of_strategy"
-            made = await connection.fetch(QUERIES[name], *key)
-        figures = (
-            imagined(map(_decision, made)) if strategy.is_shadow else performance(map(_trade, made))
-        )
-        return StrategyRecord(strategy=strategy, performance=figures)
+            if strategy.is_shadow:
+                made = await connection.fetch(QUERIES["imagined_of_strategy"], *key)
+                return StrategyRecord(strategy=strategy, performance=imagined(map(_decision, made)))
+            earned = await self._figures.read(connection, agent_id)
+        return StrategyRecord(strategy=strategy, performance=earned.get(strategy_id, Performance()))
 
     async def imagined_positions(
         self, agent_id: AgentId

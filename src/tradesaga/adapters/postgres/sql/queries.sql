@@ -123,11 +123,11 @@ from strategies
 where agent_id = $1
 order by name, id;
 
--- trades_of_strategies: all trades that belong to a strategy, as they were executed
+-- trades_of_symbols: all trades in these symbols that belong to a strategy, as they were executed
 select id, agent_id, fill_id, order_id, saga_id, decision_id, strategy_id, symbol, side, quantity,
   price, fee, executed_at, correction_reason
 from trades
-where agent_id = $1 and strategy_id is not null
+where agent_id = $1 and strategy_id is not null and symbol = any ($2::text[])
 order by executed_at, id;
 
 -- strategy: one that is not deleted
@@ -136,13 +136,6 @@ select id, agent_id, external_id, name, type, symbols, created_at, updated_at, s
   mode, live_at
 from strategies
 where agent_id = $1 and id = $2 and deleted_at is null;
-
--- trades_of_strategy: as they were executed
-select id, agent_id, fill_id, order_id, saga_id, decision_id, strategy_id, symbol, side, quantity,
-  price, fee, executed_at, correction_reason
-from trades
-where agent_id = $1 and strategy_id = $2
-order by executed_at, id;
 
 -- imagined_of_strategy: the decisions of one shadow that would have been orders
 select id, external_id, agent_id, cycle_id, strategy_id, symbol, action, confidence, quantity,
