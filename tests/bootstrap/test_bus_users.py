@@ -76,11 +76,12 @@ async def connect(server: EmbeddedNats, user: str) -> Denied:
     return one
 
 
-def orchestrators_bus(server: EmbeddedNats) -> NatsBus:
+def orchestrators_bus(server: EmbeddedNats, durable_prefix: str = "tradesaga") -> NatsBus:
     bus = SETTINGS.event_bus
     return NatsBus(
         url=server.url, user=ORCHESTRATOR, token=server.password(ORCHESTRATOR),
         clock=SystemClock(), publish_prefix=bus.publish_prefix, subscriptions=bus.subscriptions,
+        durable_prefix=durable_prefix,
     )  # fmt: skip
 
 
@@ -163,6 +164,15 @@ OWN = {
     AI_DECISION: "ai-trader.ai.x",
     MARKET_DATA: "ai-trader.market.x",
 }
+
+
+async def test_a_node_with_several_agents_has_consumers_of_its_own(server: EmbeddedNats) -> None:
+    async with everybody(server), asyncio.TaskGroup() as group:
+        second = orchestrators_bus(server, durable_prefix="tradesaga-0123456789abcdef")
+        running = group.create_task(second.run())
+        async with asyncio.timeout(10):
+            await second.until_connected()
+        running.cancel()
 
 
 async def test_nobody_speaks_or_listens_for_another(server: EmbeddedNats) -> None:

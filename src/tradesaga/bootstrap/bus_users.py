@@ -40,10 +40,7 @@ def users_of(settings: Settings) -> tuple[NatsUser, ...]:
 
 def _orchestrator(settings: Settings) -> NatsUser:
     bus = settings.event_bus
-    durables = [
-        topology.durable_name(topology.DURABLE_PREFIX, subject)
-        for subject in topology.subscriptions(bus.subscriptions)
-    ]
+    heard = topology.subscriptions(bus.subscriptions)
     own, *others = (plan.name for plan in topology.streams(bus.publish_prefix, bus.subscriptions))
     return NatsUser(
         name=ORCHESTRATOR,
@@ -52,7 +49,11 @@ def _orchestrator(settings: Settings) -> NatsUser:
             "$JS.API.STREAM.NAMES",
             *_makes([own, *others]),
             *_reads(_own_stream(settings)),
-            *_consumes(durables),
+            # Each node that drives several agents has durables of its own name, over our subjects.
+            *(f"$JS.API.CONSUMER.CREATE.*.*.{subject}" for subject in heard),
+            "$JS.API.CONSUMER.INFO.*.*",
+            "$JS.API.CONSUMER.MSG.NEXT.*.*",
+            "$JS.ACK.*.*.>",
         ],
         subscribe=[_inbox(ORCHESTRATOR)],
     )
