@@ -133,12 +133,3 @@ async def test_a_nats_server_with_its_own_defaults_has_two_problems(
     assert len(report.problems) == 2
     assert "JetStream is off" in report.problems[0]
     assert "sync_interval: always" in report.problems[1]
-
-
-@pytest.fixture
-def unused_ports() -> tuple[int, int]:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as first,
-        socket.create_server(("127.0.0.1", 0)) as second,
-    ):
-        return first.getsockname()[1], second.getsockname()[1]

@@ -8,13 +8,12 @@ from datetime import timedelta
 import pytest
 
 from tests.domain.trades import START
-from tests.engine.place import Place
+from tests.engine.place import SETTINGS, Place
 from tradesaga.domain.agent import Agent, AgentStatus
 from tradesaga.domain.checkpoint import Occasion
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.engine.assembly import Parts
-from tradesaga.engine.breaker import FAILED_MAX
 
 S = AgentStatus
 LIMIT = 10
@@ -96,7 +95,7 @@ async def test_ten_failed_cycles_in_a_row_are_an_error(
 ) -> None:
     place = Place()
     async with place.running() as parts:
-        for _ in range(FAILED_MAX - 1):
+        for _ in range(SETTINGS.failed_cycles_max - 1):
             await parts.breaker.ended(ended(parts, CycleStatus.FAILED))
             await parts.breaker.ended(ended(parts, between[1], between[0]))
         assert parts.recovery.state.agent.status is S.RUNNING
@@ -109,7 +108,7 @@ async def test_one_good_cycle_ends_the_row() -> None:
     place = Place()
     async with place.running() as parts:
         for _ in range(3):
-            for _ in range(FAILED_MAX - 1):
+            for _ in range(SETTINGS.failed_cycles_max - 1):
                 await parts.breaker.ended(ended(parts, CycleStatus.FAILED))
             await parts.breaker.ended(ended(parts, CycleStatus.COMPLETED))
         assert parts.recovery.state.agent.status is S.RUNNING
@@ -119,7 +118,7 @@ async def test_the_runner_tells_of_cycles_that_fail() -> None:
     place = Place()
     place.market_data.down = True
     async with place.running() as parts:
-        for _ in range(FAILED_MAX):
+        for _ in range(SETTINGS.failed_cycles_max):
             await parts.scheduler._analysis.run(
                 parts.book.active(), TriggeredBy.SCHEDULE, place.clock.now()
             )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import quote
 
-from tradesaga.adapters.nats.preflight import check_nats
+from tradesaga.adapters.nats.preflight import LAZY, check_nats
 from tradesaga.adapters.postgres.database import ensure_database
 from tradesaga.adapters.postgres.migrate import migrate
 from tradesaga.adapters.postgres.preflight import check_postgres
@@ -280,11 +280,25 @@ class OtherNats:
 
     async def check(self) -> tuple[str, ...]:
         """Check it; what could not be found out. Raises Invalid, Refused, Unavailable."""
-        bus = self.settings.event_bus
-        report = await check_nats(bus.url, bus.token.reveal() or None, user=bus.user)
-        if report.problems:
-            raise Invalid(report.problems)
-        return report.unverified
+        return await check_bus(self.settings)
+
+
+async def check_bus(settings: Settings) -> tuple[str, ...]:
+    """Whether the configured server keeps what it acknowledges; what is not so, or not known.
+
+    Raises:
+        Invalid: it does not, and nobody has said that it need not.
+        Refused, Unavailable: as `check_nats`.
+    """
+    bus = settings.event_bus
+    monitor = bus.monitor_url or None
+    report = await check_nats(bus.url, bus.token.reveal() or None, monitor, user=bus.user)
+    lazy = [problem for problem in report.problems if LAZY in problem]
+    if bus.accept_lazy_sync and len(lazy) == len(report.problems):
+        return (*lazy, *report.unverified)
+    if report.problems:
+        raise Invalid(report.problems)
+    return report.unverified
 
 
 def _kept_port(state_dir: Path, use: str) -> int | None:

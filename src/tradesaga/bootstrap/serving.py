@@ -45,6 +45,7 @@ from tradesaga.api.app import create_app
 from tradesaga.api.loopback import is_loopback
 from tradesaga.api.server import serve as serve_http
 from tradesaga.bootstrap import translation
+from tradesaga.bootstrap.databases import check_bus
 from tradesaga.bootstrap.event_documents import events_document
 from tradesaga.bootstrap.front import Front, front_of
 from tradesaga.bootstrap.hosting import Others
@@ -60,7 +61,7 @@ from tradesaga.bootstrap.nodes import Fellowship
 from tradesaga.bootstrap.schema import fit_schema
 from tradesaga.bootstrap.signing import signature_check
 from tradesaga.config import Loaded, Settings, shared_digest, wire_values
-from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.errors import Invalid, TradesagaError, Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
@@ -111,6 +112,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
     marks = _halt_marks(options, gate)
     dsn = translation.dsn_of(settings)
     await _database_ready(dsn, settings.database.schema)
+    await _bus_looked_at(settings)
     clock = SystemClock() if options.market_clock is None else ScaledClock(options.market_clock)
     metrics = PrometheusMetrics(version=__version__, now=SystemClock().now)
     journal, bus = PostgresJournal(dsn, on_written=metrics.batch_written), _bus(settings, clock)
@@ -337,6 +339,23 @@ async def _database_ready(dsn: str, schema: str) -> None:
     for problem in report.problems:
         log.warning("database", problem=problem)
     await fit_schema(dsn, schema)
+
+
+async def _bus_looked_at(settings: Settings) -> None:
+    """With a monitoring address: whether NATS keeps what it acknowledges. Raises Invalid.
+
+    One that is away is no hindrance: nothing is lost that waits in the database.
+    """
+    if not settings.event_bus.monitor_url:
+        return
+    try:
+        doubts = await check_bus(settings)
+    except TradesagaError as error:
+        if isinstance(error, Invalid):
+            raise
+        doubts = (str(error),)
+    for doubt in doubts:
+        log.warning("event bus", problem=doubt)
 
 
 async def _checked(dsn: str) -> ServerReport:

@@ -11,7 +11,17 @@ from typing_extensions import override
 
 from tradesaga.config import values
 from tradesaga.config.secret import Secret
-from tradesaga.config.section import DEADLINE, HOST, NAME, PORT, Section, key, ms, secret_key
+from tradesaga.config.section import (
+    DEADLINE,
+    HOST,
+    HTTP_URL_OR_NONE,
+    NAME,
+    PORT,
+    Section,
+    key,
+    ms,
+    secret_key,
+)
 from tradesaga.config.values import Unfit
 
 _NATS = r"(?:nats|tls|ws|wss)://[^\s,/]+/?"
@@ -71,6 +81,8 @@ class EventBus(Section):
     user: str = key(_USER, "${NATS_USER:-}")
     token: Secret = secret_key("${NATS_TOKEN:-}")
     lost_after: timedelta = key(DEADLINE, 5000)
+    monitor_url: str = key(HTTP_URL_OR_NONE, "")
+    accept_lazy_sync: bool = key(values.truth, False)
     publish_prefix: str = key(_PREFIX, "ai-trader.orchestrator")
     subscriptions: tuple[str, ...] = key(
         values.distinct(_SUBJECT),

@@ -28,6 +28,7 @@ from tradesaga.config.rebalance import Rebalance
 from tradesaga.config.retention import Retention
 from tradesaga.config.section import (
     CALL_DEADLINE,
+    COUNT,
     DEADLINE,
     DELAY,
     HOST,
@@ -131,6 +132,7 @@ class HeartbeatCycle(Section):
     """The cycle that looks after health and reconciliation."""
 
     interval: timedelta = key(INTERVAL, 30_000)
+    timeout: timedelta = key(DEADLINE, 120_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,10 +291,20 @@ class Lease(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent(Section):
-    """The default agent: which it is, and what it is called."""
+    """The default agent: which it is, what it is called, how long its start and stop may take."""
 
     id: UUID = key(values.identity(DEFAULT_AGENT_ID), "")
     name: str = key(NAME, "default")
+    start_timeout: timedelta = key(DEADLINE, 30_000)
+    settle_timeout: timedelta = key(DEADLINE, 10_000)
+    stop_timeout: timedelta = key(DEADLINE, 20_000)
+    failed_cycles_max: int = key(COUNT, 10)
+
+    @override
+    def conflicts(self) -> Iterator[Unfit]:
+        if self.settle_timeout > self.start_timeout:
+            what = f"{ms(self.settle_timeout)} is longer than startTimeout"
+            yield Unfit(what, f"write at most {ms(self.start_timeout)}", "settleTimeout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -303,6 +303,7 @@ def _recovery(world: World, settings: EngineSettings, core: Core, watchers: Watc
         ladder=core.ladder,
         losses=watchers.losses,
         budget=watchers.budget,
+        settle_time_max=settings.settle_time_max,
         breaker=core.breaker,
     )
 
@@ -377,6 +378,7 @@ def _scheduler(
             vitals=watchers.vitals,
             clocks=watchers.clocks,
             quotes=watchers.quotes,
+            time_max=settings.heartbeat_time_max,
         ),
         active=core.book.active_by_id,
         book=core.schedules,

@@ -3,7 +3,7 @@
     crash loop       as many deaths in a day as `restartsPerDay`, counted from the checkpoints, so
                      that no restart forgets them; a start after an orderly hand-over is none
     slow start       not ready in `start_time_max` after the lease was taken
-    failed cycles    `FAILED_MAX` of a type in a row; a cancelled one counts neither way
+    failed cycles    `failed_cycles_max` of a type in a row; a cancelled one counts neither way
 
 What happened before a person started the agent does not count again.
 """
@@ -28,7 +28,6 @@ from tradesaga.ports.records import Records
 
 log = get_logger()
 DAY = timedelta(days=1)
-FAILED_MAX = 10
 LOOKED_AT = 1000
 """Checkpoints: two a start at most, so more than any limit on restarts needs."""
 
@@ -106,9 +105,10 @@ class Breaker:
         if cycle.status is not CycleStatus.FAILED:
             return
         self._failed[cycle.type] += 1
-        if self._failed[cycle.type] >= FAILED_MAX and self._state.runs():
+        most = self._settings.failed_cycles_max
+        if self._failed[cycle.type] >= most and self._state.runs():
             self._failed[cycle.type] = 0
-            why = f"{FAILED_MAX} {cycle.type} cycles failed in a row"
+            why = f"{most} {cycle.type} cycles failed in a row"
             await self._break("cycles_failed", why)
 
     async def _break(self, kind: str, why: str) -> None:

@@ -28,8 +28,6 @@ from tradesaga.ports.clock import Clock
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.services import Health
 
-TIME_MAX = timedelta(minutes=2)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeartbeatCycle:
@@ -47,6 +45,7 @@ class HeartbeatCycle:
     vitals: VitalSigns
     clocks: ClockWatch
     quotes: QuoteWatch
+    time_max: timedelta
 
     async def run(self, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
         """One heartbeat. Raises Fenced, Unavailable."""
@@ -61,7 +60,7 @@ class HeartbeatCycle:
             },
             commit_after=frozenset(),
         )
-        return await self.runner.run(plan, time_max=TIME_MAX)
+        return await self.runner.run(plan, time_max=self.time_max)
 
     async def check_service_health(self, work: CycleWork) -> None:
         """Poll; what is not healthy gets a line in the log, what is down a place on the ladder."""

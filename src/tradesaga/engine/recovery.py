@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from structlog import get_logger
 
@@ -33,8 +34,6 @@ from tradesaga.ports.clock import Clock
 from tradesaga.ports.records import Records
 
 log = get_logger()
-SETTLE_SECONDS_MAX = 10.0
-"""Real time given to open sagas before the first cycle; they go on beside it afterwards."""
 
 
 RESUMED_AT_ONCE_MAX = 1000
@@ -111,6 +110,7 @@ class Recovery:
     ladder: LadderState
     losses: LossWatch
     budget: DecisionBudget
+    settle_time_max: timedelta
     breaker: Breaker
 
     async def run(self) -> Found:
@@ -139,7 +139,7 @@ class Recovery:
     async def settle(self, found: Found) -> None:
         """Give what was open time to end before anything new begins; then write the report."""
         try:
-            async with asyncio.timeout(SETTLE_SECONDS_MAX):
+            async with asyncio.timeout(self.settle_time_max.total_seconds()):
                 for trade in self.desk.trades:
                     await trade.ended.wait()
         except TimeoutError:

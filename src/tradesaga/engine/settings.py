@@ -72,5 +72,10 @@ class EngineSettings:
     """By how much cash may differ from our ledger; None: it is not compared."""
     start_time_max: timedelta = timedelta(seconds=30)
     """Real time from the lease to the first cycle; later the agent is in its error state."""
+    settle_time_max: timedelta = timedelta(seconds=10)
+    """Real time for what was open to end before anything new begins."""
+    failed_cycles_max: int = 10
+    """Cycles of a type that fail in a row until the agent is in its error state."""
+    heartbeat_time_max: timedelta = timedelta(minutes=2)
     stop_time_max: timedelta = timedelta(seconds=20)
     """Real time that a stop may take; the gateway gives up after 30 s."""

@@ -22,6 +22,7 @@ from tradesaga.domain.errors import Refused, Unavailable
 
 VERSION_MIN = (2, 12)
 SECONDS_MAX = 3.0
+LAZY = "a message is acknowledged before it is on the disk"
 _ANSWER_BYTES_MAX = 1_000_000
 
 
@@ -63,11 +64,13 @@ async def check_nats(
         await client.close()
     unverified: tuple[str, ...] = ()
     if monitor_url is None:
-        unverified = (f"NATS at {place}: sync_interval, since no monitoring address is given",)
+        unverified = (
+            f"NATS at {place}: sync_interval, since eventBus.monitorUrl names no address",
+        )
     elif not await asyncio.to_thread(_syncs_always, monitor_url):
         problems.append(
-            "a message is acknowledged before it is on the disk; "
-            "set sync_interval: always in its jetstream block"
+            f"{LAZY}; set sync_interval: always in its jetstream block, or say "
+            "eventBus.acceptLazySync"
         )
     return ServerReport(
         version=version,
