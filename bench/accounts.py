@@ -29,6 +29,7 @@ from tradesaga.paper.store import Outgoing
 from tradesaga.ports.clock import Clock
 
 START_CASH: Final = Decimal(1_000_000)
+PAGE: Final = 500
 _PATH: Final = re.compile(r"/accounts/([^/]+)(?:/api/v1)?/([a-z]+)(?:/([^/]+))?")
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -55,11 +56,13 @@ class ManyAccounts:
         self.books: dict[str, Books] = {}
         self.twice = 0
         self.port = 0
+        self.listening = asyncio.Event()
 
     async def run(self) -> None:
         """Serve for ever."""
         socket = listen("127.0.0.1", 0)
         self.port = socket.getsockname()[1]
+        self.listening.set()
         await self._bus.open()
         async with asyncio.TaskGroup() as group:
             group.create_task(server(self).serve(sockets=[socket]))
@@ -98,10 +101,7 @@ class ManyAccounts:
             case "GET", "positions", None:
                 return 200, {"positions": [*self._positions(account, now)]}
             case "GET", "orders", None:
-                orders = [*account.orders.values()]
-                if (wanted := query.get("clientOrderId")) is not None:
-                    orders = [one for one in orders if one["clientOrderId"] == wanted]
-                return 200, {"orders": [] if query.get("status") == "open" else orders[-500:]}
+                return 200, _page([*account.orders.values()], query)
             case "GET", "orders", str():
                 for order in account.orders.values():
                     if order["orderId"] == key:
@@ -197,6 +197,17 @@ class ManyAccounts:
                 await self._bus.send(told, told.event_id)
             except TradesagaError:
                 continue  # an event is lost: whoever needs it asks
+
+
+def _page(orders: list[dict[str, Any]], query: Mapping[str, str]) -> dict[str, Any]:
+    if (wanted := query.get("clientOrderId")) is not None:
+        orders = [one for one in orders if one["clientOrderId"] == wanted]
+    if query.get("status") == "open":
+        orders = []
+    after = int(query.get("after", "_0").rpartition("_")[2])
+    page = orders[after : after + PAGE]
+    more = {"nextCursor": page[-1]["orderId"]} if len(orders) > after + PAGE else {}
+    return {"orders": page, **more}
 
 
 def _event(order: Mapping[str, Any], fill: Mapping[str, Any], now: datetime) -> Outgoing:

@@ -2,7 +2,8 @@
 
 One `tradesaga up --paper --nodes 2` trades recorded minutes while its leader is deposed again and
 again, in an order that the seed draws. The time is from the signal to the new epoch in the
-database, looked at every few milliseconds. At the end the invariants must hold.
+database, looked at every few milliseconds. At the end the invariants must hold. With `--agents`
+it is about many agents over the nodes: see `bench.agents`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from bench.agents import Plan, run
 from tests.acceptance.running import Up, write_strategies
 
 EPOCH = "select coalesce(max(epoch), 0) from leases where holder is not null"
@@ -89,11 +91,27 @@ def main() -> int:
     parser.add_argument("--number", type=int, default=100, help="how often a leader is deposed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--speed", type=float, default=20.0, help="times real time")
+    parser.add_argument("--agents", type=int, default=0, help="so many beside the default one")
+    parser.add_argument("--trading", type=int, help="so many of them trade; else all")
+    parser.add_argument("--nodes", type=int, default=3, help="over which the agents are spread")
+    parser.add_argument("--kills", type=int, default=0, help="kill and freeze at random, so often")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tradesaga-nodes-", ignore_cleanup_errors=True) as name:
         place = Path(name)
         place.chmod(0o711)  # the server may run as another user
-        return asyncio.run(measured(place, given.number, given.seed, given.speed))
+        if not given.agents:
+            return asyncio.run(measured(place, given.number, given.seed, given.speed))
+        trading = given.agents if given.trading is None else min(given.trading, given.agents)
+        plan = Plan(
+            agents=given.agents,
+            trading=trading,
+            nodes=given.nodes,
+            number=given.number,
+            kills=given.kills,
+            seed=given.seed,
+            speed=given.speed,
+        )
+        return asyncio.run(run(place, plan))
 
 
 if __name__ == "__main__":

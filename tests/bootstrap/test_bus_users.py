@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import nats.errors
@@ -79,9 +80,9 @@ async def connect(server: EmbeddedNats, user: str) -> Denied:
 def orchestrators_bus(server: EmbeddedNats, durable_prefix: str = "tradesaga") -> NatsBus:
     bus = SETTINGS.event_bus
     return NatsBus(
+        durable_prefix=durable_prefix, idle_max=timedelta(minutes=1),
         url=server.url, user=ORCHESTRATOR, token=server.password(ORCHESTRATOR),
         clock=SystemClock(), publish_prefix=bus.publish_prefix, subscriptions=bus.subscriptions,
-        durable_prefix=durable_prefix,
     )  # fmt: skip
 
 
@@ -166,13 +167,22 @@ OWN = {
 }
 
 
-async def test_a_node_with_several_agents_has_consumers_of_its_own(server: EmbeddedNats) -> None:
-    async with everybody(server), asyncio.TaskGroup() as group:
-        second = orchestrators_bus(server, durable_prefix="tradesaga-0123456789abcdef")
-        running = group.create_task(second.run())
-        async with asyncio.timeout(10):
-            await second.until_connected()
-        running.cancel()
+async def test_each_node_hears_all_by_consumers_of_its_own(server: EmbeddedNats) -> None:
+    event = Outgoing(
+        event_id="e", event_type=DECIDED, source=AI_DECISION, symbol=None,
+        body=json.dumps({"type": DECIDED}).encode(),
+    )  # fmt: skip
+    async with everybody(server) as (_, theirs), asyncio.TaskGroup() as group:
+        nodes = [orchestrators_bus(server, f"tradesaga-{name}") for name in ("a1", "b2")]
+        running = [group.create_task(node.run()) for node in nodes]
+        async with asyncio.timeout(15):
+            for node in nodes:
+                await node.until_connected()
+            await theirs.send(event, event.event_id)
+            for node in nodes:
+                assert (await anext(node.deliveries())).subject.endswith(DECIDED)
+        for task in running:
+            task.cancel()
 
 
 async def test_nobody_speaks_or_listens_for_another(server: EmbeddedNats) -> None:

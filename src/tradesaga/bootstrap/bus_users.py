@@ -1,8 +1,8 @@
 """Who may do what on the embedded NATS server: one login for each service and one for a person.
 
-A service may publish what is its own, ask JetStream about its own consumers, and hear its own
-inbox. So a message on `ai.decision.generated` is from ai-decision, or from a person with the
-operator's login. Nobody may delete or empty a stream.
+A service may publish what is its own, ask JetStream about its own consumers (the orchestrator about
+all but those of the services), and hear its own inbox. So a message on `ai.decision.generated` is
+from ai-decision, or from a person with the operator's login. Nobody may delete or empty a stream.
 """
 
 from __future__ import annotations
@@ -40,7 +40,6 @@ def users_of(settings: Settings) -> tuple[NatsUser, ...]:
 
 def _orchestrator(settings: Settings) -> NatsUser:
     bus = settings.event_bus
-    heard = topology.subscriptions(bus.subscriptions)
     own, *others = (plan.name for plan in topology.streams(bus.publish_prefix, bus.subscriptions))
     return NatsUser(
         name=ORCHESTRATOR,
@@ -49,13 +48,14 @@ def _orchestrator(settings: Settings) -> NatsUser:
             "$JS.API.STREAM.NAMES",
             *_makes([own, *others]),
             *_reads(_own_stream(settings)),
-            # Each node that drives several agents has durables of its own name, over our subjects.
-            *(f"$JS.API.CONSUMER.CREATE.*.*.{subject}" for subject in heard),
+            # Each node has consumers of its own name, which a pattern cannot tell by its beginning.
             "$JS.API.CONSUMER.INFO.*.*",
+            "$JS.API.CONSUMER.CREATE.*.*.>",
             "$JS.API.CONSUMER.MSG.NEXT.*.*",
             "$JS.ACK.*.*.>",
         ],
         subscribe=[_inbox(ORCHESTRATOR)],
+        refused=[one for _, durables in _OWN.values() for one in _consumes(durables)],
     )
 
 

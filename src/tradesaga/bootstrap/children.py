@@ -10,7 +10,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Final
 
 from tradesaga.bootstrap import translation
@@ -18,13 +17,11 @@ from tradesaga.bootstrap.asking import answers_ok
 from tradesaga.bootstrap.databases import Database, EventBus
 from tradesaga.bootstrap.simulated import START_CASH, VISIBILITY_LAG_MS
 from tradesaga.config import Settings
-from tradesaga.domain.signed_decisions import SigningMode
 from tradesaga.embedded.program import Program
 from tradesaga.embedded.state import Ports
 from tradesaga.paper.places import CLOCK_FILE
 
 GRACE_SECONDS: Final = 5.0
-NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _COMMAND: Final = (sys.executable, "-P", "-m", "tradesaga")
 
 
@@ -98,7 +95,6 @@ def paper_program(
 ) -> Program:
     """`tradesaga paper` under supervision."""
     there = replay.neighbours
-    signs = settings.security.decision_signing.mode is not SigningMode.OFF
     arguments = [
         *("--state-dir", str(there.directory)),
         *("--speed", repr(replay.speed)),
@@ -108,7 +104,6 @@ def paper_program(
         *("--market-data-port", str(there.market_data_port)),
         *("--subject-prefix", translation.subject_prefix(settings)),
         *(() if replay.governor else ("--no-governor",)),
-        *(("--sign-decisions",) if signs else ()),
         *(() if strategies is None else ("--strategies", str(strategies))),
         *("--data", *map(str, replay.data)),
     ]
@@ -157,14 +152,10 @@ def serve_program(
     config: Path | None,
     environment: Mapping[str, str],
     *,
-    believes: Mapping[str, str] = NOTHING,
     record: Path | None = None,
     name: str = "orchestrator",
 ) -> Program:
-    """`tradesaga serve` under supervision; `name` tells several nodes apart.
-
-    `believes` is what it must know of the simulated ai-decision to believe it.
-    """
+    """`tradesaga serve` under supervision; `name` tells several nodes apart."""
     arguments = ["--host", api.host, "--port", str(api.port), "--state-dir", str(state_dir)]
     if config is not None:
         arguments += ["--config", str(config)]
@@ -181,7 +172,7 @@ def serve_program(
 
     def variables() -> Mapping[str, str]:
         of_replay = {} if replay is None else replay.variables()
-        return {**environment, **database.variables(), **bus.variables(), **of_replay, **believes}
+        return {**environment, **database.variables(), **bus.variables(), **of_replay}
 
     async def alive() -> bool:
         return await answers_ok(f"{api.url}/livez")

@@ -30,7 +30,6 @@ from tradesaga.adapters.system import SystemClock, SystemIds
 from tradesaga.api.doors import Doors
 from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.neighbour_clients import venue_of
-from tradesaga.bootstrap.signing import signature_check
 from tradesaga.config import ClientOrderIds, Settings
 from tradesaga.domain.account import Account
 from tradesaga.domain.errors import NotFound, Unavailable
@@ -245,9 +244,8 @@ def others_of(
         stack.push_async_callback(closes)
     bus = NatsBus(
         url=settings.event_bus.url,
-        token=settings.event_bus.token.reveal(),
         user=settings.event_bus.user,
-        signatures=signature_check(settings),
+        token=settings.event_bus.token.reveal(),
         clock=world.clock,
         publish_prefix=settings.event_bus.publish_prefix,
         subscriptions=settings.event_bus.subscriptions,

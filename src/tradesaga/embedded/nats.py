@@ -59,11 +59,15 @@ jetstream {{
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsUser:
-    """Who may log in, and the subjects that it may publish on and subscribe to; no others."""
+    """Who may log in, and the subjects that it may publish on and subscribe to; no others.
+
+    What is in `refused` it may not publish on, whatever else allows it.
+    """
 
     name: str
     publish: Sequence[str]
     subscribe: Sequence[str]
+    refused: Sequence[str] = ()
 
 
 class EmbeddedNats:
@@ -219,7 +223,7 @@ class EmbeddedNats:
                 "user": user.name,
                 "password": logins[user.name],
                 "permissions": {
-                    "publish": {"allow": list(user.publish)},
+                    "publish": {"allow": list(user.publish), "deny": list(user.refused)},
                     "subscribe": {"allow": list(user.subscribe)},
                 },
             }
