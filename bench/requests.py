@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+CONNECTIONS_MAX = 64
 Request = tuple[str, str, bytes]
 """Method, path, body."""
 _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -21,21 +22,28 @@ _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(slots=True)
 class Client:
-    """Keeps connections to one address; one request at a time on each."""
+    """Keeps some connections to one address; one request at a time on each.
+
+    `statuses` counts answers by status, 0 for one that was cut off.
+    """
 
     port: int
     token: str
     waits: dict[str, list[float]] = field(default_factory=dict)
     statuses: Counter[int] = field(default_factory=Counter)
     _idle: list[_Connection] = field(default_factory=list)
+    _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(CONNECTIONS_MAX))
 
     async def ask(self, request: Request, due: float, kind: str) -> None:
         """Send one; milliseconds since `due` are kept under `kind`."""
-        reader, writer = self._idle.pop() if self._idle else await self._opened()
-        writer.write(bytes_of(request, self.token))
-        status = await answer_status(reader)
-        self._idle.append((reader, writer))
-        self.statuses[status] += 1
+        async with self._free:
+            try:
+                reader, writer = self._idle.pop() if self._idle else await self._opened()
+                writer.write(bytes_of(request, self.token))
+                self.statuses[await answer_status(reader)] += 1
+                self._idle.append((reader, writer))
+            except (OSError, asyncio.IncompleteReadError):
+                self.statuses[0] += 1
         self.waits.setdefault(kind, []).append((time.perf_counter() - due) * 1000)
 
     async def steadily(

@@ -335,7 +335,7 @@ class FakeOperations:
 class Api:
     """The application, its fakes, and a client that talks to it without a socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store | None = None) -> None:
         self.operations = FakeOperations()
         self.sagas = FakeSagas()
         self.retention = FakeRetention()
@@ -347,7 +347,7 @@ class Api:
         self.ladder = FakeLadder()
         self.access = FakeAccess()
         self.accounts = FakeAccounts()
-        self.store = Store()
+        self.store = store or Store()
         self.feed = FakeFeed()
         self.seconds = 0.0
         self.metrics = CountedErrors()

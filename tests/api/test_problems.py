@@ -88,6 +88,7 @@ async def test_a_wrong_field_is_named_with_its_remedy(
         ("limit=1001", ['limit is "1001":']),
         ("limit=ten", ['limit is "ten":']),
         ("limit=", ['limit is "":']),
+        ("status=null", ['status is "null": it takes completed, failed or cancelled']),
         ("status=started", ['status is "started": it takes completed, failed or cancelled']),
         (
             "offset=1",

@@ -140,15 +140,30 @@ def openapi_document(
 
 def _describe_door(path: str, method: str, operation: dict[str, Any]) -> None:
     """What the gate and the guard do before every operation."""
-    refusals = [421, 429] if is_open(path) else [401, 403, 421, 429]
+    refusals = [421, 429, 431] if is_open(path) else [401, 403, 421, 429, 431]
     for status in refusals:
         operation["responses"][str(status)] = _problem(status)
+    for parameter in operation.get("parameters", ()):
+        parameter["schema"] = _without_null(parameter["schema"])
     if method == "post":
         operation.setdefault("parameters", []).append(IDEMPOTENCY_KEY)
         for status in (409, 422):
             operation["responses"].setdefault(str(status), _problem(status))
     scopes = needed(operation["operationId"], frozenset({method.upper()}))
     operation["security"] = [] if is_open(path) else [{"token": [scope]} for scope in scopes]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter may be left out, but its text is never the null of JSON."""
+    for several in ("oneOf", "anyOf"):
+        if several in schema:
+            rest = {name: value for name, value in schema.items() if name != several}
+            (kept,) = (one for one in schema[several] if one.get("type") != "null")
+            return {**kept, **rest}
+    if isinstance(schema.get("type"), list):
+        (kind,) = (one for one in schema["type"] if one != "null")
+        return {**schema, "type": kind, "enum": [one for one in schema["enum"] if one is not None]}
+    return schema
 
 
 def _problem(status: int) -> dict[str, Any]:

@@ -222,6 +222,17 @@ def _must_be_known(request: Request[Any, Any, Any]) -> None:
         for name in known
         if (count := sum(1 for key, _ in given if key == name)) > 1
     ]
+    # A choice that may be left out would take the text null for that.
+    problems += [
+        f"{outside} is {shown(text)}: it takes {parameter.kwarg_definition.description}"
+        for name, parameter in parameters.items()
+        if isinstance(parameter.kwarg_definition, QueryParameter)
+        for outside in [parameter.kwarg_definition.name or name]
+        for text in [dict(given).get(outside, "")]
+        if text.lower() == "null"
+        and str not in get_args(parameter.annotation)
+        and parameter.is_optional
+    ]
     if problems:
         raise invalid(problems)
 

@@ -19,11 +19,14 @@ from tradesaga.api.problems import INVALID, Refusal
 from tradesaga.domain.as_read import AsRead
 
 T = TypeVar("T")
+_TAG: Final = r'(?:W/)?"[!#-~]*"'
+PATTERN: Final = rf"^(?:\*|{_TAG}(?:[ \t]*,[ \t]*{_TAG})*)$"
 IfMatch = Annotated[
     str | None,
     HeaderParameter(
         name="If-Match",
         max_length=1000,
+        schema_extra={"pattern": PATTERN},
         description="the `ETag` that was read: 412 when the state has moved on since",
     ),
 ]
@@ -34,7 +37,7 @@ TAGGED: Final = [
         documentation_only=True,
     )
 ]
-_TAGS: Final = re.compile(r'\s*(?:W/)?"[!#-~]*"\s*(?:,\s*(?:W/)?"[!#-~]*"\s*)*')
+_TAGS: Final = re.compile(PATTERN)
 _OURS: Final = re.compile(r'(?<!W/)"([1-9][0-9]{0,17}|0)"')
 
 
@@ -49,8 +52,10 @@ def as_read(if_match: str | None) -> AsRead:
     Raises:
         Refusal: it is neither `*` nor a list of tags.
     """
-    if if_match is None or if_match.strip() == "*":
+    if if_match is None:
         return None
-    if _TAGS.fullmatch(if_match) is None:
+    if _TAGS.fullmatch(if_match.strip(" \t")) is None:
         raise Refusal(INVALID, 'If-Match is neither * nor a list of tags as in "7"')
+    if if_match.strip(" \t") == "*":
+        return None
     return frozenset(int(tag) for tag in _OURS.findall(if_match))
