@@ -16,6 +16,7 @@ from tradesaga.domain.errors import Conflict
 from tradesaga.domain.ids import derived
 from tradesaga.domain.ladder import Cause, Ladder, Reason, Scope, ScopeKind
 from tradesaga.domain.loss_tiers import EquityMarks
+from tradesaga.domain.schedule import FiresMark
 from tradesaga.ports.journal import Insert, Update
 
 KILLED = Reason(cause=Cause.KILL_SWITCH, detail='"broken\\" ü', since=NOW, who="api:127.0.0.1")
@@ -81,3 +82,13 @@ async def test_the_cash_mark_is_read_as_it_was_written(backend: Backend) -> None
     after = replace(mark, base=Decimal(7), version=2)
     await backend.journal.commit(change(Update(after)))
     assert await backend.records.cash_mark(AGENT) == after
+
+
+async def test_the_mark_of_fires_is_read_as_it_was_written(backend: Backend) -> None:
+    assert await backend.records.fires_mark(AGENT) is None
+    mark = FiresMark(id=AGENT, agent_id=AGENT, fired_until=NOW)
+    await backend.journal.commit(change(Insert(mark)))
+    assert await backend.records.fires_mark(AGENT) == mark
+    after = replace(mark, fired_until=NOW + SECOND, version=2)
+    await backend.journal.commit(change(Update(after)))
+    assert await backend.records.fires_mark(AGENT) == after

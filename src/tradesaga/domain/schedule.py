@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -118,6 +118,27 @@ class Schedule:
         if self.schedule_type is not ScheduleType.INTERVAL:
             return None
         return timedelta(milliseconds=int(self.schedule_value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FiresMark:
+    """Every fire due by `fired_until` has been taken, whatever the schedules' own rows say yet.
+
+    `id` is that of the agent.
+    """
+
+    id: AgentId
+    agent_id: AgentId
+    fired_until: datetime
+    version: int = 1
+
+
+def as_taken(schedule: Schedule, fired_until: datetime) -> Schedule:
+    """The schedule once its fire is taken that was due by then, if it had one."""
+    due = schedule.next_run_at
+    if due is None or due > fired_until:
+        return schedule
+    return replace(schedule, last_run_at=due, next_run_at=next_fire(schedule, fired_until))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

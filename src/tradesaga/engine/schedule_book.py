@@ -13,17 +13,28 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Final
 
 from tradesaga.domain.as_read import AsRead, must_be_as_read
 from tradesaga.domain.cycle import CycleType
-from tradesaga.domain.errors import IllegalTransition, NotFound
+from tradesaga.domain.errors import IllegalTransition, NotFound, Unavailable
 from tradesaga.domain.ids import AgentId, ScheduleId, StrategyId, derived
-from tradesaga.domain.schedule import ANALYSIS_CATCH_UP, Schedule, ScheduleType, next_fire
+from tradesaga.domain.schedule import (
+    ANALYSIS_CATCH_UP,
+    FiresMark,
+    Schedule,
+    ScheduleType,
+    as_taken,
+    next_fire,
+)
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.timetable import Timetable
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Entry, Insert, Row, Update
 from tradesaga.ports.records import Records
+
+ROWS_AT_ONCE: Final = 250
+"""Rows of one commit that follows a mark at once: others wait for no more."""
 
 
 class ScheduleBook:
@@ -39,12 +50,16 @@ class ScheduleBook:
         self._turn = asyncio.Lock()
         self._schedules: dict[ScheduleId, Schedule] = {}
         self._own = Counter[StrategyId]()
+        self._mark: FiresMark | None = None
         self.timetable = Timetable()
         self.changed = asyncio.Event()
 
     async def load(self) -> None:
         """Read what is stored; what stands for the configuration stays."""
         found = await self._records.schedules(self._agent_id)
+        self._mark = await self._records.fires_mark(self._agent_id)
+        if (mark := self._mark) is not None:  # their own rows may be behind
+            found = [as_taken(schedule, mark.fired_until) for schedule in found]
         configured = [s for s in self._schedules.values() if s.is_configured]
         self._schedules, self._own = {}, Counter()
         for schedule in (*configured, *found):
@@ -176,6 +191,53 @@ class ScheduleBook:
                 await self._scribe.fact([Update(row) for row in rows], [fired])
                 self._take(rows)
 
+    async def mark_at_once(self, number: int, until: datetime) -> None:
+        """Store that every fire due by `until` is taken, so many; their rows are for `settle`.
+
+        Raises:
+            Fenced, Unavailable: as the journal.
+        """
+        async with self._turn:
+            before, agent_id = self._mark, self._agent_id
+            mark = FiresMark(
+                id=agent_id, agent_id=agent_id, fired_until=until,
+                version=1 if before is None else before.version + 1,
+            )  # fmt: skip
+            body = {"until": until, "number": number}
+            said = Entry(kind="schedules.fired", subject=str(agent_id), actor="engine", body=body)
+            await self._scribe.fact([Insert(mark) if before is None else Update(mark)], [said])
+            self._mark = mark
+
+    async def settle(self, keys: Sequence[ScheduleId], until: datetime) -> None:
+        """Know the next fires of what was marked at once, and have the rows say so, in parts.
+
+        Raises:
+            Fenced: as the journal.
+            Unavailable: some rows are not written; the mark stands for them.
+        """
+        behind: Unavailable | None = None
+        for first in range(0, len(keys), ROWS_AT_ONCE):
+            async with self._turn:
+                known = (self._schedules.get(key) for key in keys[first : first + ROWS_AT_ONCE])
+                fired = [as_taken(s, until) for s in known if s is not None and _is_due(s, until)]
+                self._take(fired)  # due again in time, whatever the journal does
+                try:
+                    await self._write_fired(fired)
+                except Unavailable as error:
+                    behind = error
+        if behind is not None:
+            raise behind
+
+    async def _write_fired(self, fired: Sequence[Schedule]) -> None:
+        if not fired:
+            return
+        body = {"schedules": {str(schedule.id): schedule.last_run_at for schedule in fired}}
+        subject = str(self._agent_id)
+        said = Entry(kind="schedules.settled", subject=subject, actor="engine", body=body)
+        after = [replace(schedule, version=schedule.version + 1) for schedule in fired]
+        await self._scribe.fact([Update(schedule) for schedule in after], [said])
+        self._take(after)
+
     async def _commit(
         self, rows: Sequence[Row], after: Sequence[Schedule], kind: str, actor: str
     ) -> None:
@@ -217,3 +279,7 @@ def _entry(schedule: Schedule, kind: str, actor: str) -> Entry:
         "nextRunAt": schedule.next_run_at,
     }
     return Entry(kind=kind, subject=str(schedule.id), actor=actor, body=body)
+
+
+def _is_due(schedule: Schedule, until: datetime) -> bool:
+    return schedule.next_run_at is not None and schedule.next_run_at <= until

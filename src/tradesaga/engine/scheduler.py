@@ -39,6 +39,7 @@ from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.analysis_cycle import AnalysisCycle
 from tradesaga.engine.answered_fires import answered_until
 from tradesaga.engine.decision_requests import Answer, Question
+from tradesaga.engine.fires_at_once import FiresAtOnce
 from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.running_cycles import CycleKind, RunningCycles
@@ -95,6 +96,10 @@ class Scheduler:
         )
         self._room = asyncio.Semaphore(settings.analysis_concurrent_max)
         self._waiting = WaitingFires()
+        self._at_once = FiresAtOnce(
+            book=book, waiting=self._waiting, running=self.running, active=active,
+            allows=self._market_allows, miss=self._miss, group=group,
+        )  # fmt: skip
         self._manual: _Manual | None = None
         self._kinds: dict[CycleType, CycleKind] = {}
         interval = str(settings.analysis_interval // timedelta(milliseconds=1))
@@ -139,11 +144,12 @@ class Scheduler:
 
     async def run_once(self, now: datetime) -> int:
         """Begin what is due by `now`; how many fires that were."""
-        due = [self._book.find(key) for key in self._book.timetable.take_due(now)]
-        found = [(s, wake(s, now, absent=False)) for s in due if s is not None]
+        due = [s for s in map(self._book.find, self._book.timetable.take_due(now)) if s]
+        others, taken = await self._at_once.take(due, now)
+        found = [(s, wake(s, now, absent=False)) for s in others]
         fires = await self._marked(found, now)
         self.offer(fires, TriggeredBy.SCHEDULE)
-        return len(fires)
+        return len(fires) + taken
 
     def heard(self, *names: str) -> None:
         """An event was told: what waits for it, under any of these names, is due now."""
@@ -305,15 +311,18 @@ class Scheduler:
                 self._miss(schedule, Missed.HOLIDAY)
                 return False
             return True
-        if not self._market.is_open(at):
-            return False
-        # At the open no minute of the session is over yet: there is nothing to analyse.
-        if schedule.schedule_type is ScheduleType.INTERVAL and self._market.opens_at(at):
+        if not self._market_allows(schedule, at):
             return False
         if not self._has_strategy(schedule):
             self._miss(schedule, Missed.NO_STRATEGY)
             return False
         return True
+
+    def _market_allows(self, schedule: Schedule, at: datetime) -> bool:
+        if not self._state.runs() or not self._market.is_open(at):
+            return False
+        # At the open no minute of the session is over yet: there is nothing to analyse.
+        return not (schedule.schedule_type is ScheduleType.INTERVAL and self._market.opens_at(at))
 
     def _has_strategy(self, schedule: Schedule) -> bool:
         if schedule.strategy_id is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from tradesaga.domain.cycle import TriggeredBy
 from tradesaga.domain.ids import ScheduleId
@@ -36,6 +36,20 @@ class WaitingFires:
         self._fires[schedule.id] = Fire(at, cause, until)
         self._stale_first = min(self._stale_first, until)
         return is_again
+
+    def add_all(self, schedules: Sequence[Schedule], cause: TriggeredBy) -> int:
+        """Let each wait since its next run; how many take the place of an older one."""
+        before = len(self._fires)
+        fire, catch_up = Fire(_NEVER, cause, _NEVER), timedelta(-1)
+        for schedule in schedules:
+            at = schedule.next_run_at
+            assert at is not None, "it is due"
+            if at != fire.at or schedule.catch_up != catch_up:  # many are alike
+                catch_up = schedule.catch_up
+                fire = Fire(at, cause, at + max(catch_up, PUNCTUAL))
+                self._stale_first = min(self._stale_first, fire.until)
+            self._fires[schedule.id] = fire
+        return before + len(schedules) - len(self._fires)
 
     def take_stale(self, now: datetime) -> Sequence[ScheduleId]:
         """Those that have waited too long."""

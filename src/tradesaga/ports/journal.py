@@ -32,7 +32,7 @@ from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
 from tradesaga.domain.repeats import KeptAnswer
 from tradesaga.domain.saga import Saga
-from tradesaga.domain.schedule import Schedule
+from tradesaga.domain.schedule import FiresMark, Schedule
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.values import quick
 
@@ -112,6 +112,7 @@ Stored = (
     | ExternalOrder
     | DecisionCharge
     | CashMark
+    | FiresMark
 )
 """Values that are rows of their own, under their `id`. Those without a `version` only insert."""
 
@@ -143,6 +144,7 @@ class Update:
         | KeptAnswer
         | ExternalOrder
         | CashMark
+        | FiresMark
     )
 
 

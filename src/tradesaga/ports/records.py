@@ -17,7 +17,7 @@ from tradesaga.domain.ids import AgentId, CycleId, StrategyId
 from tradesaga.domain.ladder import Ladder
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Order, Side
-from tradesaga.domain.schedule import Schedule
+from tradesaga.domain.schedule import FiresMark, Schedule
 from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.domain.values import quick
@@ -186,6 +186,10 @@ class Records(TradeRecords, RiskRecords, DeadLetterRecords, Protocol):
 
     async def schedules(self, agent_id: AgentId) -> Sequence[Schedule]:
         """Those that were not removed, in order of creation."""
+        ...
+
+    async def fires_mark(self, agent_id: AgentId) -> FiresMark | None:
+        """Up to when the fires of all schedules have been taken at once; None: never at once."""
         ...
 
     async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:

@@ -22,7 +22,7 @@ from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, OrderStatus, ReservationState, Side, Trade
 from tradesaga.domain.performance import imagined, performance
 from tradesaga.domain.saga import ENDS
-from tradesaga.domain.schedule import Schedule
+from tradesaga.domain.schedule import FiresMark, Schedule
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.records import (
@@ -147,6 +147,11 @@ class MemoryRecords(MemoryDeadLetterRecords):
         """Those that were not removed, in order of creation."""
         found = [s for s in self._store.of(Schedule, agent_id) if s.removed_at is None]
         return sorted(found, key=lambda s: (s.created_at, s.id))
+
+    async def fires_mark(self, agent_id: AgentId) -> FiresMark | None:
+        """Up to when the fires of all schedules have been taken at once."""
+        found = self._store.of(FiresMark, agent_id)
+        return found[0] if found else None
 
     async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:
         """All symbols ever traded."""

@@ -38,7 +38,7 @@ from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Fill, Order, Reservation, Trade, Void
 from tradesaga.domain.repeats import KeptAnswer
 from tradesaga.domain.saga import Saga
-from tradesaga.domain.schedule import Schedule
+from tradesaga.domain.schedule import FiresMark, Schedule
 from tradesaga.domain.strategies import Strategy
 from tradesaga.ports.journal import (
     Add,
@@ -217,6 +217,7 @@ _KINDS: Mapping[type, _Kind] = {
         "equity_marks", Operation.RARE_NEW, Operation.RARE_SET, _fields(EquityMarks)
     ),
     CashMark: _Kind("cash_marks", Operation.RARE_NEW, Operation.RARE_SET, _fields(CashMark)),
+    FiresMark: _Kind("fires_marks", Operation.RARE_NEW, Operation.RARE_SET, _fields(FiresMark)),
     Void: _Kind("voids", Operation.RARE_NEW),
     ExternalOrder: _Kind(
         "external_orders", Operation.RARE_NEW, Operation.RARE_SET, _fields(ExternalOrder)

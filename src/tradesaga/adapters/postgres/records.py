@@ -25,7 +25,7 @@ from tradesaga.domain.ladder import Ladder, unreadable
 from tradesaga.domain.loss_tiers import EquityMarks
 from tradesaga.domain.orders import Order
 from tradesaga.domain.performance import imagined
-from tradesaga.domain.schedule import Schedule
+from tradesaga.domain.schedule import FiresMark, Schedule
 from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
@@ -49,6 +49,7 @@ _ladder, _marks = reader(Ladder), reader(EquityMarks)
 _strategy, _position = reader(Strategy), reader(PositionSums)
 _checkpoint, _submission = reader(Checkpoint), reader(Submission)
 _schedule, _cash_mark = reader(Schedule), reader(CashMark)
+_fires_mark = reader(FiresMark)
 
 
 class PostgresRecords(PostgresDeadLetterRecords):
@@ -163,6 +164,11 @@ class PostgresRecords(PostgresDeadLetterRecords):
     async def schedules(self, agent_id: AgentId) -> Sequence[Schedule]:
         """Those that were not removed, in order of creation."""
         return [_schedule(row) for row in await self._pool.fetch(QUERIES["schedules"], agent_id)]
+
+    async def fires_mark(self, agent_id: AgentId) -> FiresMark | None:
+        """Up to when the fires of all schedules have been taken at once."""
+        rows = await self._pool.fetch(QUERIES["fires_mark"], agent_id)
+        return _fires_mark(rows[0]) if rows else None
 
     async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:
         """All symbols ever traded."""

@@ -31,6 +31,9 @@ where id = $1;
 -- cash_mark: what the cash of one agent's account is measured from
 select id, agent_id, base, marked_at, version from cash_marks where id = $1;
 
+-- fires_mark: up to when the fires of one agent's schedules have been taken
+select id, agent_id, fired_until, version from fires_marks where id = $1;
+
 -- open_trades: saga, order and reservation of every trade that has not ended, oldest first
 select {trade}
 from sagas s join orders o on o.saga_id = s.id join reservations r on r.saga_id = s.id
