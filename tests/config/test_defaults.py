@@ -25,6 +25,7 @@ from tradesaga.config.secret import Secret
 from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.rebalance import Method
 from tradesaga.domain.risk import Margin
+from tradesaga.domain.signed_decisions import SigningMode
 
 SERVERS = {"DB_HOST": "db.example", "DB_PORT": "6543", "NATS_URL": "nats://bus.example:4222"}
 
@@ -108,6 +109,10 @@ ADDED = {
     "database.lock_timeout": timedelta(seconds=10),
     "database.idle_in_transaction_timeout": timedelta(seconds=1),
     "event_bus.user": "",
+    "security.decision_signing.mode": SigningMode.OFF,
+    "security.decision_signing.keys": (),
+    "security.decision_signing.validity_max": timedelta(minutes=5),
+    "security.decision_signing.clock_error": timedelta(seconds=5),
     "event_bus.lost_after": timedelta(seconds=5),
     "event_bus.monitor_url": "",
     "event_bus.accept_lazy_sync": False,

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from tradesaga.bootstrap import translation
@@ -17,11 +18,13 @@ from tradesaga.bootstrap.asking import answers_ok
 from tradesaga.bootstrap.databases import Database, EventBus
 from tradesaga.bootstrap.simulated import START_CASH, VISIBILITY_LAG_MS
 from tradesaga.config import Settings
+from tradesaga.domain.signed_decisions import SigningMode
 from tradesaga.embedded.program import Program
 from tradesaga.embedded.state import Ports
 from tradesaga.paper.places import CLOCK_FILE
 
 GRACE_SECONDS: Final = 5.0
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _COMMAND: Final = (sys.executable, "-P", "-m", "tradesaga")
 
 
@@ -95,6 +98,7 @@ def paper_program(
 ) -> Program:
     """`tradesaga paper` under supervision."""
     there = replay.neighbours
+    signs = settings.security.decision_signing.mode is not SigningMode.OFF
     arguments = [
         *("--state-dir", str(there.directory)),
         *("--speed", repr(replay.speed)),
@@ -104,6 +108,7 @@ def paper_program(
         *("--market-data-port", str(there.market_data_port)),
         *("--subject-prefix", translation.subject_prefix(settings)),
         *(() if replay.governor else ("--no-governor",)),
+        *(("--sign-decisions",) if signs else ()),
         *(() if strategies is None else ("--strategies", str(strategies))),
         *("--data", *map(str, replay.data)),
     ]
@@ -152,10 +157,14 @@ def serve_program(
     config: Path | None,
     environment: Mapping[str, str],
     *,
+    believes: Mapping[str, str] = NOTHING,
     record: Path | None = None,
     name: str = "orchestrator",
 ) -> Program:
-    """`tradesaga serve` under supervision; `name` tells several nodes apart."""
+    """`tradesaga serve` under supervision; `name` tells several nodes apart.
+
+    `believes` is what it must know of the simulated ai-decision to believe it.
+    """
     arguments = ["--host", api.host, "--port", str(api.port), "--state-dir", str(state_dir)]
     if config is not None:
         arguments += ["--config", str(config)]
@@ -172,7 +181,7 @@ def serve_program(
 
     def variables() -> Mapping[str, str]:
         of_replay = {} if replay is None else replay.variables()
-        return {**environment, **database.variables(), **bus.variables(), **of_replay}
+        return {**environment, **database.variables(), **bus.variables(), **of_replay, **believes}
 
     async def alive() -> bool:
         return await answers_ok(f"{api.url}/livez")

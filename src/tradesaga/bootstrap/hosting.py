@@ -30,6 +30,7 @@ from tradesaga.adapters.system import SystemClock, SystemIds
 from tradesaga.api.doors import Doors
 from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.neighbour_clients import venue_of
+from tradesaga.bootstrap.signing import signature_check
 from tradesaga.config import ClientOrderIds, Settings
 from tradesaga.domain.account import Account
 from tradesaga.domain.errors import NotFound, Unavailable
@@ -246,6 +247,7 @@ def others_of(
         url=settings.event_bus.url,
         user=settings.event_bus.user,
         token=settings.event_bus.token.reveal(),
+        signatures=signature_check(settings),
         clock=world.clock,
         publish_prefix=settings.event_bus.publish_prefix,
         subscriptions=settings.event_bus.subscriptions,

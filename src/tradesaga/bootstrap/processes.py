@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tradesaga.bootstrap.children import Api, Replay, paper_program, serve_program
 from tradesaga.bootstrap.databases import OtherNats, OtherPostgres, OwnNats, OwnPostgres, Plan
+from tradesaga.bootstrap.signing import paper_key
 from tradesaga.embedded.supervisor import Service
 
 
@@ -58,10 +59,12 @@ def processes_of(
     servers: list[Service] = [
         one for one in (database, bus) if isinstance(one, OwnPostgres | OwnNats)
     ]
+    believes = {} if replay is None else paper_key(settings, replay.neighbours.directory)
     programs: list[Service] = [
         serve_program(
             *(state_dir, api, database, bus, replay, strategies, config, environment),
             record=record,
+            believes=believes,
             name=name,
         )
         for name, api in apis.items()

@@ -59,6 +59,7 @@ from tradesaga.bootstrap.neighbour_clients import (
 )
 from tradesaga.bootstrap.nodes import Fellowship
 from tradesaga.bootstrap.schema import fit_schema
+from tradesaga.bootstrap.signing import signature_check
 from tradesaga.config import Loaded, Settings, shared_digest, wire_values
 from tradesaga.domain.errors import Invalid, TradesagaError, Unavailable
 from tradesaga.domain.ids import AgentId
@@ -225,6 +226,7 @@ def _bus(settings: Settings, clock: Clock) -> NatsBus:
         clock=clock,
         publish_prefix=settings.event_bus.publish_prefix,
         subscriptions=settings.event_bus.subscriptions,
+        signatures=signature_check(settings),
     )
 
 

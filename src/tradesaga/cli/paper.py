@@ -23,6 +23,12 @@ from tradesaga.paper.recordings import DEFAULT_DATA
 from tradesaga.paper.settings import Dialect, Endpoints, PaperSettings
 from tradesaga.paper.venue import VenueRules
 
+_Dialect = Annotated[
+    Dialect,
+    Parameter(help="Behave as specified, or as the platform's real services do, quirks included."),
+]
+_Signs = Annotated[bool, Parameter(help="Sign decisions; the key is in the state directory.")]
+
 
 def paper(
     *,
@@ -39,7 +45,8 @@ def paper(
     start_cash: Decimal = Decimal(100_000),
     governor: bool = True,
     honour_client_order_id: bool = True,
-    dialect: Dialect = Dialect.SPECIFICATION,
+    dialect: _Dialect = Dialect.SPECIFICATION,
+    sign_decisions: _Signs = False,
 ) -> int:
     """Run trading engine, AI decisions and market data on recorded prices until SIGTERM or Ctrl-C.
 
@@ -73,8 +80,6 @@ def paper(
         Hold time until the agent has finished its cycle of the minute, a second at most.
     honour_client_order_id
         Keep the client's order id and refuse to take it twice.
-    dialect
-        Behave as specified, or as the platform's real services do, quirks included.
     """
     settings = PaperSettings(
         state_dir=(state_dir or default_state_dir() / "paper").resolve(),
@@ -91,6 +96,7 @@ def paper(
         strategies=strategies,
         start_cash=start_cash,
         dialect=dialect,
+        signs_decisions=sign_decisions,
         rules=VenueRules(honours_client_order_id=honour_client_order_id),
     )
     return _run(settings)

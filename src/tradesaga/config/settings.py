@@ -42,6 +42,7 @@ from tradesaga.config.section import (
     ms,
     section,
 )
+from tradesaga.config.security import Security
 from tradesaga.config.servers import Database, EventBus
 from tradesaga.config.values import Unfit, milliseconds
 from tradesaga.domain.approval import ExecutionMode
@@ -324,6 +325,7 @@ class Settings(Section):
     sagas: Sagas = section(Sagas)
     database: Database = section(Database)
     event_bus: EventBus = section(EventBus)
+    security: Security = section(Security)
     services: Services = section(Services)
     reconciliation: Reconciliation = section(Reconciliation)
     lease: Lease = section(Lease)

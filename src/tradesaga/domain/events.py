@@ -10,6 +10,7 @@ from typing import Any
 from tradesaga.domain.decisions import Proposal
 from tradesaga.domain.market import SessionKind
 from tradesaga.domain.orders import VenueReport
+from tradesaga.domain.signed_decisions import Refusal
 from tradesaga.domain.values import quick
 
 CYCLE_STARTED = "orchestrator.cycle.started"
@@ -46,9 +47,11 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionGenerated:
-    """`ai.decision.generated`."""
+    """`ai.decision.generated`; `refused` for its signature, which has its nonce for ever."""
 
     proposal: Proposal
+    refused: Refusal | None = None
+    nonce_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

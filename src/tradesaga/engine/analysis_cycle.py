@@ -42,6 +42,7 @@ from tradesaga.engine.decision_requests import (
     DecisionRequests,
     Question,
     decision_key,
+    nonces_of,
 )
 from tradesaga.engine.intents import Intents
 from tradesaga.engine.ladder_watch import LadderWatch
@@ -374,16 +375,12 @@ def _seen(work: AnalysisWork) -> MarketView:
 
 
 def _taken(answer: Answer, now: datetime) -> list[Insert]:
-    """Inbox rows: the event, and the decision under its own id, never have an effect again."""
-    incoming = answer.delivery.incoming
-    assert incoming is not None, "an unreadable message is no answer"
+    """Inbox rows: event, decision under its own id, and nonce never have an effect again."""
+    by = answer.delivery.incoming
+    assert by is not None, "an unreadable message is no answer"
     return [
-        Insert(
-            InboxEntry(
-                event_id=key, event_type=incoming.type, source=incoming.source, received_at=now
-            )
-        )
-        for key in (incoming.event_id, decision_key(answer.proposal))
+        Insert(InboxEntry(event_id=key, event_type=by.type, source=by.source, received_at=now))
+        for key in (by.event_id, decision_key(answer.proposal), *nonces_of(by))
     ]
 
 

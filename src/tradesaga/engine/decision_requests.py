@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tradesaga.domain.decisions import Proposal
+from tradesaga.domain.events import DecisionGenerated, Incoming
 from tradesaga.domain.schedule import EPOCH
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.token_bucket import Rate, TokenBucket
@@ -145,3 +146,10 @@ def echoed_by(proposal: Proposal, delivery: Delivery) -> str | None:
 def decision_key(proposal: Proposal) -> str:
     """The inbox key of a decision: a re-published one has a new event id, but the same of these."""
     return f"decision:{proposal.external_id}"
+
+
+def nonces_of(incoming: Incoming) -> Sequence[str]:
+    """The inbox key of the nonce that a signed decision bears."""
+    told = incoming.content
+    key = told.nonce_key if isinstance(told, DecisionGenerated) else None
+    return () if key is None else (key,)

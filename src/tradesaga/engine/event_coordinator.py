@@ -34,6 +34,7 @@ from tradesaga.domain.events import (
 from tradesaga.domain.ids import AgentId, is_client_order_id
 from tradesaga.domain.orders import VenueReport
 from tradesaga.domain.schedule import ORDER_FILLED, SESSION_CHANGED
+from tradesaga.domain.signed_decisions import Refusal
 from tradesaga.domain.trade_messages import Reported
 from tradesaga.engine.decision_requests import (
     Answer,
@@ -106,6 +107,7 @@ class EventCoordinator:
         self._others = others
         self._tries = _Tries()
         self._flood = _Flood()
+        self._nonces: dict[str, str] = {}
         self._deciding: set[str] = set()
 
     async def run(self) -> None:
@@ -154,8 +156,8 @@ class EventCoordinator:
             await self._bury(delivery, delivery.problem)
             return
         match incoming.content:
-            case DecisionGenerated(proposal=proposal):
-                await self._decision(delivery, incoming, proposal)
+            case DecisionGenerated() as decided:
+                await self._decision(delivery, incoming, decided)
                 return
             case OrderReported(report=report):
                 await self._order(delivery, incoming, report)
@@ -176,7 +178,46 @@ class EventCoordinator:
                 log.debug("event without effect", event_type=event_type)
         await delivery.acknowledge()
 
-    async def _decision(self, delivery: Delivery, incoming: Incoming, said: Proposal) -> None:
+    async def _believes(
+        self, delivery: Delivery, incoming: Incoming, decided: DecisionGenerated
+    ) -> bool:
+        """Whether its signature allows an effect; else it is settled here.
+
+        A refused message takes no place in the inbox: it may bear the id of a true one.
+        """
+        refused, nonce = decided.refused, decided.nonce_key
+        if refused is None and nonce is not None:
+            if await self._records.was_received(self._agent_id, nonce):
+                if await self._records.was_received(self._agent_id, incoming.event_id):
+                    await delivery.acknowledge()  # the same once more
+                    return False
+                refused = Refusal.REPLAYED
+            elif self._nonces.setdefault(nonce, incoming.event_id) != incoming.event_id:
+                refused = Refusal.REPLAYED  # the other one is in hand
+            if len(self._nonces) > REMEMBERED_MAX:
+                self._nonces.pop(next(iter(self._nonces)))
+        if refused is None:
+            return True
+        self._metrics.error_occurred("decision_refused")
+        body = {
+            "reason": str(refused),
+            "source": _plain(incoming.source),
+            "eventId": _plain(incoming.event_id),
+            "decisionId": _plain(decided.proposal.external_id),
+            "symbol": _plain(decided.proposal.symbol),
+        }
+        log.error("decision refused", **body)
+        if self._flood.has_room(self._clock.now()):
+            await self._commit((), "decision.refused", body["decisionId"], body)
+        await delivery.acknowledge()
+        return False
+
+    async def _decision(
+        self, delivery: Delivery, incoming: Incoming, decided: DecisionGenerated
+    ) -> None:
+        if not await self._believes(delivery, incoming, decided):
+            return
+        said = decided.proposal
         if self._requests.answer(said, delivery):
             return  # the cycle acknowledges it once the decision is committed
         in_hand = self._requests.is_in_hand(said) or decision_key(said) in self._deciding

@@ -53,6 +53,7 @@ class PaperSettings:
     strategies: Path | None = None
     heartbeat_seconds: float = 10.0
     dialect: Dialect = Dialect.SPECIFICATION
+    signs_decisions: bool = False
 
     @property
     def clock_path(self) -> Path:

@@ -26,7 +26,7 @@ from tradesaga.adapters.nats import topology
 from tradesaga.adapters.nats.delivery import NatsDelivery
 from tradesaga.adapters.nats.envelope import Unreadable, encode
 from tradesaga.adapters.nats.link import Link, opened
-from tradesaga.adapters.nats.payloads import decode_event
+from tradesaga.adapters.nats.payloads import Check, decode_event
 from tradesaga.adapters.nats.provisioning import (
     Consumer,
     StreamLimits,
@@ -74,7 +74,9 @@ class NatsBus:
         retry_after: timedelta = RETRY_AFTER,
         limits: StreamLimits | None = None,
         idle_max: timedelta | None = None,
+        signatures: Check | None = None,
     ) -> None:
+        self._signatures = signatures
         self._url = url
         self._token, self._user = token, user
         self._clock = clock
@@ -118,7 +120,7 @@ class NatsBus:
     def read(self, _subject: str, body: bytes) -> Incoming:
         """See `ports.bus.ReadMessage`."""
         try:
-            return decode_event(body, self._clock.now())
+            return decode_event(body, self._clock.now(), self._signatures)
         except Unreadable as error:
             raise Rejected(str(error)) from error
 
@@ -228,7 +230,7 @@ class NatsBus:
         incoming: Incoming | None = None
         problem = ""
         try:
-            incoming = decode_event(message.data, self._clock.now())
+            incoming = decode_event(message.data, self._clock.now(), self._signatures)
         except Unreadable as error:
             problem = str(error)
         return NatsDelivery(

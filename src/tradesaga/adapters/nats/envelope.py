@@ -28,6 +28,15 @@ class Unreadable(Exception):
     """A message that no repetition will make readable; the text says what is wrong with it."""
 
 
+class Signature(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """Ed25519 over the message; `value` is base64, the rest as `domain.signed_decisions` says."""
+
+    issued_at: _Text
+    expires_at: _Text
+    nonce: _Text
+    value: _Text
+
+
 class Metadata(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_defaults=True):
     """Who tells what, when, and because of what."""
 
@@ -38,6 +47,7 @@ class Metadata(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_d
     version: _Text = ""
     correlation_id: _Text | None = None
     causation_id: _Text | None = None
+    signature: Signature | None = None
 
 
 class Nested(msgspec.Struct, frozen=True):
@@ -69,6 +79,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     correlation_id: str | None
     payload: bytes
+    signature: Signature | None = None
 
 
 def encode(row: OutboxRow) -> bytes:
@@ -152,4 +163,5 @@ def _envelope(metadata: Metadata, payload: msgspec.Raw) -> Envelope:
         at=metadata.timestamp.astimezone(UTC),
         correlation_id=metadata.correlation_id,
         payload=text,
+        signature=metadata.signature,
     )

@@ -10,10 +10,12 @@ Those about orders are read in `order_payloads`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Protocol
 
-from tradesaga.adapters.nats.envelope import decode
+from tradesaga.adapters.nats.envelope import Envelope, decode
 from tradesaga.adapters.nats.heard import Heard, Moment, Name, Payload, Symbol, Tokens
 from tradesaga.adapters.nats.order_payloads import ORDER_FORMS, ORDER_READERS
 from tradesaga.domain.decisions import Proposal
@@ -27,10 +29,19 @@ from tradesaga.domain.events import (
     Unhandled,
 )
 from tradesaga.domain.market import SessionKind
+from tradesaga.domain.signed_decisions import Refusal, nonce_key
 
 
-def decode_event(body: bytes, received_at: datetime) -> Incoming:
-    """Read a message as it came from the bus.
+class Check(Protocol):
+    """Judges the signature of a message."""
+
+    def refusal(self, envelope: Envelope, now: datetime) -> Refusal | None:
+        """Why the message is not taken; None when it is."""
+        ...
+
+
+def decode_event(body: bytes, received_at: datetime, check: Check | None = None) -> Incoming:
+    """Read a message as it came from the bus; `check` judges the decisions among them.
 
     Raises:
         Unreadable: nobody can read it, now or later.
@@ -40,14 +51,26 @@ def decode_event(body: bytes, received_at: datetime) -> Incoming:
     reader = _READERS.get(envelope.event_type)
     if reader is None and envelope.event_type.startswith("system.heartbeat."):
         reader = _heartbeat
+    content = Unhandled(type=envelope.event_type) if reader is None else reader(heard)
+    if check is not None and isinstance(content, DecisionGenerated):
+        content = replace(
+            content,
+            refused=check.refusal(envelope, received_at),
+            nonce_key=_nonce_key(envelope),
+        )
     return Incoming(
         event_id=envelope.event_id,
         type=envelope.event_type,
         source=envelope.source,
         correlation_id=envelope.correlation_id,
         at=envelope.at,
-        content=Unhandled(type=envelope.event_type) if reader is None else reader(heard),
+        content=content,
     )
+
+
+def _nonce_key(envelope: Envelope) -> str | None:
+    signature = envelope.signature
+    return None if signature is None else nonce_key(envelope.source, signature.nonce)
 
 
 # ---- decisions ----------------------------------------------------------------------------------

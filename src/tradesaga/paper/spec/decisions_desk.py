@@ -21,7 +21,7 @@ from tradesaga.paper.identifiers import derived_uuid7
 from tradesaga.paper.outbox import Outbox
 from tradesaga.paper.spec.events import event
 from tradesaga.paper.spec.wire import Wire, encode
-from tradesaga.paper.store import Store
+from tradesaga.paper.store import Outgoing, Store
 
 SERVICE = "ai-decision"
 GENERATED = "ai.decision.generated"
@@ -123,7 +123,9 @@ class DecisionDesk:
         faults: FaultBook,
         *,
         now: Callable[[], datetime],
+        sign: Callable[[Outgoing, datetime], Outgoing] | None = None,
     ) -> None:
+        self._sign = sign
         self.store = store
         self.faults = faults
         self.now = now
@@ -177,6 +179,8 @@ class DecisionDesk:
             correlation_id=asked.request_id if correlates else None,
             causation_id=causation_id,
         )
+        if self._sign is not None:
+            told = self._sign(told, now if asked.requested_at is None else as_of)
         stored = (decision.decision_id, encode(decision))
         self._outbox.add(self.store.commit(now=now, decision=stored, events=[told]))
         self._made += 1

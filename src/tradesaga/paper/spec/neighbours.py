@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 
 from litestar.types import ASGIApp
@@ -19,7 +20,7 @@ from tradesaga.paper.spec.announcements import SessionAnnouncer, heartbeat
 from tradesaga.paper.spec.application import application
 from tradesaga.paper.spec.decisions_desk import DecisionDesk
 from tradesaga.paper.spec.service_http import Service
-from tradesaga.paper.store import Loaded
+from tradesaga.paper.store import Loaded, Outgoing
 from tradesaga.paper.strategies import default_strategies, definitions_of, load_strategies
 from tradesaga.paper.venue import Venue
 
@@ -49,6 +50,7 @@ class SpecificationNeighbours:
             self.outbox,
             books[AI_DECISION],
             now=now,
+            sign=_sign(settings),
         )
         self.market = market_http.MarketDesk(
             prices=around.prices, now=now, faults=books[MARKET_DATA]
@@ -114,3 +116,12 @@ def _judgement(settings: PaperSettings, recording: Recording, prices: Prices) ->
         else load_strategies(settings.strategies)
     )
     return Judgement(prices, definitions_of(plain, []))
+
+
+def _sign(settings: PaperSettings) -> Callable[[Outgoing, datetime], Outgoing] | None:
+    """How decisions are signed; None when they are not."""
+    if not settings.signs_decisions:
+        return None
+    from tradesaga.paper.signing import kept_signer  # noqa: PLC0415 -- its library is an extra
+
+    return kept_signer(settings.state_dir).signed
