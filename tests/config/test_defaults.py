@@ -14,9 +14,11 @@ import tradesaga.config
 from tradesaga.config import (
     DEFAULT_AGENT_ID,
     ClientOrderIds,
+    Dialect,
     LogFormat,
     LogLevel,
     SecondSource,
+    SelfTrading,
     example,
     load,
 )
@@ -78,6 +80,20 @@ ADDED = {
     "database.user": "tradesaga",
     "services.trading_engine.url": "http://127.0.0.1:3001",
     "services.trading_engine.timeout": timedelta(seconds=10),
+    "services.trading_engine.dialect": Dialect.SPECIFICATION,
+    "services.trading_engine.start_capital": Decimal(100_000),
+    "services.trading_engine.self_trading": SelfTrading.AUTO,
+    "services.ai_decision.dialect": Dialect.SPECIFICATION,
+    "services.market_data.dialect": Dialect.SPECIFICATION,
+    **{
+        f"services.{name}.breaker.{key}": value
+        for name in ("trading_engine", "ai_decision", "market_data")
+        for key, value in (
+            ("failures", 5),
+            ("window", timedelta(minutes=1)),
+            ("open", timedelta(seconds=30)),
+        )
+    },
     "services.trading_engine.client_order_id": ClientOrderIds.IGNORED,
     "services.trading_engine.visibility_lag": timedelta(seconds=30),
     "services.trading_engine.dedupe_ttl": timedelta(0),

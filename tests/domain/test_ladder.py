@@ -50,6 +50,7 @@ TABLE: dict[Cause, tuple[Rung, Rung | None, Exit]] = {
     Cause.DECISION_FAILURES: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
     Cause.CLOCK_SKEW: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
     Cause.CALENDAR_UNKNOWN: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
+    Cause.ENGINE_NOT_PARKED: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
     Cause.DRIFT: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
     Cause.CASH_DRIFT: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.RECOVERY),
     Cause.FOREIGN_ORDER: (Rung.NO_ENTRIES, Rung.NORMAL, Exit.ACKNOWLEDGED),
@@ -62,6 +63,7 @@ TABLE: dict[Cause, tuple[Rung, Rung | None, Exit]] = {
     Cause.OPERATOR_REDUCE_ONLY: (Rung.REDUCE_ONLY, None, Exit.REARM),
     Cause.DAILY_LOSS_HALT: (Rung.HALTED, None, Exit.REARM),
     Cause.DRAWDOWN_RED: (Rung.HALTED, None, Exit.REARM),
+    Cause.VENUE_FORGOT: (Rung.HALTED, None, Exit.REARM),
     Cause.KILL_SWITCH: (Rung.HALTED, None, Exit.REARM),
     Cause.UNREADABLE: (Rung.HALTED, None, Exit.REARM),
 }

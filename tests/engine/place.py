@@ -39,6 +39,7 @@ from tradesaga.ports.clock import OtherClock
 from tradesaga.ports.halt_marks import HaltMarks
 from tradesaga.ports.journal import Change
 from tradesaga.ports.lease import Held
+from tradesaga.ports.services import EngineParking, VenueMemory
 from tradesaga.testing.bus import MemoryBus
 from tradesaga.testing.clock import VirtualClock
 from tradesaga.testing.journal import MemoryJournal, MemoryStore
@@ -201,6 +202,8 @@ class Place:
     marks: HaltMarks | None = None
     database_clock: OtherClock | None = None
     venue_clock: OtherClock | None = None
+    parking: EngineParking | None = None
+    venue_memory: VenueMemory | None = None
     found: Found = field(default_factory=Found, init=False)
     """By the latest recovery."""
 
@@ -233,6 +236,8 @@ class Place:
             marks=self.marks,
             database_clock=self.database_clock,
             venue_clock=self.venue_clock,
+            parking=self.parking,
+            venue_memory=self.venue_memory,
         )
 
     @asynccontextmanager

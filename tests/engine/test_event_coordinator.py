@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,7 @@ from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.domain.market import SessionKind
 from tradesaga.domain.orders import Fill, OrderStatus, VenueReport
 from tradesaga.domain.saga import Saga, SagaStatus
+from tradesaga.domain.trade_messages import Reported, TradeState
 from tradesaga.engine.assembly import Parts
 from tradesaga.engine.event_coordinator import TRIES_MAX
 from tradesaga.engine.health import TRADING_ENGINE
@@ -110,11 +112,32 @@ async def test_an_event_by_venue_id_alone_waits_for_the_reply_that_names_it() ->
         await place.bus.until_answered(delivery)
         assert delivery.answer is Answer.RETRIED
         assert trade.state.order.filled_quantity == 0
-        from tradesaga.domain.trade_messages import Reported
-
         await desk.book(trade, Reported(report=report(Is.WORKING, source="reply")))
         await place.bus.until_idle()
         assert trade.state.saga.status is SagaStatus.COMPLETED
+    assert await place.position() == Decimal(2)
+
+
+async def test_a_reply_that_comes_while_the_store_is_read_makes_no_stranger_of_our_order() -> None:
+    place = Place()
+    async with listening(place) as parts:
+        desk = desk_of(parts)
+        trade = await desk.begin(place.trade(), epoch=desk.epoch)
+        read = place.records.trade_of
+
+        async def replied_meanwhile(*args: Any, **names: Any) -> TradeState | None:
+            found = await read(*args, **names)
+            if trade.state.order.venue_order_id is None:
+                await desk.book(trade, Reported(report=report(Is.FILLED, 2, source="reply")))
+            return found
+
+        place.records.trade_of = replied_meanwhile  # type: ignore[method-assign]  # reads in between
+        delivery = place.bus.deliver(told(report(Is.FILLED, 2), "e-1"))
+        await place.bus.until_answered(delivery)
+        assert delivery.answer is Answer.RETRIED
+        await place.bus.until_idle()
+        assert trade.state.saga.status is SagaStatus.COMPLETED
+    assert "order.external" not in place.kinds()
     assert await place.position() == Decimal(2)
 
 

@@ -156,3 +156,24 @@ async def test_the_loop_is_woken_by_a_commit_and_outlives_an_outage() -> None:
         task.cancel()
         await asyncio.wait([task])
     assert task.cancelled()
+
+
+async def test_a_question_that_nobody_waits_for_is_passed_by_and_holds_nothing_up() -> None:
+    desk = Desk()
+    desk.relay = OutboxRelay(
+        outbox=desk.outbox,
+        bus=desk.bus,
+        clock=VirtualClock(START),
+        agent_id=DEFAULT_AGENT,
+        wake=desk.wake,
+        wanted=lambda row: row.correlation_id != "late",
+    )
+    await desk.write("late", "a", "late")
+    assert await desk.relay.run_once() == 3
+    assert desk.out == ["a"]
+    assert desk.marked == 3
+    await desk.write("late")
+    await desk.relay.run_once()
+    assert desk.out == ["a"]
+    assert desk.marked == 4
+    assert await desk.relay.run_once() == 0

@@ -188,12 +188,15 @@ class HealthReconciliation(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class HealthAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """The specification's health document, and the last comparison with the venue."""
+    """The specification's health document, the last comparison with the venue, and what is done
+    about an engine that trades by itself (`parked`, `not parked`, `adopt`, `off`, `unknown`).
+    """
 
     status: Literal["healthy", "degraded", "unhealthy"]
     checks: HealthChecks
     agent: HealthAgent
     reconciliation: HealthReconciliation
+    self_trading: str
 
 
 def stamp(at: datetime) -> str:
@@ -350,6 +353,7 @@ def health_answer(report: HealthReport) -> HealthAnswer:
         reconciliation=HealthReconciliation(
             last_at=stamp_or_none(report.reconciled_at), drifting=report.drifting
         ),
+        self_trading=report.self_trading or "unknown",
     )
 
 

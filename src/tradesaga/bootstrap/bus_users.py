@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from tradesaga.adapters.nats import topology
+from tradesaga.adapters.nats.parking import DECIDED, ParkedConsumer
 from tradesaga.bootstrap.translation import subject_prefix
 from tradesaga.config import Settings
 from tradesaga.embedded.nats import NatsUser
@@ -53,6 +54,7 @@ def _orchestrator(settings: Settings) -> NatsUser:
             "$JS.API.CONSUMER.CREATE.*.*.>",
             "$JS.API.CONSUMER.MSG.NEXT.*.*",
             "$JS.ACK.*.*.>",
+            *_parks(subject_prefix(settings)),
         ],
         subscribe=[_inbox(ORCHESTRATOR)],
         refused=[one for _, durables in _OWN.values() for one in _consumes(durables)],
@@ -107,6 +109,13 @@ def _makes(streams: Sequence[str]) -> Iterator[str]:
 def _reads(stream: str) -> Iterator[str]:
     yield f"$JS.API.STREAM.MSG.GET.{stream}"
     yield f"$JS.API.DIRECT.GET.{stream}"
+
+
+def _parks(prefix: str) -> Iterator[str]:
+    """The consumer by which the engine trades by itself is the one of others that is touched."""
+    parking = ParkedConsumer(f"{prefix}.{DECIDED}" if prefix else DECIDED)
+    yield parking.pausing
+    yield parking.making
 
 
 def _consumes(durables: Sequence[str]) -> Iterator[str]:

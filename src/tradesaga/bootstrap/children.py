@@ -6,12 +6,13 @@ since every user of the machine can read a command line.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, assert_never
 
 from tradesaga.bootstrap import translation
 from tradesaga.bootstrap.asking import answers_ok
@@ -22,9 +23,16 @@ from tradesaga.domain.signed_decisions import SigningMode
 from tradesaga.embedded.program import Program
 from tradesaga.embedded.state import Ports
 from tradesaga.paper.places import CLOCK_FILE
+from tradesaga.paper.settings import Dialect
 
 GRACE_SECONDS: Final = 5.0
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
+BARE_SUBJECTS: Final = (
+    "system.heartbeat",
+    "market.session.*",
+    "trade.order.*",
+    "ai.decision.*",
+)
 _COMMAND: Final = (sys.executable, "-P", "-m", "tradesaga")
 
 
@@ -36,6 +44,7 @@ class Neighbours:
     trading_engine_port: int
     ai_decision_port: int
     market_data_port: int
+    dialect: Dialect = Dialect.SPECIFICATION
 
     @property
     def trading_engine(self) -> str:
@@ -50,16 +59,39 @@ class Neighbours:
     def variables(self) -> Mapping[str, str]:
         """What the orchestrator needs in its environment to find them and know what they can."""
         services = "ORCHESTRATOR__SERVICES__"
+        honours = self.dialect is Dialect.SPECIFICATION
+        spoken = {
+            f"ORCHESTRATOR__{path.upper().replace('.', '__')}": value
+            for path, value in spoken_as(self.dialect).items()
+        }
         return {
+            **spoken,
             f"{services}TRADINGENGINE__URL": self.trading_engine,
             f"{services}AIDECISION__URL": f"http://127.0.0.1:{self.ai_decision_port}",
             f"{services}MARKETDATA__URL": f"http://127.0.0.1:{self.market_data_port}",
-            f"{services}TRADINGENGINE__CLIENTORDERID": "honoured",
+            f"{services}TRADINGENGINE__CLIENTORDERID": "honoured" if honours else "ignored",
             f"{services}TRADINGENGINE__VISIBILITYLAG": str(VISIBILITY_LAG_MS),
         }
 
 
-def neighbours(state_dir: Path) -> Neighbours:
+def spoken_as(dialect: Dialect) -> Mapping[str, str]:
+    """The keys of the configuration by which the orchestrator speaks the neighbours' dialect."""
+    match dialect:
+        case Dialect.SPECIFICATION:
+            return {}
+        case Dialect.PLATFORM:
+            services = ("tradingEngine", "aiDecision", "marketData")
+            return {
+                **{f"services.{name}.dialect": str(dialect) for name in services},
+                "eventBus.publishPrefix": "",
+                "eventBus.subscriptions": json.dumps(BARE_SUBJECTS),
+                "trading.secondSource": "none",
+            }
+        case _:
+            assert_never(dialect)
+
+
+def neighbours(state_dir: Path, dialect: Dialect = Dialect.SPECIFICATION) -> Neighbours:
     """Choose their ports, once for each state directory."""
     ports = Ports(state_dir / "ports.json")
     return Neighbours(
@@ -67,6 +99,7 @@ def neighbours(state_dir: Path) -> Neighbours:
         trading_engine_port=ports.keep_or_choose("paper_trading_engine"),
         ai_decision_port=ports.keep_or_choose("paper_ai_decision"),
         market_data_port=ports.keep_or_choose("paper_market_data"),
+        dialect=dialect,
     )
 
 
@@ -102,6 +135,7 @@ def paper_program(
     arguments = [
         *("--state-dir", str(there.directory)),
         *("--speed", repr(replay.speed)),
+        *("--dialect", str(there.dialect)),
         *("--start-cash", str(START_CASH)),
         *("--trading-engine-port", str(there.trading_engine_port)),
         *("--ai-decision-port", str(there.ai_decision_port)),

@@ -191,6 +191,8 @@ class Others:
             read_message=shared.bus.read,
             stream=shared.bus,
             marks=None,
+            venue_memory=None,
+            parking=None,  # the default agent's watch has it parked
             exchange=shared.exchange,
         )
 

@@ -51,12 +51,7 @@ from tradesaga.bootstrap.front import Front, front_of
 from tradesaga.bootstrap.hosting import Others
 from tradesaga.bootstrap.identity import identity_of
 from tradesaga.bootstrap.loop_lag import watch_loop
-from tradesaga.bootstrap.neighbour_clients import (
-    decisions_of,
-    market_data_of,
-    venue_clock_of,
-    venue_of,
-)
+from tradesaga.bootstrap.neighbour_clients import Clients
 from tradesaga.bootstrap.nodes import Fellowship
 from tradesaga.bootstrap.schema import fit_schema
 from tradesaga.bootstrap.signing import signature_check
@@ -256,11 +251,17 @@ async def _world(
         )
         return known is not None
 
-    venue = venue_of(settings, clock, metrics, claimed=is_ours, refusal=gate.refusal_at_last)
-    market_data, decisions = market_data_of(settings, clock, metrics), decisions_of(settings)
-    archive = PostgresArchive(dsn)
-    clocks = PostgresClock(dsn, host_now), venue_clock_of(settings)
-    for closes in (pool, archive, lease, venue, market_data, decisions, *clocks):
+    clients = Clients(
+        settings=settings,
+        clock=clock,
+        metrics=metrics,
+        stack=stack,
+        claimed=is_ours,
+        refusal=gate.refusal_at_last,
+        positions=lambda: records.positions(agent_id),
+    ).all_over(bus)
+    archive, database_clock = PostgresArchive(dsn), PostgresClock(dsn, host_now)
+    for closes in (pool, archive, lease, database_clock):
         stack.push_async_callback(closes.close)
     return World(
         journal=journal,
@@ -268,20 +269,22 @@ async def _world(
         outbox=PostgresOutbox(pool),
         archive=archive,
         lease=lease,
-        bus=bus,
+        bus=clients.bus,
         clock=clock,
         ids=SystemIds(),
         metrics=metrics,
-        venue=venue,
-        market_data=market_data,
-        decisions=decisions,
+        venue=clients.venue,
+        market_data=clients.market_data,
+        decisions=clients.decisions,
         calendar=translation.calendar_around(settings, clock.now(), clock.now()),
         gate=gate,
         read_message=bus.read,
         stream=bus,
         sent=PostgresSentEvents(pool),
-        database_clock=clocks[0],
-        venue_clock=clocks[1],
+        database_clock=database_clock,
+        venue_clock=clients.clock,
+        venue_memory=clients.memory,
+        parking=clients.parking,
     )
 
 

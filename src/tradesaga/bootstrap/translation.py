@@ -18,15 +18,18 @@ from tradesaga.adapters.calendar import (
 )
 from tradesaga.config import (
     ClientOrderIds,
+    Dialect,
     RiskProfile,
     SecondSource,
+    SelfTrading,
     Settings,
     Weekday,
     split_override,
 )
 from tradesaga.config.rate_limit import RateLimit
-from tradesaga.config.settings import DecisionPrice
+from tradesaga.config.services import BreakerFigures, DecisionPrice
 from tradesaga.domain.agent import Mode
+from tradesaga.domain.circuit import CircuitFigures
 from tradesaga.domain.decision_cost import Price
 from tradesaga.domain.ids import AgentId, StrategyId, derived
 from tradesaga.domain.market import Calendar
@@ -40,6 +43,7 @@ from tradesaga.domain.token_bucket import Rate
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.market_gate import CRYPTO
 from tradesaga.engine.settings import EngineSettings, Tolerances
+from tradesaga.engine.settings import SelfTrading as EngineSelfTrading
 from tradesaga.ports.services import Capabilities
 
 US_EQUITY = "US_EQUITY"
@@ -99,6 +103,7 @@ def engine_settings(settings: Settings) -> EngineSettings:
         retention=_retention_policy(settings),
         rebalance=_rebalance_policy(settings),
         rebalance_time_max=settings.cycles.rebalance.timeout,
+        self_trading=EngineSelfTrading(str(self_trading(settings))),
         tolerances=Tolerances(
             bus_lost_max=settings.event_bus.lost_after,
             commit_time_slow=settings.database.commit_slow,
@@ -186,6 +191,7 @@ def venue_capabilities(settings: Settings) -> Capabilities:
     """As configured: the platform's engine neither deduplicates nor looks up by client id."""
     venue = settings.services.trading_engine
     honours = venue.client_order_id is ClientOrderIds.HONOURED
+    is_platform = venue.dialect is Dialect.PLATFORM
     return Capabilities(
         dedupes=honours,
         query_by_client_id=honours,
@@ -193,7 +199,17 @@ def venue_capabilities(settings: Settings) -> Capabilities:
         dedupe_ttl=venue.dedupe_ttl or None,
         looks_up=venue.looks_up,
         cancel_on_disconnect=venue.cancel_on_disconnect,
+        closes_in_part=not is_platform,
+        has_account=not is_platform,
     )
+
+
+def self_trading(settings: Settings) -> SelfTrading:
+    """What is done about an engine that trades by itself, `auto` resolved."""
+    venue = settings.services.trading_engine
+    if venue.self_trading is not SelfTrading.AUTO:
+        return venue.self_trading
+    return SelfTrading.PARK if venue.dialect is Dialect.PLATFORM else SelfTrading.OFF
 
 
 def rate_of(limit: RateLimit) -> Rate | None:
@@ -201,6 +217,15 @@ def rate_of(limit: RateLimit) -> Rate | None:
     if not limit.per_minute:
         return None
     return Rate(per_minute=limit.per_minute, burst=limit.burst, reserve=limit.reserve)
+
+
+def circuit_of(figures: BreakerFigures) -> CircuitFigures:
+    """When a service that fails is left alone."""
+    return CircuitFigures(
+        failures_max=figures.failures,
+        window_seconds=figures.window.total_seconds(),
+        open_seconds=figures.open.total_seconds(),
+    )
 
 
 def strategies_of(

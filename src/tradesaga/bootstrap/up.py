@@ -20,7 +20,7 @@ from pathlib import Path
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.api.loopback import is_loopback
 from tradesaga.bootstrap import databases
-from tradesaga.bootstrap.children import Api, Replay, neighbours
+from tradesaga.bootstrap.children import Api, Replay, neighbours, spoken_as
 from tradesaga.bootstrap.databases import Plan
 from tradesaga.bootstrap.display import Display
 from tradesaga.bootstrap.fresh import is_replay, put_aside
@@ -44,6 +44,7 @@ from tradesaga.embedded.supervisor import Event, EventKind, Supervisor
 from tradesaga.paper import recordings, strategies
 from tradesaga.paper.places import STORE_FILE
 from tradesaga.paper.recordings import Recording
+from tradesaga.paper.settings import Dialect
 from tradesaga.paper.store import Store
 
 
@@ -69,6 +70,7 @@ class UpOptions:
     fresh: bool = False
     record: Path | None = None
     nodes: int = 1
+    dialect: Dialect = Dialect.SPECIFICATION
 
 
 async def up(
@@ -229,6 +231,7 @@ def _refuse_unfit_flags(options: UpOptions) -> None:
         "--exit-at-end": options.exit_at_end,
         "--fresh": options.fresh,
         "--no-governor": not options.governor,
+        "--dialect": options.dialect is not Dialect.SPECIFICATION,
     }
     if not options.paper and any(given.values()):
         unfit = [flag for flag, is_given in given.items() if is_given]
@@ -239,6 +242,7 @@ def _plan(options: UpOptions, environment: Mapping[str, str]) -> Plan:
     """The configuration with the flags; without any word on it the API stays on this machine."""
     flags = {"server.host": options.host, "server.port": options.port}
     overrides = {path: str(value) for path, value in flags.items() if value is not None}
+    overrides |= spoken_as(options.dialect)
     found = databases.plan(options.config, environment, overrides)
     if found.loaded.origins["server.host"] == "default":
         here = {**overrides, "server.host": "127.0.0.1"}
@@ -274,7 +278,7 @@ def _replay(options: UpOptions, recording: Recording, plan: Plan) -> Replay:
         symbols=recording.symbols,
         speed=options.speed,
         governor=options.governor,
-        neighbours=neighbours(options.state_dir),
+        neighbours=neighbours(options.state_dir, options.dialect),
         has_canaries=plan.loaded.origins["risk.canaryPercent"] != "default",
     )
 

@@ -12,7 +12,7 @@ import uvloop
 from cyclopts import Parameter
 
 from tradesaga.cli.exit_codes import ExitCode
-from tradesaga.cli.flags import Data, Port, Speed
+from tradesaga.cli.flags import Data, Governor, Port, Speed, Spoken
 from tradesaga.cli.signals import run_until_signalled
 from tradesaga.config import process_environment
 from tradesaga.domain.errors import Invalid
@@ -43,9 +43,9 @@ def paper(
     subject_prefix: str = "ai-trader",
     strategies: Path | None = None,
     start_cash: Decimal = Decimal(100_000),
-    governor: bool = True,
+    governor: Governor = True,
     honour_client_order_id: bool = True,
-    dialect: _Dialect = Dialect.SPECIFICATION,
+    dialect: Spoken = Dialect.SPECIFICATION,
     sign_decisions: _Signs = False,
 ) -> int:
     """Run trading engine, AI decisions and market data on recorded prices until SIGTERM or Ctrl-C.
@@ -76,8 +76,6 @@ def paper(
         A YAML or JSON file of strategies that requests may name.
     start_cash
         Dollars in the account of a new run.
-    governor
-        Hold time until the agent has finished its cycle of the minute, a second at most.
     honour_client_order_id
         Keep the client's order id and refuse to take it twice.
     """

@@ -12,10 +12,11 @@ from tradesaga.bootstrap.display import Display
 from tradesaga.bootstrap.up import UpOptions
 from tradesaga.bootstrap.up import up as run_everything
 from tradesaga.cli.exit_codes import ExitCode
-from tradesaga.cli.flags import ConfigFile, Data, Port, Speed
+from tradesaga.cli.flags import ConfigFile, Data, Governor, Port, Speed, Spoken
 from tradesaga.cli.signals import run_until_signalled
 from tradesaga.config import process_environment
 from tradesaga.embedded.state import default_state_dir
+from tradesaga.paper.settings import Dialect
 
 
 def up(
@@ -30,10 +31,11 @@ def up(
     config: ConfigFile = None,
     exit_at_end: Annotated[bool, Parameter(negative=())] = False,
     fresh: Annotated[bool, Parameter(negative=())] = False,
-    governor: bool = True,
+    governor: Governor = True,
     allow_remote: Annotated[bool, Parameter(negative=())] = False,
     record: Path | None = None,
     nodes: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=9))] = 1,
+    dialect: Spoken = Dialect.SPECIFICATION,
 ) -> int:
     """Run databases, orchestrator and, with --paper, simulated neighbours until Ctrl-C.
 
@@ -61,8 +63,6 @@ def up(
         End after the last bar: 0 if no cycle failed and no invariant broke, else 1.
     fresh
         Put the former replay of this state directory aside and begin anew.
-    governor
-        Hold time until the agent has finished its cycle of the minute, a second at most.
     allow_remote
         Listen on an address that other machines reach, in plain HTTP: put TLS in front of it.
     record
@@ -85,6 +85,7 @@ def up(
         fresh=fresh,
         record=record,
         nodes=nodes,
+        dialect=dialect,
     )
     return _run(options)
 

@@ -13,9 +13,9 @@ from tradesaga.config.limits import RiskProfile
 from tradesaga.config.listing import as_json, render
 from tradesaga.config.loading import Loaded, load, process_environment
 from tradesaga.config.secret import Secret
+from tradesaga.config.services import ClientOrderIds, Dialect, SelfTrading
 from tradesaga.config.settings import (
     DEFAULT_AGENT_ID,
-    ClientOrderIds,
     LogFormat,
     LogLevel,
     SecondSource,
@@ -28,12 +28,14 @@ from tradesaga.config.wire import shared_digest, wire_values
 __all__ = [
     "DEFAULT_AGENT_ID",
     "ClientOrderIds",
+    "Dialect",
     "Loaded",
     "LogFormat",
     "LogLevel",
     "RiskProfile",
     "SecondSource",
     "Secret",
+    "SelfTrading",
     "Settings",
     "Weekday",
     "as_json",

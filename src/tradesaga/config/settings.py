@@ -23,7 +23,6 @@ from typing_extensions import override
 
 from tradesaga.config import values
 from tradesaga.config.limits import Risk
-from tradesaga.config.rate_limit import RateLimit
 from tradesaga.config.rebalance import Rebalance
 from tradesaga.config.retention import Retention
 from tradesaga.config.section import (
@@ -32,7 +31,6 @@ from tradesaga.config.section import (
     DEADLINE,
     DELAY,
     HOST,
-    HTTP_URL,
     HTTP_URL_OR_NONE,
     INTERVAL,
     MINUTE,
@@ -44,6 +42,7 @@ from tradesaga.config.section import (
 )
 from tradesaga.config.security import Security
 from tradesaga.config.servers import Database, EventBus
+from tradesaga.config.services import Dialect, Services
 from tradesaga.config.values import Unfit, milliseconds
 from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.ids import DEFAULT_AGENT
@@ -68,13 +67,6 @@ class Weekday(StrEnum):
     FRIDAY = "friday"
     SATURDAY = "saturday"
     SUNDAY = "sunday"
-
-
-class ClientOrderIds(StrEnum):
-    """Whether a trading engine keeps our order id and refuses to take it twice."""
-
-    HONOURED = "honoured"
-    IGNORED = "ignored"
 
 
 class SecondSource(StrEnum):
@@ -228,54 +220,6 @@ class Sagas(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service(Section):
-    """A neighbour that is called over HTTP; its default address is that of the AI decisions."""
-
-    url: str = key(HTTP_URL, "http://127.0.0.1:3002")
-    timeout: timedelta = key(CALL_DEADLINE, 10_000)
-    rate_limit: RateLimit = section(RateLimit)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionPrice(Section):
-    """What the decision makers cost, in the account's currency; all 0: nothing."""
-
-    per_decision: Decimal = key(values.decimal_from_zero(1_000_000), 0)
-    per_million_prompt_tokens: Decimal = key(values.decimal_from_zero(1_000_000), 0)
-    per_million_completion_tokens: Decimal = key(values.decimal_from_zero(1_000_000), 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionService(Service):
-    """The service that decides, and its price."""
-
-    price: DecisionPrice = section(DecisionPrice)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradingEngine(Section):
-    """The service that takes orders, and what it promises about them."""
-
-    url: str = key(HTTP_URL, "http://127.0.0.1:3001")
-    timeout: timedelta = key(CALL_DEADLINE, 10_000)
-    client_order_id: ClientOrderIds = key(values.choice(ClientOrderIds), "ignored")
-    visibility_lag: timedelta = key(DELAY, 30_000)
-    dedupe_ttl: timedelta = key(DELAY, 0)
-    looks_up: bool = key(values.truth, True)
-    cancel_on_disconnect: bool = key(values.truth, False)
-    rate_limit: RateLimit = section(RateLimit)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services(Section):
-    """The three neighbours that are called over HTTP."""
-
-    trading_engine: TradingEngine = section(TradingEngine)
-    ai_decision: DecisionService = section(DecisionService)
-    market_data: Service = section(Service, url="http://127.0.0.1:3003")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Lease(Section):
     """How long a node owns its agent without renewing, and how often it renews."""
 
@@ -341,3 +285,7 @@ class Settings(Section):
         if self.risk.entry_cutoff >= length:
             what = f"{ms(self.risk.entry_cutoff)} leaves no time for entries in a regular session"
             yield Unfit(what, f"write less than {ms(length)}", "risk.entryCutoff")
+        speaks = self.services.market_data.dialect
+        if speaks is Dialect.PLATFORM and self.trading.second_source is SecondSource.MARKET_DATA:
+            what = "the platform's market-data knows no sessions"
+            yield Unfit(what, "write none", "trading.secondSource")

@@ -5,18 +5,29 @@
        |                                     +-------the one probe fails----------+    |
        +-------------------------------------------- any success ----------------------+
 
-Figures of the platform's own breakers. Time is a number of seconds that never falls.
+The figures are those of the platform's own breakers unless others are given. Time is a number of
+seconds that never falls.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 FAILURES_MAX: Final = 5
 WINDOW_SECONDS: Final = 60.0
 OPEN_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CircuitFigures:
+    """When it opens and for how long; all seconds."""
+
+    failures_max: int = FAILURES_MAX
+    window_seconds: float = WINDOW_SECONDS
+    open_seconds: float = OPEN_SECONDS
 
 
 class CircuitState(StrEnum):
@@ -27,11 +38,15 @@ class CircuitState(StrEnum):
     OPEN = "open"
 
 
+USUAL: Final = CircuitFigures()
+
+
 class CircuitBreaker:
     """One service's; asked before each request and told of its outcome."""
 
-    def __init__(self) -> None:
-        self._failures: deque[float] = deque(maxlen=FAILURES_MAX)
+    def __init__(self, figures: CircuitFigures = USUAL) -> None:
+        self._figures = figures
+        self._failures: deque[float] = deque(maxlen=figures.failures_max)
         self._until: float | None = None
         """While it is not closed: until when nothing is asked."""
 
@@ -45,7 +60,7 @@ class CircuitBreaker:
         """Whether a request may go; of those of a half-open circuit only the first."""
         state = self.state(now)
         if state is CircuitState.HALF_OPEN:
-            self._until = now + OPEN_SECONDS  # the others wait for this one's outcome
+            self._until = now + self._figures.open_seconds  # the others wait for this one's outcome
         return state is not CircuitState.OPEN
 
     def succeeded(self) -> None:
@@ -56,9 +71,10 @@ class CircuitBreaker:
     def failed(self, now: float) -> None:
         """No usable answer came."""
         self._failures.append(now)
-        many = len(self._failures) == FAILURES_MAX
-        if self._until is not None or (many and now - self._failures[0] <= WINDOW_SECONDS):
-            self._until = now + OPEN_SECONDS
+        many = len(self._failures) == self._figures.failures_max
+        soon = now - self._failures[0] <= self._figures.window_seconds
+        if self._until is not None or (many and soon):
+            self._until = now + self._figures.open_seconds
 
     def seems_well(self, now: float) -> None:
         """Another way of asking says that the service is well: find out now."""

@@ -168,6 +168,7 @@ class VenueReport:
     source: str
     at: datetime
     symbol: str = ""
+    decision_id: str | None = None
     client_order_id: str | None = None
     filled_quantity: Decimal = ZERO
     remaining_quantity: Decimal | None = None

@@ -270,6 +270,7 @@ class AgentControl:
         return HealthReport(
             reconciled_at=None if compared is None else compared.at,
             drifting=0 if compared is None else len(compared.drifts),
+            self_trading=self._board.self_trading,
             database=database,
             event_bus=self._bus.is_connected(),
             services=self._board.services,

@@ -28,7 +28,7 @@ from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Decision, Verdict
 from tradesaga.domain.errors import Conflict, Fenced
 from tradesaga.domain.events import ANALYSIS_REQUESTED, Event
-from tradesaga.domain.ids import CycleId, derived
+from tradesaga.domain.ids import CycleId, DecisionId, derived
 from tradesaga.domain.money import ZERO, to_cents
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.strategies import Strategy
@@ -44,6 +44,7 @@ from tradesaga.engine.decision_requests import (
     decision_key,
     nonces_of,
 )
+from tradesaga.engine.engine_watch import left_to_engine
 from tradesaga.engine.intents import Intents
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.loss_watch import LossWatch
@@ -75,11 +76,12 @@ class AnalysisWork(CycleWork):
     questions: list[Question] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     trades: Sequence[OpenTrade] = ()
+    left: set[DecisionId] = field(default_factory=set)  # to an engine that executes them itself
 
     def allowed(self) -> list[Decision]:
         """What the rules allow, first what reduces risk."""
         found = (d for d in self.decisions if d.verdict is Verdict.ALLOWED)
-        return sorted(found, key=lambda d: d.opening)
+        return sorted((d for d in found if d.id not in self.left), key=lambda d: d.opening)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +254,7 @@ class AnalysisCycle:
         work.rows.append(Add(AgentCounts(decisions_generated=len(work.decisions))))
         work.figures["decisions_generated"] = len(work.decisions)
         work.intents = Intents(desk=self.desk, crew=self.crew, epoch=work.cycle.epoch)
+        work.left |= left_to_engine(self.settings.self_trading, work.allowed())
         for decision in work.allowed():
             if self._needs_nobody(decision):
                 self._admit(work, work.intents, decision)

@@ -86,7 +86,7 @@ def assemble(
     requests = DecisionRequests(settings.decision_rate)
     if world.exchange is not None:
         world.exchange.join(settings.agent_id, core.desk, requests)
-    relay = _relay(world, settings, core)
+    relay = _relay(world, settings, core, requests)
     watchers = watchers_of(world, settings, core, relay)
     kill.on_rearmed = watchers.losses.rearmed
     gate = _gate(settings, core, watchers)
@@ -139,7 +139,9 @@ def assemble(
     )
 
 
-def _relay(world: World, settings: EngineSettings, core: Core) -> OutboxRelay:
+def _relay(
+    world: World, settings: EngineSettings, core: Core, requests: DecisionRequests
+) -> OutboxRelay:
     return OutboxRelay(
         outbox=world.outbox,
         bus=world.bus,
@@ -147,6 +149,7 @@ def _relay(world: World, settings: EngineSettings, core: Core) -> OutboxRelay:
         agent_id=settings.agent_id,
         wake=core.scribe.events_written,
         look_back=_look_back(world, settings, core),
+        wanted=requests.still_wants,
     )
 
 
@@ -379,6 +382,7 @@ def _scheduler(
             clocks=watchers.clocks,
             quotes=watchers.quotes,
             time_max=settings.heartbeat_time_max,
+            engine=watchers.engine,
         ),
         active=core.book.active_by_id,
         book=core.schedules,

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tradesaga.domain.decisions import Proposal
-from tradesaga.domain.events import DecisionGenerated, Incoming
+from tradesaga.domain.events import ANALYSIS_REQUESTED, DecisionGenerated, Incoming
 from tradesaga.domain.schedule import EPOCH
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.token_bucket import Rate, TokenBucket
 from tradesaga.ports.bus import Delivery
+from tradesaga.ports.records import OutboxRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,14 @@ class DecisionRequests:
     def end(self, asked: Round) -> None:
         """Answers that come from now on are unsolicited."""
         self._open.remove(asked)
+
+    def still_wants(self, row: OutboxRow) -> bool:
+        """Whether the event is no question, or one whose answer somebody waits for."""
+        return row.type != ANALYSIS_REQUESTED or any(
+            question.request_id == row.correlation_id
+            for asked in self._open
+            for question in asked.questions
+        )
 
     def is_in_hand(self, proposal: Proposal) -> bool:
         """Whether a cycle has the decision, and has neither committed it nor given it up."""

@@ -249,6 +249,8 @@ class EventCoordinator:
 
     async def _order(self, delivery: Delivery, incoming: Incoming, report: VenueReport) -> None:
         trade = self._desk.trades.find(report.venue_order_id, report.client_order_id)
+        # Asked before the store is: while that is read, the reply may come and the saga end.
+        may_be_ours = self._desk.trades.expects_id_for(report.symbol)
         if trade is None:
             stored = await self._records.trade_of(
                 self._agent_id,
@@ -260,7 +262,7 @@ class EventCoordinator:
         if trade is None and self._others() and is_client_order_id(report.client_order_id or ""):
             await delivery.acknowledge()  # another agent's: its own account is none of ours
             return
-        if trade is None and self._desk.trades.expects_id_for(report.symbol):
+        if trade is None and may_be_ours:
             await delivery.retry_later()  # the reply that names our order may be on its way
             return
         if await self._records.was_received(self._agent_id, incoming.event_id):

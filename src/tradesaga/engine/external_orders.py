@@ -72,6 +72,8 @@ class ExternalOrders:
         async with self._turn:
             await self._load()
             for each in strangers[:NEW_AT_ONCE_MAX]:
+                if self.desk.trades.find(each.venue_order_id, each.client_order_id) is not None:
+                    continue  # its reply has come since the list was compared
                 if not self._may_be_ours(each.symbol, each.client_order_id):
                     await self._saw_one(each)
             names = {each.venue_order_id for each in listed}
@@ -268,7 +270,7 @@ class ExternalOrders:
             filled_quantity=report.filled_quantity,
             type=None,
             limit_price=None,
-            decision_id=None,
+            decision_id=report.decision_id,
             kind=external.kind_of(report.client_order_id),
             state=state,
             placed_at=None,

@@ -21,6 +21,8 @@ class HealthBoard:
         self._venue = venue
         self._decisions = decisions
         self._market_data = market_data
+        self.self_trading = ""
+        """What was done about an engine that trades by itself; empty before that was looked at."""
         self._services = dict.fromkeys(
             (TRADING_ENGINE, AI_DECISION, MARKET_DATA), Health.UNREACHABLE
         )

@@ -1,7 +1,7 @@
 """The heartbeat cycle: are the neighbours well, do the books agree, do the invariants hold.
 
 check_service_health   poll the three services; does the second source agree on the session;
-                       do the clocks agree, are the quotes fresh
+                       do the clocks agree, are the quotes fresh; is the engine parked, and old
 sync_positions         orders, fills and positions against the venue's (`reconciliation`);
                        orders that were proven absent are looked for
 update_status          bus, database and lease; now and then the invariants are due
@@ -16,6 +16,7 @@ from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.errors import Transient
 from tradesaga.engine.clock_watch import ClockWatch
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
+from tradesaga.engine.engine_watch import EngineWatch
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.ladder_watch import LadderWatch
@@ -46,6 +47,7 @@ class HeartbeatCycle:
     clocks: ClockWatch
     quotes: QuoteWatch
     time_max: timedelta
+    engine: EngineWatch
 
     async def run(self, triggered_by: TriggeredBy, scheduled_at: datetime) -> Cycle:
         """One heartbeat. Raises Fenced, Unavailable."""
@@ -75,6 +77,7 @@ class HeartbeatCycle:
         self.causes.calendar(self.market.end_of_calendar(now), self.market.refusal_of_entries(now))
         await self.clocks.check()
         await self.quotes.check()
+        await self.engine.check()
 
     async def sync_positions(self, work: CycleWork) -> None:
         """Compare; a venue that gives no answer is not a venue without orders and positions."""

@@ -77,6 +77,7 @@ class Orchestrator:
             loops.create_task(self._world.bus.run(), name="bus")
             loops.create_task(parts.relay.run(), name="relay")
             found = await parts.recovery.run()
+            await parts.watchers.engine.check()
             loops.create_task(parts.kill.run(), name="kill switch")
             loops.create_task(parts.ladder.run(), name="ladder")
             await parts.book.load(self._configured)  # a decision that waits is judged by it

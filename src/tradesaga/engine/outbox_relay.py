@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from structlog import get_logger
 
@@ -27,8 +27,16 @@ IDLE_SECONDS = 0.5
 RETRY_SECONDS = 0.2
 
 
+def _always(_row: OutboxRow) -> bool:
+    return True
+
+
 class OutboxRelay:
-    """One agent's relay; `wake` is set by the scribe when it has written an event."""
+    """One agent's relay; `wake` is set by the scribe when it has written an event.
+
+    `wanted` says whether a row still means something to anybody: a question whose deadline is over
+    is passed by, since a late answer could trade.
+    """
 
     def __init__(
         self,
@@ -39,6 +47,7 @@ class OutboxRelay:
         agent_id: AgentId,
         wake: asyncio.Event,
         look_back: LookBack | None = None,
+        wanted: Callable[[OutboxRow], bool] = _always,
     ) -> None:
         self._outbox = outbox
         self._bus = bus
@@ -46,6 +55,8 @@ class OutboxRelay:
         self._agent_id = agent_id
         self._wake = wake
         self._look_back = look_back
+        self._wanted = wanted
+        self._highest = 0
         self.stuck_since: float | None = None
         """Since when, on the clock's monotonic scale, the bus has not taken what waits."""
 
@@ -86,10 +97,11 @@ class OutboxRelay:
         done = self._whole_prefix(rows, sent)
         if done:
             last = rows[done - 1]
+            self._highest = max(self._highest, *(sent[row.sequence] for row in rows[:done]))
             await self._outbox.mark_published(
                 self._agent_id,
                 sequence=last.sequence,
-                stream_sequence=max(sent[row.sequence] for row in rows[:done]),
+                stream_sequence=await self._number(),
                 at=self._clock.now(),
             )
         if done < len(rows):
@@ -101,12 +113,23 @@ class OutboxRelay:
 
     async def _publish(self, rows: Sequence[OutboxRow], sent: dict[int, int]) -> None:
         for row in rows:
+            if not self._wanted(row):
+                log.info("question dropped: nobody waits for its answer", event_id=row.event_id)
+                sent[row.sequence] = 0
+                continue
             try:
                 published = await self._bus.publish(row)
             except Unavailable as error:
                 log.warning("event not acknowledged", event_type=row.type, error=str(error))
                 return  # what follows about the same thing must not overtake it
             sent[row.sequence] = published.stream_sequence
+
+    async def _number(self) -> int:
+        """The highest number of the stream so far: what was not published has none of its own."""
+        if not self._highest and self._look_back is not None:
+            last = await self._look_back.sent.last_sent(self._agent_id)
+            self._highest = 0 if last is None else last.stream_sequence
+        return self._highest
 
     def _whole_prefix(self, rows: Sequence[OutboxRow], sent: dict[int, int]) -> int:
         for number, row in enumerate(rows):

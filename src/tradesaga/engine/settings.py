@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from enum import StrEnum
 
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.approval import ExecutionMode
@@ -16,6 +17,14 @@ from tradesaga.domain.rebalance import RebalancePolicy
 from tradesaga.domain.retention import KEEP_ALL, RetentionPolicy
 from tradesaga.domain.risk import Limits
 from tradesaga.domain.token_bucket import Rate
+
+
+class SelfTrading(StrEnum):
+    """What is done about an engine that executes decisions by itself: see `engine_watch`."""
+
+    PARK = "park"
+    ADOPT = "adopt"
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +74,7 @@ class EngineSettings:
     """What the decision makers cost; without prices there is no budget."""
     sectors: Mapping[str, str] = field(default_factory=dict)
     """Sector by symbol; empty switches the rule on sectors off."""
+    self_trading: SelfTrading = SelfTrading.OFF
     tolerances: Tolerances = field(default_factory=Tolerances)
     reconcile_every: timedelta | None = None
     """Between comparisons with the venue besides the heartbeat's; None: there are no others."""

@@ -9,6 +9,7 @@ from tradesaga.domain.risk import Limits
 from tradesaga.engine.clock_watch import ClockWatch
 from tradesaga.engine.core import Core
 from tradesaga.engine.decision_budget import DecisionBudget
+from tradesaga.engine.engine_watch import EngineWatch
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.loss_watch import LossWatch
 from tradesaga.engine.outbox_relay import OutboxRelay
@@ -27,6 +28,7 @@ class Watchers:
     clocks: ClockWatch
     quotes: QuoteWatch
     losses: LossWatch
+    engine: EngineWatch
     budget: DecisionBudget
 
 
@@ -62,6 +64,16 @@ def watchers_of(world: World, settings: EngineSettings, core: Core, relay: Outbo
             clock=world.clock,
             limits=limits,
             cadence=settings.quote_cadence,
+        ),
+        engine=EngineWatch(
+            mode=settings.self_trading,
+            parking=world.parking,
+            memory=world.venue_memory,
+            venue=world.venue,
+            holdings=core.desk.holdings,
+            ladder=core.ladder,
+            board=core.board,
+            clock=world.clock,
         ),
         losses=LossWatch(
             scribe=core.scribe,

@@ -22,7 +22,13 @@ from tradesaga.ports.journal import Journal
 from tradesaga.ports.lease import Lease
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.records import Outbox, Records
-from tradesaga.ports.services import DecisionService, MarketData, TradingEngine
+from tradesaga.ports.services import (
+    DecisionService,
+    EngineParking,
+    MarketData,
+    TradingEngine,
+    VenueMemory,
+)
 from tradesaga.ports.stream import SentEvents, StreamState
 
 
@@ -60,6 +66,10 @@ class World:
     database_clock: OtherClock | None = None
     venue_clock: OtherClock | None = None
     """Clocks to compare the host's with; None where there is none."""
+    venue_memory: VenueMemory | None = None
+    """Of a venue that forgets with its process; None for one that does not."""
+    parking: EngineParking | None = None
+    """The brake on an engine that trades by itself; None: it is not to be parked."""
     read_message: ReadMessage = nobody_reads
     stream: StreamState | None = None
     sent: SentEvents | None = None

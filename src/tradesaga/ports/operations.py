@@ -78,6 +78,8 @@ class HealthReport:
     current_cycle: str | None
     reconciled_at: datetime | None = None
     """When the venue's books were last compared with ours; None: not in this process."""
+    self_trading: str = ""
+    """An engine that trades by itself: parked, not parked, adopt, off; empty: not looked at yet."""
     drifting: int = 0
     """Symbols on which that comparison found other positions."""
 

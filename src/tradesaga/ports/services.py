@@ -78,6 +78,8 @@ class Capabilities:
     dedupe_ttl: timedelta | None = None
     looks_up: bool = True
     cancel_on_disconnect: bool = False
+    closes_in_part: bool = True
+    has_account: bool = True
 
 
 class AmbiguousMatch(Exception):
@@ -140,6 +142,26 @@ class TradingEngine(Protocol):
 
     async def health(self) -> Health:
         """UNREACHABLE instead of raising."""
+        ...
+
+
+class VenueMemory(Protocol):
+    """A venue that keeps its books in memory alone."""
+
+    async def uptime(self) -> timedelta:
+        """How long it has lived: what was before it does not know. Raises Transient."""
+        ...
+
+
+class EngineParking(Protocol):
+    """The brake on a trading engine that executes decisions by itself."""
+
+    async def park(self) -> None:
+        """Return when it is certain that it executes none, now and until somebody releases it.
+
+        Raises:
+            Unavailable: it is not certain; it may be trading.
+        """
         ...
 
 

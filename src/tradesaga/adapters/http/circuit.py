@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from structlog import get_logger
 
-from tradesaga.domain.circuit import CircuitBreaker, CircuitState
+from tradesaga.domain.circuit import USUAL, CircuitBreaker, CircuitFigures, CircuitState
 from tradesaga.domain.errors import Throttled
 
 log = get_logger(__name__)
@@ -22,11 +22,18 @@ Told = Callable[[str, CircuitState], None]
 class Circuit:
     """One service's; `told` hears of every change."""
 
-    def __init__(self, name: str, *, monotonic: Callable[[], float], told: Told) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        monotonic: Callable[[], float],
+        told: Told,
+        figures: CircuitFigures = USUAL,
+    ) -> None:
         self._name = name
         self._monotonic = monotonic
         self._told = told
-        self._breaker = CircuitBreaker()
+        self._breaker = CircuitBreaker(figures)
         self._last = CircuitState.CLOSED
         told(name, self._last)
 

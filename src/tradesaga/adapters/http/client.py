@@ -155,6 +155,7 @@ class ServiceClient:
         path: str,
         *,
         params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
         urgent: bool = False,
         essential: bool = False,
     ) -> Reply:
@@ -164,7 +165,9 @@ class ServiceClient:
             Unavailable, DeadlineExceeded: no answer, or no token.
         """
         try:
-            return await self.call(method, path, params=params, urgent=urgent, essential=essential)
+            return await self.call(
+                method, path, params=params, body=body, urgent=urgent, essential=essential
+            )
         except Throttled as error:
             raise Unavailable(str(error)) from error
 
@@ -191,6 +194,10 @@ class ServiceClient:
             return False
         self._circuit.seems_well()
         return True
+
+    async def look_at_health(self) -> Reply:
+        """What it answers about its health, whatever that is. Raises as `call`."""
+        return await self._send("GET", "/health")
 
     async def date(self) -> str:
         """The Date of an answer, as it stands there; empty without one. Raises as `call`."""

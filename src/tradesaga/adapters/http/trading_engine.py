@@ -82,11 +82,13 @@ RefusalToSend = Callable[[Order], str]
 """Why an order may not be sent at this instant; empty when it may."""
 
 
-def _always_sent(_order: Order) -> str:
+def always_sent(_order: Order) -> str:
+    """For a client without a gate."""
     return ""
 
 
-async def _none_claimed(_venue_order_id: str) -> bool:
+async def none_claimed(_venue_order_id: str) -> bool:
+    """For a client that is alone."""
     return False
 
 
@@ -100,8 +102,8 @@ class HttpTradingEngine:
         time_max: timedelta,
         capabilities: Capabilities,
         clock: Clock,
-        claimed: Claimed = _none_claimed,
-        refusal_to_send: RefusalToSend = _always_sent,
+        claimed: Claimed = none_claimed,
+        refusal_to_send: RefusalToSend = always_sent,
         pace: Pace = UNPACED,
         circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
@@ -149,7 +151,7 @@ class HttpTradingEngine:
             urgent=not order.opening,
         )
         if not reply.is_success:
-            raise refusal_of(reply, order)
+            return self._refused(reply, order)
         listed = self._client.decode(reply, ListedOrder)
         if listed.belies(order):
             raise Unavailable(f"the reply about {listed.order_id} is not about this order")
@@ -197,6 +199,10 @@ class HttpTradingEngine:
     async def health(self) -> Health:
         """What it says of itself."""
         return await self._client.health()
+
+    def _refused(self, reply: Reply, order: Order) -> VenueReport:
+        """A 4xx to a submit. Raises Refused, Unavailable."""
+        raise refusal_of(reply, order)
 
     # ---- finding an order ---------------------------------------------------------------------
 

@@ -112,6 +112,21 @@ class NatsBus:
             raise Unavailable(f"event {row.event_id} on {subject}: {reason}") from error
         return Published(stream_sequence=stored.seq, duplicate=bool(stored.duplicate))
 
+    async def request(self, subject: str, body: bytes) -> bytes:
+        """Ask the server itself, as its administration is asked; its answer.
+
+        Raises:
+            Unavailable: there was none in time.
+        """
+        try:
+            async with asyncio.timeout(self._publish_seconds_max) as bound:
+                link = await self._open_link()
+                with link.cut_short(bound):
+                    limit = 2 * self._publish_seconds_max
+                    return bytes((await link.client.request(subject, body, timeout=limit)).data)
+        except (TimeoutError, OSError, nats.errors.Error) as error:
+            raise Unavailable(f"{subject}: {str(error) or 'no answer in time'}") from error
+
     async def deliveries(self) -> AsyncIterator[Delivery]:
         """All subscribed events for ever; one reader."""
         while True:

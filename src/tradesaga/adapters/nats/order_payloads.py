@@ -26,6 +26,7 @@ class OrderNews(Payload, frozen=True, kw_only=True):
     order_id: Name
     symbol: Symbol
     client_order_id: Name | None = None
+    decision_id: Name | None = None
     reason: str | None = None
     busted_quantity: Decimal | None = None
     """How much of the order has been taken back; the filled quantities are without it."""
@@ -216,6 +217,7 @@ def _report(
         at=heard.received_at,
         symbol=said.symbol,
         client_order_id=said.client_order_id,
+        decision_id=said.decision_id,
         filled_quantity=filled_quantity,
         remaining_quantity=remaining_quantity,
         average_price=average_price,

@@ -151,7 +151,7 @@ select seq, stream_seq, before from (
   select seq, stream_seq, lag(stream_seq) over (order by seq) as before
   from relay_marks where agent_id = $1
 ) m
-where before >= stream_seq;
+where before > stream_seq /* equal: only questions that nobody waited for, which are not sent */;
 
 -- I11_published: an event is published within five seconds of real time
 select l.seq, l.event_type, l.at from journal_log l, given
