@@ -19,12 +19,13 @@ CLOSED = """
 
 
 async def test_it_trades_for_some_minutes_and_all_books_agree(state_dir: Path) -> None:
-    data = write_recording(state_dir.parent, minutes=20)
+    data = write_recording(state_dir.parent, minutes=12)
     up = Up(
         state_dir,
         *("--dialect", "platform", "--data", str(data), "--speed", "60", "--exit-at-end"),
     )
     try:
+        await up.until("select to_regclass('orchestration.fills') is not null")
         await up.until(FILLED)
         token = (state_dir / "api-token").read_text().strip()
         headers = {"Authorization": f"Bearer {token}"}
