@@ -36,7 +36,7 @@ WORSE: Final = Decimal("1.5")
 
 
 class CashCheck:
-    """Of one agent; without a tolerance cash is not compared."""
+    """Of one agent; without a tolerance, or where the venue knows no account, none is compared."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class CashCheck:
         Raises:
             Transient: no answer, of the venue or the database. Fenced.
         """
-        if self._tolerance is None:
+        if self._tolerance is None or not self._venue.capabilities.has_account:
             return None
         moving, booked = self._moving(), self._desk.holdings.bookings
         cash = (await self._venue.account()).cash
