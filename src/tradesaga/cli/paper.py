@@ -23,10 +23,6 @@ from tradesaga.paper.recordings import DEFAULT_DATA
 from tradesaga.paper.settings import Dialect, Endpoints, PaperSettings
 from tradesaga.paper.venue import VenueRules
 
-_Dialect = Annotated[
-    Dialect,
-    Parameter(help="Behave as specified, or as the platform's real services do, quirks included."),
-]
 _Signs = Annotated[bool, Parameter(help="Sign decisions; the key is in the state directory.")]
 
 
