@@ -15,9 +15,11 @@ from nats.aio.client import Client
 
 from tradesaga.adapters.nats import console
 from tradesaga.adapters.nats.bus import NatsBus
+from tradesaga.adapters.nats.parking import ConsumerParking
 from tradesaga.adapters.system import SystemClock
 from tradesaga.bootstrap.bus_users import OPERATOR, ORCHESTRATOR, users_of
 from tradesaga.bootstrap.databases import OwnNats, plan
+from tradesaga.bootstrap.translation import subject_prefix
 from tradesaga.domain.errors import Refused
 from tradesaga.embedded.nats import EmbeddedNats, read_logins
 from tradesaga.paper.bus import Bus, BusAddress
@@ -274,3 +276,15 @@ async def test_a_state_directory_of_the_days_of_the_token_goes_on(state_dir: Pat
     again = OwnNats(state_dir, SETTINGS)
     assert again.foreseeable
     assert again.variables() == variables
+
+
+async def test_the_orchestrator_may_park_the_engine_and_make_its_consumer(
+    server: EmbeddedNats,
+) -> None:
+    prefix = subject_prefix(SETTINGS)
+    async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+        bus = orchestrators_bus(server)
+        running = group.create_task(bus.run())
+        await bus.until_connected()
+        await ConsumerParking(bus.request, subject=f"{prefix}.{DECIDED}").park()
+        running.cancel()

@@ -28,6 +28,9 @@ _OWN: Final = {
 }
 
 
+_MAKES_THE_ENGINES: Final = f"$JS.API.CONSUMER.CREATE.*.{DECIDED_DURABLE}.>"
+
+
 def users_of(settings: Settings) -> tuple[NatsUser, ...]:
     """All users, with the configured subjects."""
     prefix = subject_prefix(settings)
@@ -57,7 +60,12 @@ def _orchestrator(settings: Settings) -> NatsUser:
             *_parks(subject_prefix(settings)),
         ],
         subscribe=[_inbox(ORCHESTRATOR)],
-        refused=[one for _, durables in _OWN.values() for one in _consumes(durables)],
+        refused=[
+            one
+            for _, durables in _OWN.values()
+            for one in _consumes(durables)
+            if one != _MAKES_THE_ENGINES  # where the engine never ran it is made, paused
+        ],
     )
 
 
