@@ -99,6 +99,8 @@ async def test_the_configurations_are_not_changed_here(api: Api, method: str, ta
     body: dict[str, object] | None = {} if method == "PATCH" else None
     answer = await api.client.request(method, f"{PATH}/{CONFIGURED_ID}{tail}", json=body)
     assert (answer.status_code, answer.json()["code"]) == (409, "wrong-state")
+    assert answer.json()["currentState"] == "configured"
+    assert answer.json()["allowedActions"] == ["trigger"]
 
 
 @pytest.mark.parametrize(("name", "status"), [("x", 400), (str(BEGUN), 404)])

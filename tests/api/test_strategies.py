@@ -86,6 +86,7 @@ async def test_deleting_needs_a_strategy_at_rest(api: Api) -> None:
     await made(api, active=True)
     refused = await api.client.delete("/api/v1/strategies/slow-sma")
     assert (refused.status_code, refused.json()["code"]) == (409, "wrong-state")
+    assert refused.json()["allowedActions"] == ["deactivate"]
     await api.client.post("/api/v1/strategies/slow-sma/deactivate")
     api.strategies.held = ("SPY",)
     refused = await api.client.delete("/api/v1/strategies/slow-sma")

@@ -74,3 +74,10 @@ async def test_what_is_refused(api: Api, path: str, body: dict[str, object], sta
     response = await api.client.post(f"/api/v1/dead-letters/{path}", json=body)
     assert response.status_code == status
     assert api.dead_letters.one.end is None
+
+
+async def test_a_letter_that_has_ended_says_what_it_is(api: Api) -> None:
+    await api.client.post("/api/v1/dead-letters/7/discard", json=BODY)
+    refused = await api.client.post("/api/v1/dead-letters/7/replay", json=BODY)
+    assert (refused.status_code, refused.json()["currentState"]) == (409, "discarded")
+    assert refused.json()["allowedActions"] == []

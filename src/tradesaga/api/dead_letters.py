@@ -116,7 +116,8 @@ async def replay_letter(
 ) -> WholeLetterAnswer:
     """Handle the message once more, here alone; what it had as an effect before has none again."""
     number = _number(letter_id)
-    return await _done(dead_letters.replay(number, by=data.by, reason=data.reason, actor=actor))
+    done = dead_letters.replay(number, by=data.by, reason=data.reason, actor=actor)
+    return await _done(dead_letters, number, done)
 
 
 @post(
@@ -132,14 +133,21 @@ async def discard_letter(
 ) -> WholeLetterAnswer:
     """Say that the message needs no effect."""
     number = _number(letter_id)
-    return await _done(dead_letters.discard(number, by=data.by, reason=data.reason, actor=actor))
+    done = dead_letters.discard(number, by=data.by, reason=data.reason, actor=actor)
+    return await _done(dead_letters, number, done)
 
 
-async def _done(answer: Awaitable[Letter]) -> WholeLetterAnswer:
+async def _done(
+    dead_letters: DeadLetterOperations, number: int, answer: Awaitable[Letter]
+) -> WholeLetterAnswer:
     try:
         return _whole(await answer)
     except IllegalTransition as error:
-        raise Refusal(WRONG_STATE, str(error)) from error
+        state = (await dead_letters.letter(number)).state
+        actions = ["replay", "discard"] if state is LetterState.OPEN else []
+        raise Refusal(
+            WRONG_STATE, str(error), current_state=state, allowed_actions=actions
+        ) from error
 
 
 def _number(letter_id: str) -> int:

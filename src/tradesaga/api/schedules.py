@@ -165,7 +165,7 @@ async def remove_schedule(
     try:
         await schedules.remove(found, actor=actor, as_read=versions)
     except IllegalTransition as error:
-        raise _refused(error) from error
+        raise _refused(error, view) from error
     return schedule_answer(view)
 
 
@@ -279,15 +279,18 @@ async def _changed(
         done = await schedules.change(found, changes, actor=actor, as_read=versions)
         return _tagged(done)
     except IllegalTransition as error:
-        raise _refused(error) from error
+        raise _refused(error, await schedules.schedule(found)) from error
 
 
 def _tagged(view: ScheduleView) -> Response[ScheduleAnswer]:
     return tagged(schedule_answer(view), view.schedule.version)
 
 
-def _refused(error: IllegalTransition) -> Refusal:
-    return Refusal(WRONG_STATE, str(error))
+def _refused(error: IllegalTransition, view: ScheduleView | None = None) -> Refusal:
+    """What is the configuration's is not changed here, but it may be triggered."""
+    if view is None or not view.schedule.is_configured:
+        return Refusal(WRONG_STATE, str(error))
+    return Refusal(WRONG_STATE, str(error), current_state="configured", allowed_actions=["trigger"])
 
 
 def _duration(milliseconds: int | None) -> timedelta | None:
