@@ -84,16 +84,14 @@ class _Analysis:
             self.seen.append((late, len(strategies)))
 
 
-@dataclass(slots=True)
 class _Queue(WaitingFires):
     """Notes for each fire how late it is handed over."""
 
-    clock: Clock
-    since: datetime
-    late: list[float] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        WaitingFires.__init__(self)
+    def __init__(self, *, clock: Clock, since: datetime) -> None:
+        super().__init__()
+        self.clock = clock
+        self.since = since
+        self.late: list[float] = []
 
     @override
     def add(self, schedule: Schedule, at: datetime, cause: TriggeredBy) -> bool:
