@@ -1,8 +1,8 @@
 """How a decision came about and what became of it, in one answer: from the quote to the position.
 
 Everything is read from what was committed. The ids under `correlation` are those that the events
-bear: the cycle's on its own events, the request's on the question and its answer, the decision's on
-those of its sagas.
+bear: the cycle's on its own events, else the request's, which is the decision's as well, from the
+question to the last word of its sagas.
 """
 
 from __future__ import annotations

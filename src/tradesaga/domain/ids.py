@@ -75,6 +75,14 @@ def derived_beside(elder: UUID, *parts: object) -> UUID:
     return derived(*parts) if moment is None else _of_moment(moment, parts)
 
 
+def question_id(cycle_id: CycleId, strategy_id: StrategyId, symbol: str) -> DecisionId:
+    """The id of a question, which is that of the decision that answers it.
+
+    So all that comes of a question travels under one correlation id.
+    """
+    return DecisionId(derived_beside(cycle_id, cycle_id, strategy_id, symbol))
+
+
 def client_order_id(saga_id: SagaId, leg: int, purpose: str, *, name: str = "") -> str:
     """The id under which the venue knows an order: 29 characters, the same on every repeat.
 

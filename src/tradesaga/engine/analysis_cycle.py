@@ -28,7 +28,7 @@ from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Decision, Verdict
 from tradesaga.domain.errors import Conflict, Fenced
 from tradesaga.domain.events import ANALYSIS_REQUESTED, Event
-from tradesaga.domain.ids import CycleId, DecisionId, derived
+from tradesaga.domain.ids import CycleId, DecisionId, question_id
 from tradesaga.domain.money import ZERO, to_cents
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.strategies import Strategy
@@ -184,7 +184,8 @@ class AnalysisCycle:
         view, now = _seen(work), self.clock.now()
         wished = [
             Question(
-                request_id=str(derived(work.cycle.id, strategy.id, symbol)),
+                request_id=str(name := question_id(work.cycle.id, strategy.id, symbol)),
+                decision_id=name,
                 strategy=strategy,
                 symbol=symbol,
                 asked_at=now,
@@ -240,6 +241,7 @@ class AnalysisCycle:
                     epoch=work.cycle.epoch,
                     approval=risk.Approval.ASKED,
                     imagined=None if strategy is None else work.imagined.get(strategy.id),
+                    asked=question.decision_id,
                 ),
             )
             work.decisions.append(decision)

@@ -15,6 +15,7 @@ from datetime import datetime
 
 from tradesaga.domain.decisions import Proposal
 from tradesaga.domain.events import ANALYSIS_REQUESTED, DecisionGenerated, Incoming
+from tradesaga.domain.ids import DecisionId
 from tradesaga.domain.schedule import EPOCH
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.token_bucket import Rate, TokenBucket
@@ -38,6 +39,8 @@ class Question:
     strategy: Strategy | None
     symbol: str
     asked_at: datetime
+    decision_id: DecisionId | None = None
+    """What the answer will be known by, if we have asked: the question's own id."""
     answer: Answer | None = None
 
     @property

@@ -9,7 +9,7 @@ from tradesaga.domain.approval import approval_id_of
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import NotFound
-from tradesaga.domain.ids import AgentId, DecisionId, derived
+from tradesaga.domain.ids import AgentId, DecisionId, question_id
 from tradesaga.domain.instructions import SAGA_TYPES
 from tradesaga.domain.trade_plan import PLAN
 from tradesaga.domain.trade_start import saga_id_of
@@ -51,7 +51,7 @@ def _request_id(decision: Decision, cycle: Cycle) -> str | None:
     """
     if decision.strategy_id is None or decision.as_of < cycle.started_at:
         return None
-    return str(derived(cycle.id, decision.strategy_id, decision.symbol))
+    return str(question_id(cycle.id, decision.strategy_id, decision.symbol))
 
 
 def _market_data(found: CycleRecord | None, symbol: str) -> Mapping[str, Any]:

@@ -67,6 +67,8 @@ class Circumstances:
     """What the shadow strategy would hold that decides: it is judged as if alone."""
     is_paced: bool = False
     approval: risk.Approval = risk.Approval.MISSING
+    asked: DecisionId | None = None
+    """The id that was given to the decision when it was asked for."""
 
 
 ORDINARY: Final = Circumstances()
@@ -101,6 +103,8 @@ class RiskGate:
         limits = self._limits(strategy)
         action = read_action(proposal.action)
         decision = self._held(proposal, strategy, view, cycle_id, as_of=as_of, now=now)
+        if circumstances.asked is not None:
+            decision = replace(decision, id=circumstances.asked)
         if action is None:
             denial = Denial(code="ACTION_UNKNOWN", message=f"{proposal.action!r} is no action")
             return replace(decision, verdict=Verdict.DENIED, denials=(denial,))
