@@ -80,7 +80,12 @@ class SagaCrew:
             await asyncio.wait(tasks)
 
     async def _run(self, trade: OpenTrade) -> None:
-        bind_contextvars(saga_id=str(trade.state.saga.id))
+        saga = trade.state.saga
+        bind_contextvars(
+            saga_id=str(saga.id),
+            decision_id=str(saga.decision_id),
+            correlation_id=str(saga.decision_id),
+        )
         while True:
             try:
                 saga = await self._runner.run(trade)

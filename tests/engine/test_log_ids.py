@@ -1,0 +1,29 @@
+"""A log line of a cycle or a saga says which: played here, whatever is logged bears its ids."""
+
+from __future__ import annotations
+
+import structlog
+from structlog.contextvars import merge_contextvars
+from structlog.testing import LogCapture
+
+from tests.engine.test_analysis_cycle import analysed, decisions, new_place, trading
+
+
+async def test_every_line_of_a_cycle_and_of_its_sagas_bears_their_ids() -> None:
+    capture = LogCapture()
+    structlog.configure(processors=[merge_contextvars, capture])
+    try:
+        place, _ = new_place()
+        async with trading(place) as parts:
+            cycle = await analysed(place, parts)
+            [bought] = [d for d in decisions(place) if d.symbol == "ACME"]
+    finally:
+        structlog.reset_defaults()
+    of_cycle = [line for line in capture.entries if line["event"] == "cycle ended"]
+    assert [line["cycle_id"] for line in of_cycle] == [str(cycle.id)]
+    of_sagas = [line for line in capture.entries if "saga_id" in line]
+    assert {line["event"] for line in of_sagas} >= {"saga ended"}
+    for line in of_sagas:
+        assert line["cycle_id"] == str(cycle.id)
+    ended = [line for line in of_sagas if line["decision_id"] == str(bought.id)]
+    assert [line["correlation_id"] for line in ended] == [str(bought.id)]
