@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
+from structlog.contextvars import bound_contextvars
 
 from tests.adapters.http.conftest import ORDER, Service, StandingClock
 from tradesaga.adapters.http.decision_service import HttpDecisionService
@@ -56,6 +58,33 @@ async def read_request(reader: asyncio.StreamReader) -> None:
         name, _, value = line.partition(b": ")
         if name.lower() == b"content-length":
             await reader.readexactly(int(value))
+
+
+@pytest.mark.parametrize("decision_id", [None, "01a208eb-c980-7c98-8b54-ae7350cbfd50"])
+async def test_a_request_for_a_decision_says_so(decision_id: str | None) -> None:
+    heads: list[str] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append((await reader.readuntil(b"\r\n\r\n")).decode().lower())
+        writer.write(b"HTTP/1.1 201 Created\r\ncontent-length: %d\r\n\r\n" % len(ACCEPTED))
+        writer.write(ACCEPTED)
+        await writer.drain()
+
+    bound = {} if decision_id is None else {"correlation_id": decision_id}
+    async with serving(handle) as url:
+        venue = engine(url)
+        with bound_contextvars(**bound):
+            await venue.submit(ORDER)
+        await venue.close()
+    [head] = heads
+    if decision_id is None:
+        assert "x-correlation-id" not in head
+        assert "traceparent" not in head
+    else:
+        assert f"\r\nx-correlation-id: {decision_id}\r\n" in head
+        assert re.search(
+            r"\r\ntraceparent: 00-01a208ebc9807c988b54ae7350cbfd50-[0-9a-f]{16}-00\r\n", head
+        )
 
 
 async def test_one_connection_serves_many_calls() -> None:

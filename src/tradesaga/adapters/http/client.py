@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import httpx2
@@ -21,12 +22,14 @@ import msgspec
 
 from tradesaga.adapters.http.circuit import Circuit
 from tradesaga.adapters.http.pace import UNPACED, Pace
+from tradesaga.adapters.http.trace import trace_headers
 from tradesaga.domain.errors import DeadlineExceeded, NotSent, Throttled, Unavailable
 from tradesaga.ports.services import Health
 
 T = TypeVar("T")
 
 API = "/api/v1"
+JSON: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 ANSWER_BYTES_MAX = 8 * 1024 * 1024
 CONNECTIONS_MAX = 32
 IDLE_SECONDS_MAX = 2.0
@@ -236,7 +239,7 @@ class ServiceClient:
         leave: Leave | None = None,
     ) -> Reply:
         extensions = {} if leave is None else {"trace": _asking(leave)}
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        headers = {**trace_headers(), **({} if body is None else JSON)}
         try:
             # The client's own limit is per read: an answer in drops would outlast it.
             async with asyncio.timeout(self._seconds_max):
