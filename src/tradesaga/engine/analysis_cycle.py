@@ -28,7 +28,7 @@ from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Decision, Verdict
 from tradesaga.domain.errors import Conflict, Fenced
 from tradesaga.domain.events import ANALYSIS_REQUESTED, Event
-from tradesaga.domain.ids import CycleId, DecisionId, question_id
+from tradesaga.domain.ids import CycleId, DecisionId
 from tradesaga.domain.money import ZERO, to_cents
 from tradesaga.domain.saga import SagaStatus
 from tradesaga.domain.strategies import Strategy
@@ -43,6 +43,7 @@ from tradesaga.engine.decision_requests import (
     Question,
     decision_key,
     nonces_of,
+    question_about,
 )
 from tradesaga.engine.engine_watch import left_to_engine
 from tradesaga.engine.intents import Intents
@@ -183,13 +184,7 @@ class AnalysisCycle:
             return  # the answers came by themselves
         view, now = _seen(work), self.clock.now()
         wished = [
-            Question(
-                request_id=str(name := question_id(work.cycle.id, strategy.id, symbol)),
-                decision_id=name,
-                strategy=strategy,
-                symbol=symbol,
-                asked_at=now,
-            )
+            question_about(symbol, strategy, work.cycle.id, now)
             for strategy in work.watching
             for symbol in strategy.symbols
             if symbol in view.quotes

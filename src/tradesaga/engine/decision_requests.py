@@ -15,7 +15,7 @@ from datetime import datetime
 
 from tradesaga.domain.decisions import Proposal
 from tradesaga.domain.events import ANALYSIS_REQUESTED, DecisionGenerated, Incoming
-from tradesaga.domain.ids import DecisionId
+from tradesaga.domain.ids import CycleId, DecisionId, question_id
 from tradesaga.domain.schedule import EPOCH
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.token_bucket import Rate, TokenBucket
@@ -47,6 +47,12 @@ class Question:
     def name(self) -> str:
         """The strategy's external id, for people."""
         return self.strategy.external_id if self.strategy is not None else "unsolicited"
+
+
+def question_about(symbol: str, strategy: Strategy, cycle_id: CycleId, now: datetime) -> Question:
+    """What a cycle asks a strategy; the answer will be known by the question's id."""
+    name = question_id(cycle_id, strategy.id, symbol)
+    return Question(str(name), strategy, symbol, now, decision_id=name)
 
 
 @dataclass(slots=True, eq=False)
