@@ -266,6 +266,7 @@ async def test_health_is_the_document_of_the_specification_and_the_comparison(ap
     assert response.status_code == 200
     answer = response.json()
     assert answer.pop("reconciliation") == {"lastAt": None, "drifting": 0}
+    assert answer.pop("selfTrading") == "unknown"
     assert answer == {
         "status": "healthy",
         "checks": {

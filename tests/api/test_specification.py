@@ -31,7 +31,7 @@ TITLES = [
 ]  # fmt: skip
 PLACES = {":strategyId": "sample", ":cycleId": str(CYCLE_ID)}
 DOCUMENT = msgspec.json.decode(document())
-HEALTH_BESIDES = {"reconciliation"}
+HEALTH_BESIDES = {"reconciliation", "selfTrading"}
 """What stands beside the specification's document of health; it has neither ids nor amounts."""
 
 
