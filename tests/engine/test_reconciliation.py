@@ -227,3 +227,23 @@ async def test_the_loop_compares_at_once_when_it_is_woken(monkeypatch: pytest.Mo
 
 def standing(parts: Parts) -> list[Cause]:
     return [reason.cause for reason in parts.ladder.ladder.reasons]
+
+
+async def test_an_agent_at_rest_is_compared_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconciliation, "REAL_SECONDS_BETWEEN", 0.0)
+    each, rest = 3 * SECOND, timedelta(minutes=1)
+    settings = replace(SETTINGS, reconcile_every=each, reconcile_at_rest_every=rest)
+    for holds in (False, True):
+        place = Place(settings=settings)
+        async with place.running() as parts, asyncio.TaskGroup() as group:
+            if holds:
+                await carried_out(place, parts)
+            await parts.books.run_once()
+            began = place.clock.now()
+            looping = group.create_task(parts.books.run())
+            await place.clock.sleep_until(began + rest - each)
+            assert parts.books.last is not None
+            assert (parts.books.last.at == began) is not holds
+            await place.clock.sleep_until(began + rest + 2 * each)
+            assert parts.books.last.at > began
+            looping.cancel()

@@ -46,6 +46,9 @@ from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import World
 
+RELAY_LOOKS_EVERY: Final = timedelta(seconds=10)
+"""An agent's own events wake its relay; a thousand that look twice a second would cost a core."""
+RECONCILE_AT_REST_EVERY: Final = timedelta(minutes=1)
 BUS_IDLE_MAX: Final = timedelta(minutes=1)
 """The consumers of a node that has gone are forgotten by the server then."""
 
@@ -260,8 +263,12 @@ def others_of(
         settings=settings,
         dsn=dsn,
         world=world,
-        # Each waits for the next round of renewals, which is when its lease is renewed.
-        engine=replace(engine, lease_renew_every=every / 10),
+        engine=replace(
+            engine,
+            lease_renew_every=every / 10,  # each waits for the next round then
+            relay_looks_every=RELAY_LOOKS_EVERY,
+            reconcile_at_rest_every=RECONCILE_AT_REST_EVERY,
+        ),
         metrics=metrics,
         pool=pool,
         lease=lease,

@@ -150,6 +150,7 @@ def _relay(
         wake=core.scribe.events_written,
         look_back=_look_back(world, settings, core),
         wanted=requests.still_wants,
+        idle=settings.relay_looks_every,
     )
 
 

@@ -229,6 +229,7 @@ def _books(
         clock=world.clock,
         metrics=world.metrics,
         every=settings.reconcile_every,
+        every_at_rest=settings.reconcile_at_rest_every,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 
 from structlog import get_logger
 
@@ -48,6 +49,7 @@ class OutboxRelay:
         wake: asyncio.Event,
         look_back: LookBack | None = None,
         wanted: Callable[[OutboxRow], bool] = _always,
+        idle: timedelta = timedelta(seconds=IDLE_SECONDS),
     ) -> None:
         self._outbox = outbox
         self._bus = bus
@@ -57,6 +59,7 @@ class OutboxRelay:
         self._look_back = look_back
         self._wanted = wanted
         self._highest = 0
+        self._idle_seconds = idle.total_seconds()
         self.stuck_since: float | None = None
         """Since when, on the clock's monotonic scale, the bus has not taken what waits."""
 
@@ -139,7 +142,7 @@ class OutboxRelay:
 
     async def _idle(self) -> None:
         try:
-            async with asyncio.timeout(IDLE_SECONDS):
+            async with asyncio.timeout(self._idle_seconds):
                 await self._wake.wait()
         except TimeoutError:
             return

@@ -71,6 +71,8 @@ class Reconciliation:
     clock: Clock
     metrics: Metrics
     every: timedelta | None
+    every_at_rest: timedelta | None = None
+    """While nothing is open or held; None: as ever."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     last: Comparison | None = None
     began_at: datetime | None = None
@@ -89,12 +91,21 @@ class Reconciliation:
             return
         while True:
             tick = next_multiple(self.clock.now(), self.every)
-            await news_or_moment(self.clock, self.wake, tick)
+            if not await news_or_moment(self.clock, self.wake, tick) and self._rests():
+                continue
             self.wake.clear()
             began = self.clock.monotonic()
             await self.try_once()
             left = REAL_SECONDS_BETWEEN - (self.clock.monotonic() - began)
             await asyncio.sleep(max(0.0, left))  # noqa: TID251 -- real time: the venue is real
+
+    def _rests(self) -> bool:
+        """Whether there is nothing to compare but strangers, and that was done lately."""
+        if self.every_at_rest is None or self.last is None or self.last.drifts:
+            return False
+        if len(self.desk.trades) or any(self.desk.holdings.positions.values()):
+            return False
+        return self.clock.now() - self.last.at < self.every_at_rest
 
     async def try_once(self) -> None:
         """Compare; a venue without an answer is for the next time. Raises Fenced."""

@@ -80,6 +80,10 @@ class EngineSettings:
     """Between comparisons with the venue besides the heartbeat's; None: there are no others."""
     cash_tolerance: Decimal | None = None
     """By how much cash may differ from our ledger; None: it is not compared."""
+    reconcile_at_rest_every: timedelta | None = None
+    """The same while nothing is open or held; None: as often."""
+    relay_looks_every: timedelta = timedelta(seconds=0.5)
+    """Real time between the relay's looks when nothing of ours wakes it."""
     start_time_max: timedelta = timedelta(seconds=30)
     """Real time from the lease to the first cycle; later the agent is in its error state."""
     settle_time_max: timedelta = timedelta(seconds=10)
