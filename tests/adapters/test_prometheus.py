@@ -42,6 +42,10 @@ OURS = {
     "orchestrator_sagas_waiting_for_person": "gauge",
     "orchestrator_orders_unresolved": "gauge",
     "orchestrator_outbox_stuck_seconds": "gauge",
+    "orchestrator_agents_driven": "gauge",
+    "orchestrator_agents_ready": "gauge",
+    "orchestrator_agents_worst_rung": "gauge",
+    "orchestrator_agents_invariants_broken": "gauge",
 }
 NOW = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
 

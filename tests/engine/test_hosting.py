@@ -17,6 +17,7 @@ from tradesaga.domain.fleet import Node
 from tradesaga.domain.ids import DEFAULT_AGENT, AgentId
 from tradesaga.domain.spreading import node_for
 from tradesaga.engine import hosting as module
+from tradesaga.engine.agent_metrics import AgentMetrics
 from tradesaga.engine.fleet import Fleet
 from tradesaga.engine.hosting import BEGINNING_MAX, HANDED_OVER_MAX, Hosted, Hosting
 
@@ -221,3 +222,20 @@ async def test_the_end_hands_over_all() -> None:
         stop.set()
         await running
     assert town.here == set()
+
+
+async def test_a_node_shows_sums_and_the_worst_of_its_agents() -> None:
+    town = Town()
+    town.accounts = ACCOUNTS[:3]
+    async with driving(town) as group:
+        await town.step(group, 3)
+        for number, hosted in enumerate(town.hosting.all()):
+            hosted.metrics = AgentMetrics(cast("Any", None))
+            hosted.metrics.ladder_rung(number)
+            hosted.metrics.invariants_broken(1)
+            cast("Any", hosted.control).vitals = lambda: dict.fromkeys(module.SUMMED, lambda: 2)
+        own = {name: lambda: 1.0 for name in (*module.SUMMED, "leading")}
+        shown = {name: read() for name, read in town.hosting.vitals(own).items()}
+    assert {shown[name] for name in module.SUMMED} == {7}
+    assert (shown["leading"], shown["agents_driven"], shown["agents_ready"]) == (1, 3, 3)
+    assert (shown["agents_worst_rung"], shown["agents_invariants_broken"]) == (2, 3)

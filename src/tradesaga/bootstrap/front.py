@@ -46,11 +46,13 @@ async def front_of(
     known = PostgresAccessRecords(pool)
     tokens = await token_book(settings, state_dir, known, control.scribe)
     must_be_guarded(settings.server.host, tokens)
+    others = others_of(settings, dsn, world, engine, control, metrics, pool, stack)
+    metrics.read_at_scrape(others.hosting.vitals(control.vitals()))
     return Front(
         tokens=tokens,
         repeats=RepeatBook(
             scribe=control.scribe, records=known, clock=world.clock, agent_id=engine.agent_id
         ),
         feed=PostgresEventFeed(pool, engine.agent_id),
-        others=others_of(settings, dsn, world, engine, control, metrics, pool, stack),
+        others=others,
     )

@@ -10,7 +10,6 @@ Without such an agent nothing of this exists but the look whether there is one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
@@ -37,6 +36,7 @@ from tradesaga.domain.errors import NotFound, Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.engine.account_book import AccountBook
 from tradesaga.engine.agent_control import AgentControl
+from tradesaga.engine.agent_metrics import AgentMetrics
 from tradesaga.engine.exchange import AgentBus, Exchange
 from tradesaga.engine.fleet import Fleet
 from tradesaga.engine.hosting import Hosted, Hosting
@@ -134,15 +134,11 @@ class Others:
         doors = {field.name: nobody for field in fields(Doors)}
         return Doors(**{**doors, "feed": PostgresEventFeed(self._shared.pool, agent_id)})
 
-    def gauges(self) -> Mapping[str, float]:
-        """How many agents are driven here, and how many of them are ready."""
-        hosted = self.hosting.all()
-        return {"driven": len(hosted), "ready": sum(one.is_ready for one in hosted)}
-
     async def _drive(self, hosted: Hosted) -> None:
         account, shared = hosted.account, self._shared
         async with AsyncExitStack() as stack:
-            world = self._world(account, stack)
+            hosted.metrics = AgentMetrics(shared.metrics)
+            world = replace(self._world(account, stack), metrics=hosted.metrics)
 
             def made(control: AgentControl) -> None:
                 hosted.control = control

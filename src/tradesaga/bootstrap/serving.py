@@ -135,7 +135,6 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             running = group.create_task(orchestrator.run(stop), name="orchestrator")
             control = await orchestrator.control
             metrics.read_at_scrape(
-                control.vitals(),
                 uptime=control.uptime,
                 strategies_active=control.strategies_active,
                 reconciliation_lag=lambda: control.books.lag,

@@ -22,6 +22,7 @@ from tradesaga.domain.errors import Fenced, Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.spreading import able, node_for
 from tradesaga.engine.agent_control import AgentControl
+from tradesaga.engine.agent_metrics import AgentMetrics
 from tradesaga.engine.fleet import Fleet
 
 log = get_logger()
@@ -30,6 +31,8 @@ BEGINNING_MAX: Final = 16
 """So many are begun at a time: each reads its state, and some wait for a lease."""
 HANDED_OVER_MAX: Final = 8
 """So many are handed over at a time: the others are driven on meanwhile."""
+SUMMED: Final = ("orders_unresolved", "sagas_open", "sagas_waiting_for_person")
+"""What a node shows as one figure for all of its agents."""
 PAUSE_SECONDS_FIRST: Final = 0.5
 PAUSE_SECONDS_MAX: Final = 30.0
 
@@ -41,6 +44,7 @@ class Hosted:
     account: Account
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     control: AgentControl | None = None
+    metrics: AgentMetrics | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -81,6 +85,28 @@ class Hosting:
     def all(self) -> Sequence[Hosted]:
         """All that are driven here."""
         return list(self._hosted.values())
+
+    def vitals(self, own: Mapping[str, Callable[[], float]]) -> Mapping[str, Callable[[], float]]:
+        """What this node shows: `own` of the default agent, with the sums of those beside it."""
+
+        def whole(name: str) -> Callable[[], float]:
+            def read() -> float:
+                controls = [one.control for one in self._hosted.values() if one.control is not None]
+                return own[name]() + sum(control.vitals()[name]() for control in controls)
+
+            return read
+
+        def metrics() -> list[AgentMetrics]:
+            return [one.metrics for one in self._hosted.values() if one.metrics is not None]
+
+        return {
+            **own,
+            **{name: whole(name) for name in SUMMED},
+            "agents_driven": lambda: len(self._hosted),
+            "agents_ready": lambda: sum(one.is_ready for one in self._hosted.values()),
+            "agents_worst_rung": lambda: max((one.rung for one in metrics()), default=0),
+            "agents_invariants_broken": lambda: sum(one.broken for one in metrics()),
+        }
 
     async def run(self, stop: asyncio.Event) -> None:
         """Begin and hand over until `stop` is set; all have been handed over when it returns."""
