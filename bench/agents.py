@@ -58,6 +58,8 @@ UNSETTLED: Final = """select count(*) from sagas where agent_id = any ($1)
 PERIOD_SECONDS: Final = 0.02
 WAYS: Final = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP, "end": signal.SIGTERM}
 SETTLE_SECONDS_MAX: Final = 180.0
+HITS_MAX, HIT_WINDOW_SECONDS = 6, 60.0
+"""The supervisor gives up a process that ends more than eight times in a minute."""
 
 
 @dataclass(slots=True)
@@ -218,21 +220,31 @@ async def take_overs(town: Town, number: int, draw: random.Random) -> None:
 
 async def campaign(town: Town, kills: int, draw: random.Random) -> None:
     """Kill and freeze random nodes at random moments; several may be away at a time."""
-    done = Counter[str]()
+    done, hit = Counter[str](), list[tuple[float, str]]()
     async with asyncio.TaskGroup() as group:
         while sum(done.values()) < kills:
-            pids = town.pids()
-            if not pids:
-                await asyncio.sleep(0.1)
-                continue
-            pid, way = draw.choice(pids), draw.choice(["kill", "freeze"])
-            with suppress(ProcessLookupError):
-                os.kill(pid, WAYS[way])
-                done[way] += 1
-                if way == "freeze":
-                    group.create_task(thawed(pid, draw.uniform(0.1, 5)))
+            hit = [one for one in hit if time.monotonic() - one[0] < HIT_WINDOW_SECONDS]
+            often = Counter(port for _, port in hit)
+            pids = [pid for pid in town.pids() if often[_port(pid)] < HITS_MAX]
+            if pids:
+                pid, way = draw.choice(pids), draw.choice(["kill", "freeze"])
+                hit.append((time.monotonic(), _port(pid)))
+                with suppress(ProcessLookupError):
+                    os.kill(pid, WAYS[way])
+                    done[way] += 1
+                    if way == "freeze":
+                        group.create_task(thawed(pid, draw.uniform(0.1, 5)))
             await asyncio.sleep(draw.uniform(0, 4))
     print(f"{done['kill']} kills, {done['freeze']} freezes")
+
+
+def _port(pid: int) -> str:
+    """Where a node listens, which it keeps over its lives."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return words[words.index(b"--port") + 1].decode()
+    except (OSError, ValueError):
+        return ""
 
 
 async def thawed(pid: int, seconds: float) -> None:
