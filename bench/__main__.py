@@ -26,7 +26,7 @@ import uvloop
 
 from bench import decisions, old_sagas, plain, recovery, retention, sagas, schedules
 from bench.product import Product, product
-from bench.raw import commits_per_second
+from bench.raw import commit_milliseconds, commits_per_second
 from bench.sagas import COMMITS, ROW_WRITES, Figures
 from bench.server import memory_mib
 from tradesaga.adapters import logging as log_output
@@ -86,7 +86,7 @@ async def _sections(dsn: str, pid: int, options: argparse.Namespace, raw: float)
             row = await sagas.level(lambda: sagas.lean(made), 256, options.seconds, (dsn, pid))
             _table([row], raw, commits=3)
         if "decisions" in wanted:
-            await _decisions(made, options.seconds)
+            await _decisions(made, dsn, options.seconds)
         if "schedules" in wanted:
             await _schedules(made, max(options.seconds, SCHEDULES_SECONDS_MIN))
         if "tables" in wanted:
@@ -136,15 +136,18 @@ async def _memory(made: Product, number: int) -> None:
     print(f" {memory_mib():.0f}")
 
 
-async def _decisions(made: Product, seconds: float) -> None:
-    print("\nfrom a decision in hand (ms)      durable intent          order sent")
-    print("a second  decisions               p50     p99            p50     p99")
+async def _decisions(made: Product, dsn: str, seconds: float) -> None:
+    print("\nfrom a decision in hand (ms)      one row alone     durable intent       order sent")
+    print("a second  decisions               p50     p99        p50     p99        p50     p99")
     for rate in RATES:
-        row = await decisions.reaction(made, rate, max(seconds, 10.0 if rate == 1 else 0.0))
-        print(
-            f"{row.per_second:8}  {row.decisions:9}          {row.durable[0]:8.1f}"
-            f"{row.durable[1]:8.1f}       {row.sent[0]:8.1f}{row.sent[1]:8.1f}"
-        )
+        time = max(seconds, 20.0 if rate == 1 else 0.0)
+        alone = await commit_milliseconds(dsn, rate, time)
+        row = await decisions.reaction(made, rate, time)
+        print(f"{row.per_second:8}  {row.decisions:9}          ", end="")
+        floor = sagas.percentile(alone, 50), sagas.percentile(alone, 99)
+        for p50, p99 in (floor, row.durable, row.sent):
+            print(f"{p50:8.1f}{p99:8.1f}   ", end="")
+        print()
 
 
 async def _schedules(made: Product, seconds: float) -> None:
