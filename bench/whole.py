@@ -50,6 +50,7 @@ SETTINGS = """\
     strategyOrdersPerDay: 100000
     entriesPerHour: 100000
     activeOrdersMax: 10000
+    entriesPerCycle: 50
     duplicateWindow: 0
     canaryPercent: 100
     repeatsMax: 100000

@@ -76,7 +76,7 @@ def literal() -> None:
 
     put(RiskGate, "judge", judged)
     put(AnalysisCycle, "execute_orders", executed)
-    put(analysis_cycle, "_taken", lambda answer, now: [])
+    put(analysis_cycle, "taken", lambda answer, now: [])
     sagas_forgotten()
 
 
@@ -205,7 +205,7 @@ def acknowledged_first() -> None:
 
 def decisions_in_memory() -> None:
     """Which decisions were taken is forgotten with the process."""
-    put(analysis_cycle, "_taken", lambda answer, now: [])
+    put(analysis_cycle, "taken", lambda answer, now: [])
 
 
 def order_events_in_memory() -> None:

@@ -26,7 +26,8 @@ ADVANCE, NOT_FOUND, SETTLE = trade_saga.advance, _Work.not_found, _Work.settle
 
 
 def put(where: object, name: str, what: object) -> None:
-    """Replace a function in this process, for good."""
+    """Replace a function in this process, for good; it must be there, or nothing is broken."""
+    getattr(where, name)
     setattr(where, name, what)
 
 

@@ -255,7 +255,7 @@ async def test_a_week_has_exactly_the_expected_cycles(
         SETTINGS, analysis_interval=30 * MINUTE, decision_time_max=SECOND,
         heartbeat_interval=timedelta(hours=1), lease_renew_every=timedelta(days=30),
     )  # fmt: skip
-    place = Place(clock=VirtualClock(start, idle_turns=30), settings=settings)
+    place = Place(clock=VirtualClock(start, idle_turns=60), settings=settings)
     place.market_data.show("ACME", 100)
     calendar = build_calendar(first, first + timedelta(days=7), Hours())
     rebalanced: list[datetime] = []

@@ -14,7 +14,7 @@ cycle goes on by itself. HOLD never makes an order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -38,19 +38,17 @@ from tradesaga.engine.approvals import Approvals
 from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
 from tradesaga.engine.decision_budget import DecisionBudget
 from tradesaga.engine.decision_requests import (
-    Answer,
     DecisionRequests,
     Question,
-    decision_key,
-    nonces_of,
     question_about,
+    taken,
 )
 from tradesaga.engine.engine_watch import left_to_engine
 from tradesaga.engine.intents import Intents
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.loss_watch import LossWatch
 from tradesaga.engine.open_trades import OpenTrade
-from tradesaga.engine.position_check import PositionCheck
+from tradesaga.engine.position_check import Look, PositionCheck
 from tradesaga.engine.quote_watch import QuoteWatch
 from tradesaga.engine.risk_batch import Batch
 from tradesaga.engine.risk_gate import Circumstances, MarketView, RiskGate
@@ -58,9 +56,9 @@ from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.shadows import Imagined, imagined
 from tradesaga.engine.trade_desk import TradeDesk
-from tradesaga.engine.waiting import news_or_moment, patience_from
+from tradesaga.engine.waiting import news_or_moment, patience_from, together
 from tradesaga.ports.clock import Clock
-from tradesaga.ports.journal import Add, Entry, InboxEntry, Insert
+from tradesaga.ports.journal import Add, Entry, Insert
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.services import MarketData, TradingEngine
 
@@ -73,6 +71,8 @@ class AnalysisWork(CycleWork):
 
     watching: tuple[Strategy, ...] = ()
     view: MarketView | None = None
+    look: Look | None = None
+    on_judged: Callable[[], None] = lambda: None
     imagined: Imagined = field(default_factory=dict)
     questions: list[Question] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
@@ -112,9 +112,12 @@ class AnalysisCycle:
         triggered_by: TriggeredBy,
         scheduled_at: datetime,
         unsolicited: Sequence[Question] = (),
+        on_judged: Callable[[], None] = lambda: None,
         cycle_id: CycleId | None = None,
     ) -> Cycle:
         """One cycle over `strategies`; with `unsolicited` answers nobody is asked.
+
+        `on_judged` is called when all verdicts are committed, before their orders are executed.
 
         Raises:
             Fenced, Unavailable: as the runner.
@@ -126,6 +129,7 @@ class AnalysisCycle:
             strategies=tuple(s.external_id for s in strategies),
             symbols=tuple(sorted({symbol for s in strategies for symbol in s.symbols})),
             questions=list(unsolicited),
+            on_judged=on_judged,
         )
         plan = Plan(
             work=work,
@@ -147,9 +151,10 @@ class AnalysisCycle:
     async def fetch_market_data(self, work: AnalysisWork) -> None:
         """Quotes of all symbols; a symbol without one fails its strategies, not the cycle."""
         spent = self.desk.holdings.spent  # before the account is asked: what fills in between costs
-        account = await self.venue.account()
+        account, quotes, work.look = await together(
+            self.venue.account(), self.market_data.quotes(work.symbols), self.positions.look()
+        )
         await self.losses.saw(account.equity)
-        quotes = await self.market_data.quotes(work.symbols)
         self.quotes.saw(work.symbols, quotes)
         work.view = MarketView(
             quotes=quotes, account=account, tradable=frozenset(work.symbols), spent=spent
@@ -164,7 +169,8 @@ class AnalysisCycle:
 
     async def evaluate_positions(self, work: AnalysisWork) -> None:
         """Our books against the venue's: a difference is reported, never copied."""
-        drifts = await self.positions.run()
+        assert work.look is not None, "fetch_market_data comes first"
+        drifts = self.positions.compare(work.look)
         now = self.clock.now()
         for drift in drifts:
             self.metrics.error_occurred("position_drift")
@@ -240,7 +246,7 @@ class AnalysisCycle:
                 ),
             )
             work.decisions.append(decision)
-            work.rows += [Insert(decision), *_taken(question.answer, now)]
+            work.rows += [Insert(decision), *taken(question.answer, now)]
             work.entries.append(trade_rows.judged(decision, actor="engine"))
             self.metrics.decision_made(decision.action, decision.verdict)
             why = ", ".join(denial.code for denial in decision.denials)
@@ -258,6 +264,7 @@ class AnalysisCycle:
 
     async def execute_orders(self, work: AnalysisWork) -> None:
         """Ask a person where one must be asked; wait for the sagas, but not for ever."""
+        work.on_judged()
         for question in work.questions:
             if question.answer is not None:  # what came of it is committed
                 await question.answer.delivery.acknowledge()
@@ -372,16 +379,6 @@ class AnalysisCycle:
 def _seen(work: AnalysisWork) -> MarketView:
     assert work.view is not None, "fetch_market_data comes first"
     return work.view
-
-
-def _taken(answer: Answer, now: datetime) -> list[Insert]:
-    """Inbox rows: event, decision under its own id, and nonce never have an effect again."""
-    by = answer.delivery.incoming
-    assert by is not None, "an unreadable message is no answer"
-    return [
-        Insert(InboxEntry(event_id=key, event_type=by.type, source=by.source, received_at=now))
-        for key in (by.event_id, decision_key(answer.proposal), *nonces_of(by))
-    ]
 
 
 def _denied_at_execution(decision: Decision, judgement: risk.Judgement) -> Entry:

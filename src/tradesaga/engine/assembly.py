@@ -185,7 +185,7 @@ def _coordinator(
         board=core.board,
         metrics=world.metrics,
         agent_id=settings.agent_id,
-        unsolicited=scheduler.analyse_unsolicited,
+        unsolicited=scheduler.unsolicited.analyse,
         told=scheduler.heard,
         books=core.books,
         others=world.others,

@@ -20,6 +20,7 @@ from tradesaga.domain.schedule import EPOCH
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.token_bucket import Rate, TokenBucket
 from tradesaga.ports.bus import Delivery
+from tradesaga.ports.journal import InboxEntry, Insert
 from tradesaga.ports.records import OutboxRow
 
 
@@ -171,3 +172,13 @@ def nonces_of(incoming: Incoming) -> Sequence[str]:
     told = incoming.content
     key = told.nonce_key if isinstance(told, DecisionGenerated) else None
     return () if key is None else (key,)
+
+
+def taken(answer: Answer, now: datetime) -> list[Insert]:
+    """Inbox rows: event, decision under its own id, and nonce never have an effect again."""
+    by = answer.delivery.incoming
+    assert by is not None, "an unreadable message is no answer"
+    return [
+        Insert(InboxEntry(event_id=key, event_type=by.type, source=by.source, received_at=now))
+        for key in (by.event_id, decision_key(answer.proposal), *nonces_of(by))
+    ]

@@ -7,7 +7,7 @@ moments altogether. What a comparison means for the agent is for `LadderWatch` t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -31,6 +31,15 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the venue holds, and what was under way when it was asked."""
+
+    theirs: Mapping[str, Decimal]
+    moving: Collection[str]
+    booked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PositionCheck:
     """Compares signed quantities, and tells `causes` what was found."""
 
@@ -39,18 +48,25 @@ class PositionCheck:
     causes: LadderWatch
 
     async def run(self, also: Mapping[str, str] = NOTHING) -> tuple[Drift, ...]:
-        """The differences; `also` says by symbol what else differs, besides the positions.
+        """Look and compare. Raises as `look`."""
+        return self.compare(await self.look(), also)
+
+    async def look(self) -> Look:
+        """Ask the venue.
 
         Raises:
             Transient: no answer; that is not a venue without positions.
         """
-        moving = self.desk.trades.working()
-        booked = self.desk.holdings.bookings
+        moving, booked = self.desk.trades.working(), self.desk.holdings.bookings
         theirs = {p.symbol: p.quantity for p in await self.venue.positions()}
-        if self.desk.holdings.bookings != booked:
+        return Look(theirs=theirs, moving=moving, booked=booked)
+
+    def compare(self, look: Look, also: Mapping[str, str] = NOTHING) -> tuple[Drift, ...]:
+        """The differences; `also` says by symbol what else differs, besides the positions."""
+        if self.desk.holdings.bookings != look.booked:
             return ()
-        ours = self.desk.holdings.positions
-        left_out = {*moving, *self.desk.trades.working()}
+        theirs, ours = look.theirs, self.desk.holdings.positions
+        left_out = {*look.moving, *self.desk.trades.working()}
         drifts = tuple(
             Drift(symbol=s, ours=ours.get(s, ZERO), venue=theirs.get(s, ZERO))
             for s in sorted({*theirs, *ours} - left_out)

@@ -38,13 +38,13 @@ from tradesaga.domain.strategies import Strategy, standing
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.analysis_cycle import AnalysisCycle
 from tradesaga.engine.answered_fires import answered_until
-from tradesaga.engine.decision_requests import Answer, Question
 from tradesaga.engine.fires_at_once import FiresAtOnce
 from tradesaga.engine.heartbeat_cycle import HeartbeatCycle
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.running_cycles import CycleKind, RunningCycles
 from tradesaga.engine.schedule_book import ScheduleBook
 from tradesaga.engine.settings import EngineSettings
+from tradesaga.engine.unsolicited import Unsolicited
 from tradesaga.engine.waiting import news_or_moment
 from tradesaga.engine.waiting_fires import WaitingFires
 from tradesaga.ports.clock import Clock
@@ -95,6 +95,9 @@ class Scheduler:
             clock=clock, metrics=metrics, group=group, on_ended=book.changed.set
         )
         self._room = asyncio.Semaphore(settings.analysis_concurrent_max)
+        self.unsolicited = Unsolicited(
+            clock=clock, state=state, analysis=analysis, active=active, room=self._room
+        )
         self._waiting = WaitingFires()
         self._at_once = FiresAtOnce(
             book=book, waiting=self._waiting, running=self.running, active=active,
@@ -233,29 +236,6 @@ class Scheduler:
             except Unavailable as error:
                 self._metrics.cycle_skipped(CycleType.HEARTBEAT, Missed.JOURNAL)
                 log.warning("heartbeat skipped", error=str(error))
-
-    async def analyse_unsolicited(self, answer: Answer) -> bool:
-        """An analysis of its own for a decision that nobody asked for."""
-        if not self._state.runs():
-            return False
-        said, incoming = answer.proposal, answer.delivery.incoming
-        assert incoming is not None, "the coordinator buries unreadable messages"
-        names = {s.external_id: s for s in self._active().values()}
-        question = Question(
-            request_id=incoming.event_id,
-            strategy=names.get(said.strategy_id or ""),
-            symbol=said.symbol,
-            asked_at=incoming.at,
-            answer=answer,
-        )
-        async with self._room:  # it waits its turn: analyses overlap no more than configured
-            await self._analysis.run(
-                tuple(names.values()),
-                TriggeredBy.EVENT,
-                self._clock.now(),
-                unsolicited=(question,),
-            )
-        return True
 
     async def cancel_all(self) -> None:
         """End the running cycles between their commits, wait for that, forget what waits."""

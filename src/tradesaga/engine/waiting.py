@@ -11,6 +11,9 @@ from tradesaga.domain.errors import DeadlineExceeded, TradesagaError
 from tradesaga.ports.clock import Clock
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
 
 
 REAL_SECONDS_MIN = 2.0
@@ -64,7 +67,25 @@ async def within(
             working.cancel()
     if working.cancelled():
         raise DeadlineExceeded(f"not done by {until.isoformat()}")
-    outcome = working.result()
+    return _good(working.result())
+
+
+async def together(
+    one: Coroutine[Any, Any, A], two: Coroutine[Any, Any, B], three: Coroutine[Any, Any, C]
+) -> tuple[A, B, C]:
+    """Do all three at once.
+
+    Raises:
+        TradesagaError: of the first that raised one, as it is, when all three are over.
+    """
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(_caught(one))
+        second = group.create_task(_caught(two))
+        third = group.create_task(_caught(three))
+    return _good(first.result()), _good(second.result()), _good(third.result())
+
+
+def _good(outcome: T | TradesagaError) -> T:
     if isinstance(outcome, TradesagaError):
         raise outcome
     return outcome
