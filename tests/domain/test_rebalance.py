@@ -46,6 +46,17 @@ def both(
     return sold, bought
 
 
+@given(portfolios())
+def test_where_nothing_closes_in_part_only_whole_positions_are_sold(
+    portfolio: tuple[tuple[Difference, ...], Decimal, Decimal],
+) -> None:
+    found, _, _ = portfolio
+    held = {each.symbol: each.held for each in found}
+    usual = rebalance.sells(found, THRESHOLD)
+    whole = rebalance.sells(found, THRESHOLD, in_part=False)
+    assert whole == tuple(leg for leg in usual if leg.quantity == held[leg.symbol])
+
+
 @given(weights=st.lists(shares, min_size=1, max_size=5), exposure=exposures)
 def test_fixed_weights_stay_within_the_exposure_and_in_proportion(
     weights: list[Decimal], exposure: Decimal

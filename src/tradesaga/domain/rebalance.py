@@ -174,8 +174,13 @@ def differences(
     return tuple(found)
 
 
-def sells(found: Sequence[Difference], threshold: Decimal) -> tuple[Leg, ...]:
-    """What is too much, the largest first; `threshold` is a share of equity."""
+def sells(
+    found: Sequence[Difference], threshold: Decimal, *, in_part: bool = True
+) -> tuple[Leg, ...]:
+    """What is too much, the largest first; `threshold` is a share of equity.
+
+    Without `in_part` the venue closes whole positions only: what is to be trimmed is left as it is.
+    """
     legs = []
     for each in sorted(found, key=lambda d: (d.drift, d.symbol)):
         if -each.drift < threshold:
@@ -183,7 +188,7 @@ def sells(found: Sequence[Difference], threshold: Decimal) -> tuple[Leg, ...]:
         surplus = each.held + each.working - each.target_quantity
         free = each.held + min(each.working, ZERO)
         quantity = floor_to(max(ZERO, min(surplus, free)), ONE)
-        if quantity > ZERO:
+        if quantity > ZERO and (in_part or quantity == each.held):
             leg = Leg(symbol=each.symbol, action=Action.SELL, quantity=quantity, price=each.price)
             legs.append(leg)
     return tuple(legs)

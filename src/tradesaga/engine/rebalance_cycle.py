@@ -255,7 +255,8 @@ class RebalanceCycle:
     # ---- legs -------------------------------------------------------------------------------
 
     def _sells(self, work: RebalanceWork) -> Sequence[Leg]:
-        return rebalance.sells(work.found, self.policy.threshold)
+        in_part = self.instructed.venue.capabilities.closes_in_part
+        return rebalance.sells(work.found, self.policy.threshold, in_part=in_part)
 
     def _buys(self, work: RebalanceWork, *, with_proceeds: bool = False) -> Sequence[Leg]:
         """What the buying power that nobody holds pays; `with_proceeds` of sells to come."""
