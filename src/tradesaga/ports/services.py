@@ -69,7 +69,8 @@ class Capabilities:
     """What a venue has been shown to do (contract test), from which the saga chooses its path.
 
     `dedupe_ttl`: how long it remembers a client order id, None for ever. `looks_up`: an order
-    whose venue id is not known can be found, by client id or by its traits.
+    whose venue id is not known can be found, by client id or by its traits. `closes_in_part`: an
+    exit may be smaller than its position. `has_account`: equity and cash are told, not reckoned.
     """
 
     dedupes: bool
