@@ -258,7 +258,7 @@ async def ready(api: httpx2.AsyncClient, directory: Path) -> None:
     while True:
         try:
             said = await api.get("/api/v1/agent/status")
-            if said.status_code == 200 and not said.json()["detail"]:
+            if said.status_code == 200 and said.json()["detail"] != "starting":
                 return
         except (httpx2.HTTPError, ValueError):
             pass
