@@ -152,7 +152,9 @@ class AnalysisCycle:
         """Quotes of all symbols; a symbol without one fails its strategies, not the cycle."""
         spent = self.desk.holdings.spent  # before the account is asked: what fills in between costs
         account, quotes, work.look = await together(
-            self.venue.account(), self.market_data.quotes(work.symbols), self.positions.look()
+            self.venue.account,
+            lambda: self.market_data.quotes(work.symbols),
+            self.positions.look,
         )
         await self.losses.saw(account.equity)
         self.quotes.saw(work.symbols, quotes)

@@ -245,8 +245,8 @@ class CycleRunner:
         work, clock = plan.work, self._clock
         until, patience_until = work.cycle.started_at + time_max, patience_from(clock, time_max)
         for name in work.cycle.steps:
-            step, began_at = _awaited(plan.steps[name]), clock.now()
-            await within(clock, until, step, patience_until=patience_until)
+            began_at = clock.now()
+            await within(clock, until, plan.steps[name], patience_until=patience_until)
             after = machine.step_done(
                 work.cycle, clock.now(), began_at=began_at, errors=tuple(work.errors),
                 **work.figures,
@@ -351,7 +351,3 @@ def _is_taken_back() -> bool:
     task = asyncio.current_task()
     assert task is not None, "a coroutine runs in a task"
     return task.uncancel() == 0
-
-
-async def _awaited(step: Step) -> None:
-    await step()

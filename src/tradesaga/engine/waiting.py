@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from tradesaga.domain.errors import DeadlineExceeded, TradesagaError
 from tradesaga.ports.clock import Clock
@@ -14,6 +14,8 @@ T = TypeVar("T")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
+Work = Callable[[], Awaitable[T]]
+"""Called when its turn has come: a task that is cancelled before leaves nothing unawaited."""
 
 
 REAL_SECONDS_MIN = 2.0
@@ -46,9 +48,7 @@ def patience_from(clock: Clock, time_max: timedelta) -> float:
     return clock.monotonic() + min(REAL_SECONDS_MIN, time_max.total_seconds())
 
 
-async def within(
-    clock: Clock, until: datetime, work: Coroutine[Any, Any, T], *, patience_until: float
-) -> T:
+async def within(clock: Clock, until: datetime, work: Work[T], *, patience_until: float) -> T:
     """Do `work`, cancelled when the clock is at `until` and the real time `patience_until` is past.
 
     The real time is fixed when the whole begins: market time may have jumped beyond `until` between
@@ -70,9 +70,7 @@ async def within(
     return _good(working.result())
 
 
-async def together(
-    one: Coroutine[Any, Any, A], two: Coroutine[Any, Any, B], three: Coroutine[Any, Any, C]
-) -> tuple[A, B, C]:
+async def together(one: Work[A], two: Work[B], three: Work[C]) -> tuple[A, B, C]:
     """Do all three at once.
 
     Raises:
@@ -98,9 +96,9 @@ async def _both_pass(clock: Clock, moment: datetime, real_until: float) -> None:
         await asyncio.sleep(left)  # noqa: TID251 -- real time is meant
 
 
-async def _caught(work: Coroutine[Any, Any, T]) -> T | TradesagaError:
+async def _caught(work: Work[T]) -> T | TradesagaError:
     """Our errors as values: a task group would wrap them, and end its other tasks."""
     try:
-        return await work
+        return await work()
     except TradesagaError as error:
         return error
