@@ -18,6 +18,7 @@ from nats.aio.client import Client
 
 from tests.acceptance.running import Up, connect, rows, write_recording, write_strategies
 from tests.acceptance.test_kills import check_books
+from tradesaga.domain.events import ANALYSIS_REQUESTED
 from tradesaga.embedded.nats import EmbeddedNats
 from tradesaga.embedded.postgres import EmbeddedPostgres
 
@@ -61,17 +62,19 @@ async def test_ten_minutes_without_the_bus(hour: Up, durable_nats: EmbeddedNats)
     await check_books(hour.state_dir)
     told, stored = await _told(hour.state_dir), await _stored(durable_nats)
     assert len(told) > 100
-    assert told <= stored.keys(), "every event of ours is in the stream"
+    # A question whose time was over when the bus was back is passed by: nobody waits for it.
+    missing = {event_type for event_id, event_type in told.items() if event_id not in stored}
+    assert missing <= {ANALYSIS_REQUESTED}, "every other event of ours is in the stream"
 
 
-async def _told(state_dir: Path) -> set[str]:
+async def _told(state_dir: Path) -> dict[str, str]:
     server = EmbeddedPostgres(state_dir)
     await server.start()
     try:
         connection = await connect(state_dir)
-        found = await rows(connection, "select event_id::text from outbox")
+        found = await rows(connection, "select event_id::text, type from outbox")
         await connection.close()
-        return {one["event_id"] for one in found}
+        return {one["event_id"]: one["type"] for one in found}
     finally:
         await server.stop()
 

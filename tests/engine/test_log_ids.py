@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import pytest
 import structlog
 from structlog.contextvars import merge_contextvars
 from structlog.testing import LogCapture
 
 from tests.engine.test_analysis_cycle import analysed, decisions, new_place, trading
+from tradesaga.engine import cycle_runner, trade_desk
 
 
-async def test_every_line_of_a_cycle_and_of_its_sagas_bears_their_ids() -> None:
+async def test_every_line_of_a_cycle_and_of_its_sagas_bears_their_ids(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     capture = LogCapture()
-    structlog.configure(processors=[merge_contextvars, capture])
-    try:
-        place, _ = new_place()
-        async with trading(place) as parts:
-            cycle = await analysed(place, parts)
-            [bought] = [d for d in decisions(place) if d.symbol == "ACME"]
-    finally:
-        structlog.reset_defaults()
+    for module in (cycle_runner, trade_desk):
+        logger = structlog.wrap_logger(None, processors=[merge_contextvars, capture])
+        monkeypatch.setattr(module, "log", logger)
+    place, _ = new_place()
+    async with trading(place) as parts:
+        cycle = await analysed(place, parts)
+        [bought] = [d for d in decisions(place) if d.symbol == "ACME"]
     of_cycle = [line for line in capture.entries if line["event"] == "cycle ended"]
     assert [line["cycle_id"] for line in of_cycle] == [str(cycle.id)]
     of_sagas = [line for line in capture.entries if "saga_id" in line]
