@@ -16,7 +16,7 @@ import msgspec
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Refused, Transient
 from tradesaga.domain.events import ANALYSIS_REQUESTED
-from tradesaga.domain.ids import AgentId
+from tradesaga.domain.ids import AgentId, StrategyId
 from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.orders import Order, VenueReport
 from tradesaga.domain.strategies import Strategy
@@ -24,7 +24,7 @@ from tradesaga.engine.world import OpenableJournal, World
 from tradesaga.ports.bus import Bus, Delivery, Published
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Change, Entry
-from tradesaga.ports.records import OutboxRow, Records
+from tradesaga.ports.records import OutboxRow
 from tradesaga.ports.services import (
     Account,
     AmbiguousMatch,
@@ -36,6 +36,7 @@ from tradesaga.ports.services import (
     TradingEngine,
     VenuePosition,
 )
+from tradesaga.replay.past import rows_at_start
 from tradesaga.replay.tape import Beginning, Held, Known, Line, Tape
 
 T = TypeVar("T")
@@ -74,15 +75,16 @@ async def note_beginning(
         strategies=[Known.of(one.strategy) for one in await records.strategies(agent_id)],
         configured=[Known.of(strategy) for strategy in configured],
         positions=list(await records.positions(agent_id)),
-        attributed=await _attributed(records, agent_id),
+        attributed=_held(await records.attributed(agent_id)),
         ordered=list(await records.submissions_since(agent_id, now.replace(hour=0, minute=0))),
         open_trades=len(await records.open_trades(agent_id)),
+        rows=await rows_at_start(records, agent_id, now),
+        imagined=_held(await records.imagined_positions(agent_id)),
     )
     Notes(tape, world.clock).note("begin", body=beginning)
 
 
-async def _attributed(records: Records, agent_id: AgentId) -> list[Held]:
-    found = await records.attributed(agent_id)
+def _held(found: Mapping[tuple[StrategyId | None, str], Decimal]) -> list[Held]:
     return [
         Held(strategy_id=strategy_id, symbol=symbol, quantity=quantity)
         for (strategy_id, symbol), quantity in found.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,10 +50,18 @@ def settings_that_differ(
 
 
 def differences(
-    lines: Sequence[Line], decisions: Sequence[Decision], orders: Sequence[Order]
+    lines: Sequence[Line],
+    decisions: Sequence[Decision],
+    orders: Sequence[Order],
+    *,
+    past: Iterable[Order] = (),
 ) -> Iterator[Divergence]:
-    """Decisions by the decision maker's id, orders by our id, as they were last written."""
-    recorded = {
+    """Decisions by the decision maker's id, orders by our id, as they were last written.
+
+    `past` are the orders that the life began with.
+    """
+    recorded = {f"order {one.client_order_id}": _ordered(one) for one in past}
+    recorded |= {
         f"decision {line.key}": _decided(msgspec.json.decode(line.body, type=Decision))
         for line in lines
         if line.kind == "decision"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -42,9 +43,11 @@ class Messages:
         questions = [line for line in lines if line.kind == "question"]
         self._questions = Reel(questions, lambda line: _about(_question(line.body)))
         self._causes = {each: each for each in (_question(q.body).request_id for q in questions)}
+        self._since: dict[str, datetime] = {}
         for line in lines:
             if line.kind == "call" and line.name == "submit":
                 self._causes[line.key] = line.key
+                self._since.setdefault(line.key, line.at)
                 if (report := _report(line.body)) is not None:
                     self._causes[report.venue_order_id] = line.key
         self._there: set[str] = set()
@@ -77,7 +80,9 @@ class Messages:
         text = msgspec.json.decode(line.body, type=str)
         words = (self._causes.get(word) for word in _WORD.findall(text))
         cause = next((word for word in words if word is not None), None)
-        if cause is not None and cause not in self._there:
+        # What was said of an order before its submit was said of one that a former life had sent.
+        follows = cause is not None and line.at >= self._since.get(cause, line.at)
+        if cause is not None and follows and cause not in self._there:
             self._held[cause].append(line)
             return
         if cause in self._renamed:

@@ -1,6 +1,6 @@
 """A recorded life once more: the same engine, told what it was told then, at the same moments.
 
-The journal begins with the agent, strategies and positions that the life began with. Time runs
+The store begins with what the life found: agent, strategies, positions, open trades. Time runs
 from the first line to the last and jumps where nothing was recorded for `SILENCE_MAX` (the
 heartbeat speaks more often than that); it passes as fast against virtual time as it did against
 real time. What persons commanded is commanded again. Refused: a life that began with open sagas.
@@ -30,6 +30,7 @@ from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId, StrategyId
 from tradesaga.domain.market import Calendar
+from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Order
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
@@ -37,7 +38,7 @@ from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import World
-from tradesaga.ports.records import Submission
+from tradesaga.ports.records import Circumstances, Invariant, LogMark, Submission
 from tradesaga.ports.services import Capabilities
 from tradesaga.replay.answers import (
     Answers,
@@ -50,9 +51,10 @@ from tradesaga.replay.clock import PlayedClock
 from tradesaga.replay.divergence import Divergence, Rerun, differences
 from tradesaga.replay.identities import SeededIds
 from tradesaga.replay.messages import Messages
+from tradesaga.replay.past import lay_down
 from tradesaga.replay.playing import run_on
 from tradesaga.replay.reels import Reel
-from tradesaga.replay.tape import Beginning, Line
+from tradesaga.replay.tape import Beginning, Held, Line
 from tradesaga.replay.timeline import Timeline
 
 SILENCE_MAX = timedelta(minutes=5)
@@ -74,10 +76,10 @@ class Life:
 
 def rerun(life: Life) -> Rerun:
     """Play it and compare. Raises Invalid for a life that cannot be played."""
-    if life.beginning.open_trades:
+    if life.beginning.open_trades and life.beginning.rows is None:
         raise Invalid(
-            [f"the recording began with {life.beginning.open_trades} open sagas: their past is "
-             "not in it; record from a start without open orders"]
+            [f"the recording began with {life.beginning.open_trades} open sagas, and its version "
+             "did not note them; record again with this one"]
         )  # fmt: skip
     loop = VirtualLoop()
     return run_on(loop, _Rerun(life, loop).run())
@@ -109,23 +111,54 @@ class BegunRecords(MemoryRecords):
     def __init__(self, store: MemoryStore, beginning: Beginning) -> None:
         super().__init__(store)
         self._beginning = beginning
+        orders = (row for row in store.rows.values() if isinstance(row, Order))
+        self._loaded = {(order.created_at, order.symbol, order.strategy_id) for order in orders}
 
     @override
     async def attributed(
         self, agent_id: AgentId
     ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
         """As the port, with what was held at the beginning."""
-        sums = dict(await super().attributed(agent_id))
-        for held in self._beginning.attributed:
-            key = held.strategy_id, held.symbol
-            sums[key] = sums.get(key, Decimal(0)) + held.quantity
-        return sums
+        return _with(await super().attributed(agent_id), self._beginning.attributed)
+
+    @override
+    async def imagined_positions(
+        self, agent_id: AgentId
+    ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
+        """As the port, with what shadows would have held at the beginning."""
+        return _with(await super().imagined_positions(agent_id), self._beginning.imagined)
+
+    @override
+    async def recheck(
+        self,
+        agent_id: AgentId,
+        given: Circumstances,
+        *,
+        mark: LogMark | None,
+        time_max: timedelta,
+    ) -> tuple[Sequence[Invariant], LogMark | None]:
+        """Nothing: sums cannot be held against fills that are not here."""
+        return [], mark
 
     @override
     async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:
         """As the port, with those before the beginning."""
-        before = [one for one in self._beginning.ordered if one.at >= since]
+        before = [
+            one
+            for one in self._beginning.ordered
+            if one.at >= since and (one.at, one.symbol, one.strategy_id) not in self._loaded
+        ]
         return [*before, *await super().submissions_since(agent_id, since)]
+
+
+def _with(
+    sums: Mapping[tuple[StrategyId | None, str], Decimal], before: Sequence[Held]
+) -> Mapping[tuple[StrategyId | None, str], Decimal]:
+    both = dict(sums)
+    for held in before:
+        key = held.strategy_id, held.symbol
+        both[key] = both.get(key, ZERO) + held.quantity
+    return both
 
 
 class _Rerun:
@@ -136,6 +169,8 @@ class _Rerun:
         edges = edges_of(life.lines)
         self._clock = PlayedClock(loop, Timeline(edges, pace=pace_of(life.lines, edges)))
         self._store = _store_of(life)
+        self._past: Sequence[Order] = self._store.of(Order, life.settings.agent_id)
+        self._records = BegunRecords(self._store, life.beginning)
         self._answers = Answers(
             self._clock, Reel(_of(life, "call"), lambda line: (line.name, line.key))
         )
@@ -199,15 +234,18 @@ class _Rerun:
         orders: list[Order] = self._store.of(Order, agent_id)
         return Rerun(
             decisions=len(decisions),
-            orders=len(orders),
-            divergences=[*self._refused, *differences(self._life.lines, decisions, orders)],
+            orders=len(orders) - len(self._past),
+            divergences=[
+                *self._refused,
+                *differences(self._life.lines, decisions, orders, past=self._past),
+            ],
             unanswered=self._answers.missing,
         )
 
     def _world(self) -> World:
         return World(
             journal=MemoryJournal(self._store),
-            records=BegunRecords(self._store, self._life.beginning),
+            records=self._records,
             outbox=MemoryOutbox(self._store),
             lease=MemoryLease(self._store),
             bus=self._bus,
@@ -234,6 +272,7 @@ def _store_of(life: Life) -> MemoryStore:
         store.rows[Strategy, strategy.id] = strategy
     for sums in beginning.positions:
         store.positions[agent_id, sums.symbol] = sums
+    lay_down(beginning.rows or (), store, agent_id)
     return store
 
 

@@ -1,6 +1,6 @@
 """A recorded life of the orchestrator as compressed JSON lines: what it asked, was told, and did.
 
-    begin       the settings, the agent, its strategies and positions; first line of every file
+    begin       the settings, and what the database held at the start; first line of every file
     call        a question to a neighbour with its key, and the answer or the error
     event       a message from the bus, as it came
     question    a decision that was asked for
@@ -32,6 +32,7 @@ from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId, StrategyId
 from tradesaga.domain.strategies import Strategy, StrategyMode, StrategyStatus
 from tradesaga.ports.records import PositionSums, Submission
+from tradesaga.replay.past import Kept
 
 log = get_logger()
 FLUSH_EVERY: Final = 64
@@ -94,7 +95,10 @@ _exact = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 class Beginning(Struct, frozen=True, kw_only=True):
-    """What the life began with; `settings` by path, `configured` strategies are added if new."""
+    """What the life began with; `settings` by path, `configured` strategies are added if new.
+
+    `rows` are None in recordings of versions that did not note them.
+    """
 
     version: str
     settings: Mapping[str, Any]
@@ -105,6 +109,8 @@ class Beginning(Struct, frozen=True, kw_only=True):
     attributed: Sequence[Held]
     ordered: Sequence[Submission]
     open_trades: int
+    rows: Sequence[Kept] | None = None
+    imagined: Sequence[Held] = ()
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):

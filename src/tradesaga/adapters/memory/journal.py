@@ -74,6 +74,11 @@ class MemoryStore:
         """The log of one agent, in order."""
         return self.log.setdefault(agent_id, [])
 
+    def put(self, value: Stored) -> None:
+        """Have a row there that was written before all that is told of."""
+        self.rows[type(value), value.id] = value
+        self.unique.update(_unique_keys(value))
+
     def of(self, cls: type[Any], agent_id: AgentId) -> list[Any]:
         """All rows of a type that belong to an agent, in order of their insertion."""
         return [
