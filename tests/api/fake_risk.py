@@ -19,6 +19,8 @@ from tradesaga.ports.risk_operations import LimitsView, ModeLimits, Provenance, 
 
 DENIED_ID = DecisionId(UUID("01766713-2a80-7000-8000-0000000000d1"))
 AT = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
+NAMES = ("01766713-2a80-7000-8000-0000000000a5", "ts-0an0", "ord_1_000001")
+"""By which it is known as well: its saga, the client order id, the venue's."""
 RULES = {
     "inputs": {"quantity": "63", "price": "100"},
     "rules": {
@@ -70,13 +72,14 @@ class FakeRisk:
             raise NotFound(f"there is no decision {decision_id}")
         return Why(symbol="ACME", at=AT, decision=DENIED)
 
-    async def provenance(self, decision_id: DecisionId) -> Provenance:
-        self.calls.append(("provenance", {"decision_id": decision_id}))
-        if decision_id != DENIED_ID:
-            raise NotFound(f"there is no decision {decision_id}")
+    async def provenance(self, name: str) -> Provenance:
+        self.calls.append(("provenance", {"name": name}))
+        if name not in (str(DENIED_ID), *NAMES):
+            raise NotFound(f"there is no decision, saga or order {name}")
         return Provenance(
             decision=DENIED,
-            request_id=None,
+            correlation_id=str(DENIED_ID),
+            asked=False,
             cycle=None,
             market_data={},
             denied_at_execution=None,

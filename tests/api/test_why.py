@@ -49,7 +49,9 @@ async def test_a_symbol_at_a_time_is_explained(api: Api) -> None:
         ("/why", {}, 400),
         ("/why", {"symbol": "a b"}, 400),
         ("/decisions/7/why", {}, 400),
-        ("/decisions/7", {}, 400),
+        ("/decisions/7", {}, 404),
+        ("/decisions/a%20b", {}, 400),
+        ("/decisions/" + "7" * 129, {}, 400),
         ("/decisions/01766713-2a80-7000-8000-0000000000ff/why", {}, 404),
     ],
 )
@@ -64,8 +66,7 @@ async def test_a_decision_is_traced(api: Api) -> None:
     answer = await api.client.get(f"/api/v1/decisions/{DENIED_ID}")
     body = answer.json()
     assert answer.status_code == 200
-    assert body["correlation"] == {
-        "cycleId": None, "requestId": None, "decisionId": str(DENIED_ID),
-    }  # fmt: skip
+    assert (body["correlationId"], body["asked"]) == (str(DENIED_ID), False)
+    assert (body["cycle"], body["marketData"]) == (None, {})
     assert [rule["code"] for rule in body["rules"]] == ["LADDER", "ORDER_NOTIONAL"]
     assert (body["sagas"], body["position"], body["approval"]) == ([], None, None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.api.fake_risk import DENIED_ID
+import pytest
+
+from tests.api.fake_risk import DENIED_ID, NAMES
 from tests.api.fakes import Api
 from tests.api.serving import served
 from tests.cli.conftest import Terminal
@@ -37,4 +39,14 @@ async def test_a_decision_is_traced(api: Api, terminal: Terminal) -> None:
     assert (said.code, said.err) == (0, "")
     assert "verdict       denied at 2020-12-15 17:00:00Z" in said.out
     assert "ORDER_NOTIONAL" in said.out
+    assert f"correlation   {DENIED_ID}" in said.out
     assert unknown.code == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_any_of_its_ids_traces_a_decision(api: Api, terminal: Terminal, name: str) -> None:
+    async with served(api.app) as url:
+        said = await terminal.types("trace", name, url=url)
+    assert (said.code, said.err) == (0, "")
+    assert f"correlation   {DENIED_ID}" in said.out
+    assert api.risk.calls == [("provenance", {"name": name})]

@@ -22,6 +22,7 @@ from tradesaga.ports.trade_records import TradeQuery
 
 OPEN = frozenset({SagaStatus.PENDING, SagaStatus.RUNNING, SagaStatus.MANUAL_REQUIRED})
 ANY = TradeQuery(limit=10)
+OTHER = AgentId(derived("stranger"))
 
 
 def begun_at(name: str, second: int, symbol: str = "SPY") -> TradeState:
@@ -181,3 +182,18 @@ async def test_orders_that_were_proven_absent_are_found_again(backend: Backend) 
     (found,) = await backend.records.absent_trades(AGENT, order.created_at)
     assert found == replace(young, order=order)
     assert await backend.records.absent_trades(AGENT, order.created_at + SECOND) == []
+
+
+async def test_a_decision_is_known_by_the_ids_of_its_saga_and_order(backend: Backend) -> None:
+    _, _, ended = await three(backend)
+    saga, order = ended.saga, ended.order
+    assert order.venue_order_id is not None
+    names = saga.decision_id, saga.id, order.id, order.client_order_id, order.venue_order_id
+    for name in map(str, names):
+        assert await backend.records.decision_named(AGENT, name) == saga.decision_id
+        assert await backend.records.decision_named(OTHER, name) is None
+    alone = values.decision("n")
+    await backend.journal.commit(change(Insert(alone)))
+    assert await backend.records.decision_named(AGENT, str(alone.id)) == alone.id
+    for unknown in (str(derived("stranger")), "ts-stranger"):
+        assert await backend.records.decision_named(AGENT, unknown) is None

@@ -12,7 +12,7 @@ from tests.engine.test_analysis_cycle import analysed, decisions, new_place, tra
 from tradesaga.domain.approval import ApprovalState, ExecutionMode
 from tradesaga.domain.errors import NotFound
 from tradesaga.domain.events import ANALYSIS_REQUESTED, SAGA_COMPLETED, SAGA_STARTED
-from tradesaga.domain.ids import DEFAULT_AGENT, DecisionId
+from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.domain.orders import OrderStatus
 
 
@@ -21,12 +21,17 @@ async def test_from_the_quote_to_the_position_under_the_ids_of_its_events() -> N
     async with trading(place) as parts:
         cycle = await analysed(place, parts)
         [bought] = [d for d in decisions(place) if d.symbol == "ACME"]
-        traced = await parts.control.risk.provenance(bought.id)
+        traced = await parts.control.risk.provenance(str(bought.id))
+        [trade] = traced.trades
+        order = trade.state.order
+        names = trade.state.saga.id, order.id, order.client_order_id, order.venue_order_id
+        for name in names:
+            assert await parts.control.risk.provenance(str(name)) == traced, name
     assert traced.cycle == cycle
+    assert traced.market_data["quotedAt"] <= traced.market_data["fetchedAt"]
     assert (traced.market_data["symbol"], traced.market_data["price"]) == ("ACME", "100.00")
     assert traced.decision.strategy_id == STRATEGY.id
     assert traced.decision.rules["rules"]["LADDER"][0] == "passed"
-    [trade] = traced.trades
     assert trade.state.order.status is OrderStatus.FILLED
     assert [fill.quantity for fill in trade.fills] == [2]
     assert {step.kind for step in trade.steps}
@@ -43,7 +48,7 @@ async def test_from_the_quote_to_the_position_under_the_ids_of_its_events() -> N
         if line.entry.event is not None and line.entry.event.correlation_id == str(bought.id)
     ]
     assert kinds == [ANALYSIS_REQUESTED, SAGA_STARTED, SAGA_COMPLETED]
-    assert traced.request_id == str(bought.id), "one id from the question to the fill"
+    assert (traced.correlation_id, traced.asked) == (str(bought.id), True)
 
 
 async def test_an_order_that_waits_for_a_person_shows_its_question() -> None:
@@ -52,7 +57,7 @@ async def test_an_order_that_waits_for_a_person_shows_its_question() -> None:
     async with trading(place) as parts:
         await analysed(place, parts)
         [decision] = decisions(place)
-        traced = await parts.control.risk.provenance(decision.id)
+        traced = await parts.control.risk.provenance(str(decision.id))
     assert traced.approval is not None
     assert traced.approval.state is ApprovalState.PENDING
     assert traced.trades == []
@@ -61,5 +66,6 @@ async def test_an_order_that_waits_for_a_person_shows_its_question() -> None:
 async def test_nothing_is_known_of_a_decision_that_never_was() -> None:
     place, _ = new_place("ACME")
     async with trading(place) as parts:
-        with pytest.raises(NotFound):
-            await parts.control.risk.provenance(DecisionId(uuid4()))
+        for name in (str(uuid4()), "ts-unknown"):
+            with pytest.raises(NotFound):
+                await parts.control.risk.provenance(name)

@@ -1,8 +1,8 @@
 """How a decision came about and what became of it, in one answer: from the quote to the position.
 
-Everything is read from what was committed. The ids under `correlation` are those that the events
-bear: the cycle's on its own events, else the request's, which is the decision's as well, from the
-question to the last word of its sagas.
+Everything is read from what was committed, and hangs under one correlation id: the decision's,
+which is its question's too. Question, answer, the events of its sagas, the requests to the trading
+engine and the log bear it. Only the cycle, which is about many decisions, has another.
 """
 
 from __future__ import annotations
@@ -23,30 +23,26 @@ from tradesaga.api.cycle_answers import (
     decision_answer,
     log_answer,
 )
-from tradesaga.api.problems import failures
+from tradesaga.api.problems import failures, invalid, shown
 from tradesaga.api.saga_answers import SagaRecordAnswer, saga_record_answer
 from tradesaga.api.trade_answers import PositionAnswer, position_answer
-from tradesaga.api.why import RiskPort, RuleAnswer, decision_id_of, rules_of
+from tradesaga.api.why import RiskPort, RuleAnswer, rules_of
 from tradesaga.ports.risk_operations import Provenance
 
 TAGS = ["risk"]
-
-
-class CorrelationAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """Under which ids the events about it travel; `requestId` null: nobody asked for it."""
-
-    cycle_id: str | None
-    request_id: str | None
-    decision_id: str
+NAME_LETTERS_MAX = 128
+"""Of an id; the venue chooses its own."""
 
 
 class ProvenanceAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
-    """`inputs` are the figures that the rules saw, `marketData` what the cycle had fetched.
+    """`correlationId` is the id of all of it; `asked` is false for what nobody asked for.
 
-    `sagas` are whole, with venue reports, attempts and fills; `position` is that of now.
+    `inputs` are the figures that the rules saw, `marketData` what the cycle had fetched. `sagas`
+    are whole, with venue reports, attempts and fills; `position` is that of now.
     """
 
-    correlation: CorrelationAnswer
+    correlation_id: str
+    asked: bool
     market_data: dict[str, Any]
     cycle: CycleAnswer | None
     asked_at: Timestamp
@@ -73,23 +69,28 @@ async def get_decision(
         str,
         PathParameter(
             name="decisionId",
-            description="the id of a decision, a UUID",
-            schema_extra={"format": "uuid"},
+            description="the correlation id, or an id of the decision, its saga or its order",
+            schema_extra={"pattern": "^[!-~]+$", "maxLength": NAME_LETTERS_MAX},
         ),
     ],
 ) -> ProvenanceAnswer:
     """Inputs, question, verdict, approval, sagas with orders and fills, position, timings."""
-    return _answer(await risk.provenance(decision_id_of(decision_id)))
+    return _answer(await risk.provenance(_name(decision_id)))
+
+
+def _name(text: str) -> str:
+    """The name in a path; what no id can be is a bad request."""
+    if len(text) > NAME_LETTERS_MAX or not all("!" <= letter <= "~" for letter in text):
+        problem = f"decisionId is {shown(text)}: it takes the id of a decision, a saga or an order"
+        raise invalid([problem])
+    return text
 
 
 def _answer(traced: Provenance) -> ProvenanceAnswer:
     decision, stored = traced.decision, traced.decision.rules
     return ProvenanceAnswer(
-        correlation=CorrelationAnswer(
-            cycle_id=None if decision.cycle_id is None else str(decision.cycle_id),
-            request_id=traced.request_id,
-            decision_id=str(decision.id),
-        ),
+        correlation_id=traced.correlation_id,
+        asked=traced.asked,
         market_data=dict(traced.market_data),
         cycle=None if traced.cycle is None else cycle_answer(traced.cycle),
         asked_at=stamp(decision.as_of),

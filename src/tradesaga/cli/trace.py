@@ -1,4 +1,4 @@
-"""The command `trace`: one decision from its market data to the position."""
+"""The command `trace`: one decision from its market data to the position, by any of its ids."""
 
 from __future__ import annotations
 
@@ -15,28 +15,27 @@ from tradesaga.cli.why import rules_table
 HERE: Final = Server()
 
 
-async def trace(decision: str, /, *, server: Server = HERE) -> int:
+async def trace(name: str, /, *, server: Server = HERE) -> int:
     """Show how a decision came about and what became of it: prices, verdict, orders, fills.
 
     Parameters
     ----------
-    decision
-        The id of a decision.
+    name
+        The correlation id, or the id of a decision, a saga or an order, also the client order id
+        or the venue's.
     """
-    return await tell(
-        server, call(server, "GET", f"/decisions/{quote(decision, safe='')}"), trace_text
-    )
+    return await tell(server, call(server, "GET", f"/decisions/{quote(name, safe='')}"), trace_text)
 
 
 def trace_text(answer: Mapping[str, Any]) -> list[str]:
     """The answer for people, in the order in which it happened."""
-    decision, ids, seen = answer["decision"], answer["correlation"], answer["marketData"]
+    decision, cycle, seen = answer["decision"], answer["cycle"], answer["marketData"]
     held = answer["position"]
     head = [
-        ("cycle", ids["cycleId"] or NOTHING),
-        ("price seen", f"{seen['price']} at {moment(seen['fetchedAt'])}" if seen else NOTHING),
-        ("asked", f"{moment(answer['askedAt'])}, request {ids['requestId'] or NOTHING}"),
-        ("decision", decision["id"]),
+        ("correlation", answer["correlationId"]),
+        ("cycle", cycle["id"] if cycle else NOTHING),
+        ("price seen", _seen(seen)),
+        ("asked", moment(answer["askedAt"]) if answer["asked"] else NOTHING),
         ("said", f"{decision['action']} {decision['symbol']}, {decision['reasoning'] or NOTHING}"),
         ("verdict", f"{decision['verdict']} at {moment(decision['createdAt'])}"),
         ("order", f"{decision['action']} {number(decision['quantity'])} {decision['symbol']}"),
@@ -53,6 +52,13 @@ def trace_text(answer: Mapping[str, Any]) -> list[str]:
     for saga in answer["sagas"]:
         lines += section("saga", saga_text(saga))
     return lines
+
+
+def _seen(market: Mapping[str, Any]) -> str:
+    if not market:
+        return NOTHING
+    quoted = f", of {moment(market['quotedAt'])}" if market["quotedAt"] else ""
+    return f"{market['price']}{quoted}, fetched at {moment(market['fetchedAt'])}"
 
 
 def _approval(approval: Mapping[str, Any] | None) -> str:

@@ -83,6 +83,14 @@ def question_id(cycle_id: CycleId, strategy_id: StrategyId, symbol: str) -> Deci
     return DecisionId(derived_beside(cycle_id, cycle_id, strategy_id, symbol))
 
 
+def uuid_or_none(text: str) -> UUID | None:
+    """The UUID that `text` is, or None: a name of another kind."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 def client_order_id(saga_id: SagaId, leg: int, purpose: str, *, name: str = "") -> str:
     """The id under which the venue knows an order: 29 characters, the same on every repeat.
 

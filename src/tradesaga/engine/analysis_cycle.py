@@ -167,7 +167,8 @@ class AnalysisCycle:
                 if symbol not in quotes:
                     work.fail(strategy.external_id, f"no quote of {symbol}", now)
         said = {s: str(q.middle) for s, q in quotes.items()}
-        work.note("info", "fetched market data", now, quotes=said)
+        quoted = {s: q.at.isoformat() for s, q in quotes.items()}
+        work.note("info", "fetched market data", now, quotes=said, quotedAt=quoted)
 
     async def evaluate_positions(self, work: AnalysisWork) -> None:
         """Our books against the venue's: a difference is reported, never copied."""

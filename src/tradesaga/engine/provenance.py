@@ -1,15 +1,20 @@
-"""How a decision came about and what became of it, gathered from what was committed."""
+"""How a decision came about and what became of it, gathered from what was committed.
+
+All of it has one correlation id, which is the id of the decision: of one that was asked for, the
+question's as well; one that nobody asked for, or that a person gave, has an id of its own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from tradesaga.domain.approval import approval_id_of
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import NotFound
-from tradesaga.domain.ids import AgentId, DecisionId, question_id
+from tradesaga.domain.ids import AgentId, question_id
 from tradesaga.domain.instructions import SAGA_TYPES
 from tradesaga.domain.trade_plan import PLAN
 from tradesaga.domain.trade_start import saga_id_of
@@ -20,11 +25,18 @@ FETCHED = "fetched market data"
 """The line of a cycle's log that says what prices it has seen."""
 
 
-async def provenance(records: Records, agent_id: AgentId, decision_id: DecisionId) -> Provenance:
-    """All about one decision. Raises NotFound, Unavailable."""
-    decision = await records.decision(agent_id, decision_id)
-    if decision is None:
-        raise NotFound(f"there is no decision {decision_id}; `GET /api/v1/cycles/ID` has them")
+async def provenance(records: Records, agent_id: AgentId, name: str) -> Provenance:
+    """All about the decision of that name, see `Records.decision_named`.
+
+    Raises:
+        NotFound, Unavailable.
+    """
+    decision_id = await records.decision_named(agent_id, name)
+    decision = None if decision_id is None else await records.decision(agent_id, decision_id)
+    if decision_id is None or decision is None:
+        raise NotFound(
+            f"there is no decision, saga or order {name}; `GET /api/v1/cycles/ID` has them"
+        )
     found = None
     if decision.cycle_id is not None:
         found = await records.cycle(agent_id, decision.cycle_id)
@@ -33,7 +45,8 @@ async def provenance(records: Records, agent_id: AgentId, decision_id: DecisionI
     positions = await records.positions(agent_id)
     return Provenance(
         decision=decision,
-        request_id=None if found is None else _request_id(decision, found.cycle),
+        correlation_id=str(decision_id),
+        asked=found is not None and _was_asked(decision, found.cycle),
         cycle=None if found is None else found.cycle,
         market_data=_market_data(found, decision.symbol),
         denied_at_execution=await records.denied_at_execution(agent_id, decision),
@@ -44,14 +57,11 @@ async def provenance(records: Records, agent_id: AgentId, decision_id: DecisionI
     )
 
 
-def _request_id(decision: Decision, cycle: Cycle) -> str | None:
-    """The id of the question that it answers, as the cycle makes it; None when nobody asked.
-
-    What came by itself was there before its cycle; what is instructed has no strategy that asks.
-    """
-    if decision.strategy_id is None or decision.as_of < cycle.started_at:
-        return None
-    return str(question_id(cycle.id, decision.strategy_id, decision.symbol))
+def _was_asked(decision: Decision, cycle: Cycle) -> bool:
+    """Whether it bears the id of a question of its cycle; what is instructed has no strategy."""
+    return decision.strategy_id is not None and decision.id == question_id(
+        cycle.id, decision.strategy_id, decision.symbol
+    )
 
 
 def _market_data(found: CycleRecord | None, symbol: str) -> Mapping[str, Any]:
@@ -59,5 +69,11 @@ def _market_data(found: CycleRecord | None, symbol: str) -> Mapping[str, Any]:
     for line in () if found is None else found.logs:
         quotes = line.context.get("quotes")
         if line.message == FETCHED and isinstance(quotes, Mapping) and symbol in quotes:
-            return {"symbol": symbol, "price": quotes[symbol], "fetchedAt": line.timestamp}
+            quoted = line.context.get("quotedAt", {}).get(symbol)
+            return {
+                "symbol": symbol,
+                "price": quotes[symbol],
+                "quotedAt": None if quoted is None else datetime.fromisoformat(quoted),
+                "fetchedAt": line.timestamp,
+            }
     return {}

@@ -60,9 +60,9 @@ class RiskControl:
             raise NotFound(f"there is no decision {decision_id}; `GET /api/v1/cycles/ID` has them")
         return await self._explained(decision, decision.created_at, None)
 
-    async def provenance(self, decision_id: DecisionId) -> Provenance:
+    async def provenance(self, name: str) -> Provenance:
         """See `ports.risk_operations`."""
-        return await provenance(self._records, self._agent_id, decision_id)
+        return await provenance(self._records, self._agent_id, name)
 
     async def why(self, symbol: str, at: datetime | None) -> Why:
         """See `ports.risk_operations`."""

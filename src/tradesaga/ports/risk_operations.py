@@ -40,12 +40,15 @@ class Why:
 class Provenance:
     """A decision with all that led to it and came of it, as it was committed.
 
-    `request_id` is None when nobody asked for it, `market_data` empty when no cycle fetched any.
-    `position` is that of now; `logs` are the cycle's.
+    `correlation_id` is the one under which all of it travels, question and fill alike. `asked` says
+    whether there was a question: of a decision that nobody asked for, the id is its own.
+    `market_data` is empty when no cycle fetched any. `position` is that of now; `logs` are the
+    cycle's.
     """
 
     decision: Decision
-    request_id: str | None
+    correlation_id: str
+    asked: bool
     cycle: Cycle | None
     market_data: Mapping[str, Any]
     denied_at_execution: Mapping[str, Any] | None
@@ -80,8 +83,12 @@ class RiskOperations(Protocol):
         """What every rule said of one decision. Raises NotFound, Unavailable."""
         ...
 
-    async def provenance(self, decision_id: DecisionId) -> Provenance:
-        """How one decision came about and what became of it. Raises NotFound, Unavailable."""
+    async def provenance(self, name: str) -> Provenance:
+        """How one decision came about and what became of it. Raises NotFound, Unavailable.
+
+        `name` is the correlation id, which is the decision's, or an id of its saga or its order:
+        ours, the client's or the venue's.
+        """
         ...
 
     async def why(self, symbol: str, at: datetime | None) -> Why:

@@ -22,6 +22,13 @@ class RiskRecords(Protocol):
         """One decision."""
         ...
 
+    async def decision_named(self, agent_id: AgentId, name: str) -> DecisionId | None:
+        """The decision that has the id `name`, or whose saga or order has it.
+
+        An order is known by its own id, by its client order id and by the venue's.
+        """
+        ...
+
     async def denied_at_execution(
         self, agent_id: AgentId, decision: Decision
     ) -> Mapping[str, Any] | None:

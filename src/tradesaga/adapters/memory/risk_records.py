@@ -12,7 +12,7 @@ from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.cycle import Cycle, CycleType
 from tradesaga.domain.decision_cost import DecisionCharge
 from tradesaga.domain.decisions import Decision
-from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId
+from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId, uuid_or_none
 from tradesaga.domain.limit_change import LimitChange
 from tradesaga.domain.money import ZERO
 from tradesaga.ports.trade_records import LAST, Place
@@ -25,6 +25,20 @@ class MemoryRiskRecords(MemoryTradeRecords):
         """One decision."""
         found = [d for d in self._store.of(Decision, agent_id) if d.id == decision_id]
         return found[0] if found else None
+
+    async def decision_named(self, agent_id: AgentId, name: str) -> DecisionId | None:
+        """The decision that has the id `name`, or whose saga or order has it."""
+        known = uuid_or_none(name)
+        if known is not None and await self.decision(agent_id, DecisionId(known)) is not None:
+            return DecisionId(known)
+        for trade in self._trades(agent_id):
+            order = trade.order
+            if known in (trade.saga.id, order.id) or name in (
+                order.client_order_id,
+                order.venue_order_id,
+            ):
+                return trade.saga.decision_id
+        return None
 
     async def denied_at_execution(
         self, agent_id: AgentId, decision: Decision

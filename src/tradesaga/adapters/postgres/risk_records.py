@@ -13,7 +13,7 @@ from tradesaga.adapters.postgres.trade_records import LOG_SLACK, PostgresTradeRe
 from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
-from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId
+from tradesaga.domain.ids import AgentId, ApprovalId, DecisionId, uuid_or_none
 from tradesaga.domain.limit_change import LimitChange
 from tradesaga.ports.trade_records import LAST, Place
 
@@ -32,6 +32,11 @@ class PostgresRiskRecords(PostgresTradeRecords):
         """One decision."""
         rows = await self._pool.fetch(_SQL["decision"], agent_id, decision_id)
         return _decision(rows[0]) if rows else None
+
+    async def decision_named(self, agent_id: AgentId, name: str) -> DecisionId | None:
+        """The decision that has the id `name`, or whose saga or order has it."""
+        rows = await self._pool.fetch(_SQL["decision_named"], agent_id, uuid_or_none(name), name)
+        return DecisionId(rows[0]["id"]) if rows else None
 
     async def denied_at_execution(
         self, agent_id: AgentId, decision: Decision

@@ -5,6 +5,19 @@ select id, external_id, agent_id, cycle_id, strategy_id, symbol, action, confide
 from decisions
 where agent_id = $1 and id = $2;
 
+-- decision_named: the decision that has the id $2, or whose saga or order has it, or the name $3
+select id from decisions where agent_id = $1 and id = $2
+union all
+select decision_id from sagas where agent_id = $1 and id = $2
+union all
+select decision_id from orders where agent_id = $1 and id = $2
+union all
+select decision_id from orders where agent_id = $1 and client_order_id = $3
+union all
+select o.decision_id from venue_order_ids v join orders o on o.id = v.order_id
+where v.agent_id = $1 and v.venue_order_id = $3
+limit 1;
+
 -- denied_at_execution: what the rules said when the saga was to begin, within its time ($3 to $4)
 select body::json from journal_log
 where agent_id = $1 and subject = $2 and at between $3 and $4 and kind = 'decision.denied'
