@@ -61,12 +61,16 @@ class Client:
         }
         self._http = httpx2.AsyncClient(timeout=SECONDS_MAX, trust_env=False)
 
-    async def call(self, service: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+    async def call(
+        self, service: str, method: str, path: str, body: Any = None, **headers: str
+    ) -> tuple[int, Any]:
         """Status and body of a request; `path` without `/api/v1`."""
         root = self.bases[service]
         under = "" if path.startswith(("/health", "/paper")) else "/api/v1"
         content = None if body is None else _encode(body)
-        reply = await self._http.request(method, root + under + path, content=content)
+        reply = await self._http.request(
+            method, root + under + path, content=content, headers=headers
+        )
         return reply.status_code, json.loads(reply.content, parse_float=Decimal)
 
     async def fault(self, service: str, **fault: Any) -> None:

@@ -45,6 +45,22 @@ async def test_an_order_from_submission_to_position_and_back(paper: Client, hear
     assert first["metadata"]["timestamp"].endswith("Z")
 
 
+async def test_the_events_of_an_order_bear_the_correlation_id_of_its_request(
+    paper: Client, heard: Heard
+) -> None:
+    named = {"X-Correlation-Id": "01766713-2a80-7000-8000-0000000000d1"}
+    _, first = await paper.call(TRADING, "POST", "/orders", BUY, **named)
+    await filled(paper, first["orderId"])
+    assert await heard.wait("trade.position.opened")
+    story = [event for event in heard.events if event["metadata"]["source"] == "trading-engine"]
+    told = [event for event in story if event["metadata"]["eventType"].startswith("trade.")]
+    assert len(told) == 3  # submitted, filled, opened
+    assert {event["metadata"]["correlationId"] for event in told} == {*named.values()}
+    _, second = await paper.call(TRADING, "POST", "/orders", BUY)
+    (unnamed,) = await heard.wait("trade.order.submitted", orderId=second["orderId"])
+    assert "correlationId" not in unnamed["metadata"]
+
+
 async def test_a_repeated_client_order_id_is_refused_and_found(paper: Client) -> None:
     body = {**BUY, "clientOrderId": "ts-a"}
     _, accepted = await paper.call(TRADING, "POST", "/orders", body)

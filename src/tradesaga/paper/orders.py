@@ -43,7 +43,10 @@ OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 
 
 class Ticket(Struct, frozen=True, kw_only=True):
-    """An order as asked for, already checked for form."""
+    """An order as asked for, already checked for form.
+
+    `correlation_id` is what the request named; the order's events bear it.
+    """
 
     symbol: str
     side: Side
@@ -53,6 +56,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     extended_hours: bool = False
     client_order_id: str | None = None
     strategy_id: str | None = None
+    correlation_id: str | None = None
 
 
 class Fill(Struct, frozen=True, kw_only=True):

@@ -103,6 +103,7 @@ def of_venue(happened: VenueEvent) -> Outgoing:
         {key: value for key, value in payload.items() if value is not None},
         about=about,
         symbol=order.ticket.symbol,
+        correlation_id=order.ticket.correlation_id,
     )
 
 

@@ -15,7 +15,15 @@ from tradesaga.paper.orders import Order, OrderStatus, OrderType, Side, Ticket
 from tradesaga.paper.prices import tick_of
 from tradesaga.paper.spec.events import broker_order_id
 from tradesaga.paper.spec.http_faults import through_faults
-from tradesaga.paper.spec.wire import Wire, answer, body_of, integer, invalid, usable
+from tradesaga.paper.spec.wire import (
+    Wire,
+    answer,
+    body_of,
+    correlation_id_of,
+    integer,
+    invalid,
+    usable,
+)
 
 CLIENT_ORDER_ID_LETTERS_MAX = 64
 SYMBOL_LETTERS_MAX = 10
@@ -125,7 +133,7 @@ def shown(order: Order) -> ShownOrder:
 @post("/orders")
 async def submit(request: _AnyRequest) -> Response[bytes]:
     """Accept an order: 201 with its id, or the reason why not."""
-    ticket = ticket_of(await body_of(request, NewOrder))
+    ticket = ticket_of(await body_of(request, NewOrder), correlation_id_of(request))
     desk = _desk(request)
 
     async def act() -> Response[bytes]:
@@ -234,7 +242,7 @@ def _filter(request: _AnyRequest) -> Callable[[Order], bool]:
     return fits
 
 
-def ticket_of(body: NewOrder) -> Ticket:
+def ticket_of(body: NewOrder, correlation_id: str | None = None) -> Ticket:
     """The checked order. Raises Refusal with what is wrong in its form."""
     if not body.symbol or len(body.symbol) > SYMBOL_LETTERS_MAX:
         raise invalid(f"symbol: must have 1 to {SYMBOL_LETTERS_MAX} letters")
@@ -264,6 +272,7 @@ def ticket_of(body: NewOrder) -> Ticket:
         extended_hours=body.extended_hours,
         client_order_id=client_id,
         strategy_id=body.strategy_id,
+        correlation_id=correlation_id,
     )
 
 

@@ -17,6 +17,8 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 T = TypeVar("T")
 
+CORRELATION_LETTERS_MAX = 128
+
 _STATUS_OF_CODE = {
     "ORDER_NOT_FOUND": 404,
     "POSITION_NOT_FOUND": 404,
@@ -73,6 +75,11 @@ async def body_of(request: Request[Any, Any, Any], kind: type[T]) -> T:
         return msgspec.json.decode(raw or b"{}", type=kind)
     except msgspec.DecodeError as error:
         raise invalid(f"body: {error}") from error
+
+
+def correlation_id_of(request: Request[Any, Any, Any]) -> str | None:
+    """What the caller says the request is about (`X-Correlation-Id`); its events bear it."""
+    return request.headers.get("X-Correlation-Id", "")[:CORRELATION_LETTERS_MAX] or None
 
 
 def integer(request: Request[Any, Any, Any], name: str, *, default: int, most: int) -> int:
