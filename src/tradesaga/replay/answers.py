@@ -16,6 +16,7 @@ import msgspec
 from tradesaga.domain.errors import DeadlineExceeded, Refused, Unavailable
 from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.orders import Order, VenueReport
+from tradesaga.ports.clock import Offset
 from tradesaga.ports.services import (
     Account,
     AmbiguousMatch,
@@ -152,6 +153,19 @@ class RecordedDecisions:
     async def health(self) -> Health:
         """As the port."""
         return await _health(self.answers, "ai-decision")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedClock:
+    """Implements `ports.clock.OtherClock`."""
+
+    answers: Answers
+    name: str
+
+    async def offset(self) -> Offset:
+        """As the port."""
+        found: Offset = await self.answers.answer("clock", self.name, Offset)
+        return found
 
 
 async def _health(answers: Answers, service: str) -> Health:

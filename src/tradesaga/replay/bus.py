@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 from tradesaga.adapters.nats.envelope import Unreadable, encode
-from tradesaga.adapters.nats.payloads import decode_event
+from tradesaga.adapters.nats.payloads import Check, decode_event
 from tradesaga.domain.events import Incoming
 from tradesaga.paper.store import Outgoing
 from tradesaga.ports.bus import Delivery, Published
@@ -78,11 +78,11 @@ class ReplayBus:
         if self._listens(event.event_type):
             self.take(event.event_type, event.body)
 
-    def take(self, subject: str, body: bytes) -> None:
-        """A message has come."""
+    def take(self, subject: str, body: bytes, check: Check | None = None) -> None:
+        """A message has come; `check` judges its signature."""
         incoming, problem = None, ""
         try:
-            incoming = decode_event(body, self._clock.now())
+            incoming = decode_event(body, self._clock.now(), check)
         except Unreadable as error:
             problem = str(error)
         delivery = ReplayDelivery(self, subject, body, incoming, problem)

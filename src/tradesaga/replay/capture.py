@@ -15,14 +15,14 @@ import msgspec
 
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Refused, Transient
-from tradesaga.domain.events import ANALYSIS_REQUESTED
+from tradesaga.domain.events import ANALYSIS_REQUESTED, DecisionGenerated, Incoming
 from tradesaga.domain.ids import AgentId, StrategyId
 from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.orders import Order, VenueReport
 from tradesaga.domain.strategies import Strategy
 from tradesaga.engine.world import OpenableJournal, World
 from tradesaga.ports.bus import Bus, Delivery, Published
-from tradesaga.ports.clock import Clock
+from tradesaga.ports.clock import Clock, Offset, OtherClock
 from tradesaga.ports.journal import Change, Entry
 from tradesaga.ports.records import OutboxRow
 from tradesaga.ports.services import (
@@ -37,7 +37,7 @@ from tradesaga.ports.services import (
     VenuePosition,
 )
 from tradesaga.replay.past import rows_at_start
-from tradesaga.replay.tape import Beginning, Held, Known, Line, Tape
+from tradesaga.replay.tape import ADMITTED, Beginning, Held, Known, Line, Tape
 
 T = TypeVar("T")
 ENGINE = "engine"
@@ -54,7 +54,13 @@ def captured(world: World, tape: Tape) -> World:
         venue=CapturedVenue(world.venue, notes),
         market_data=CapturedMarketData(world.market_data, notes),
         decisions=CapturedDecisions(world.decisions, notes),
+        database_clock=_noted("database", world.database_clock, notes),
+        venue_clock=_noted("venue", world.venue_clock, notes),
     )
+
+
+def _noted(name: str, clock: OtherClock | None, notes: Notes) -> OtherClock | None:
+    return None if clock is None else CapturedClock(name, clock, notes)
 
 
 async def note_beginning(
@@ -80,6 +86,7 @@ async def note_beginning(
         open_trades=len(await records.open_trades(agent_id)),
         rows=await rows_at_start(records, agent_id, now),
         imagined=_held(await records.imagined_positions(agent_id)),
+        has_clocks=(world.database_clock is not None, world.venue_clock is not None),
     )
     Notes(tape, world.clock).note("begin", body=beginning)
 
@@ -98,7 +105,9 @@ class Notes:
     tape: Tape
     clock: Clock
 
-    def note(self, kind: str, *, name: str = "", key: str = "", body: object = None) -> None:
+    def note(
+        self, kind: str, *, name: str = "", key: str = "", body: object = None, code: str = ""
+    ) -> None:
         """A line about this moment."""
         line = Line(
             at=self.clock.now(),
@@ -107,6 +116,7 @@ class Notes:
             name=name,
             key=key,
             body=msgspec.Raw(_encode(body)),
+            code=code,
         )
         self.tape.write(line)
 
@@ -212,6 +222,19 @@ class CapturedDecisions:
 
 
 @dataclass(frozen=True, slots=True)
+class CapturedClock:
+    """Implements `ports.clock.OtherClock`."""
+
+    name: str
+    clock: OtherClock
+    notes: Notes
+
+    async def offset(self) -> Offset:
+        """As the port."""
+        return await self.notes.call("clock", self.name, self.clock.offset())
+
+
+@dataclass(frozen=True, slots=True)
 class CapturedBus:
     """Implements `ports.bus.Bus`."""
 
@@ -232,12 +255,23 @@ class CapturedBus:
         """As the port."""
         async for delivery in self.bus.deliveries():
             body = delivery.body.decode(errors="replace")
-            self.notes.note("event", name=delivery.subject, body=body)
+            verdict = _verdict(delivery.incoming)
+            self.notes.note("event", name=delivery.subject, body=body, code=verdict)
             yield delivery
 
     def is_connected(self) -> bool:
         """As the port."""
         return self.bus.is_connected()
+
+
+def _verdict(incoming: Incoming | None) -> str:
+    """What was said of the signature; empty where none was judged."""
+    content = None if incoming is None else incoming.content
+    if not isinstance(content, DecisionGenerated):
+        return ""
+    if content.refused is not None:
+        return str(content.refused)
+    return "" if content.nonce_key is None else ADMITTED
 
 
 @dataclass(frozen=True, slots=True)

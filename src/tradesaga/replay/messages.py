@@ -10,16 +10,19 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
 
+from tradesaga.adapters.nats.envelope import Envelope
 from tradesaga.domain.events import ANALYSIS_REQUESTED
 from tradesaga.domain.orders import VenueReport
+from tradesaga.domain.signed_decisions import Refusal
 from tradesaga.replay.bus import ReplayBus
 from tradesaga.replay.clock import PlayedClock
 from tradesaga.replay.reels import Reel
-from tradesaga.replay.tape import Line
+from tradesaga.replay.tape import ADMITTED, Line
 
 _WORD = re.compile(r'"([^"\\]{8,128})"')
 
@@ -88,12 +91,26 @@ class Messages:
         if cause in self._renamed:
             text = text.replace(cause, self._renamed[cause])
         assert self._bus is not None
-        self._bus.take(line.name, text.encode())
+        self._bus.take(line.name, text.encode(), _verdict(line.code) if line.code else None)
 
     def _caused(self, cause: str) -> None:
         self._there.add(cause)
         for line in self._held.pop(cause, []):
             self._come(line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What was said of a signature then; implements `adapters.nats.payloads.Check`."""
+
+    refused: Refusal | None
+
+    def refusal(self, _envelope: Envelope, _now: datetime) -> Refusal | None:
+        return self.refused
+
+
+def _verdict(code: str) -> _Verdict:
+    return _Verdict(None if code == ADMITTED else Refusal(code))
 
 
 def _about(asked: _Question) -> tuple[str, str]:

@@ -38,10 +38,12 @@ from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import World
+from tradesaga.ports.clock import OtherClock
 from tradesaga.ports.records import Circumstances, Invariant, LogMark, Submission
 from tradesaga.ports.services import Capabilities
 from tradesaga.replay.answers import (
     Answers,
+    RecordedClock,
     RecordedDecisions,
     RecordedMarketData,
     RecordedVenue,
@@ -257,9 +259,15 @@ class _Rerun:
             decisions=RecordedDecisions(self._answers),
             calendar=self._life.calendar,
             archive=MemoryArchive(),
-            database_clock=SharedClock(),
-            venue_clock=SharedClock(),
+            database_clock=self._other_clock("database", 0),
+            venue_clock=self._other_clock("venue", 1),
         )
+
+    def _other_clock(self, name: str, place: int) -> OtherClock | None:
+        has = self._life.beginning.has_clocks
+        if has is None:
+            return SharedClock()
+        return RecordedClock(self._answers, name) if has[place] else None
 
 
 def _store_of(life: Life) -> MemoryStore:

@@ -2,7 +2,7 @@
 
     begin       the settings, and what the database held at the start; first line of every file
     call        a question to a neighbour with its key, and the answer or the error
-    event       a message from the bus, as it came
+    event       a message from the bus, as it came; `code` is what was said of its signature
     question    a decision that was asked for
     command     what a person ordered the agent
     decision    judged        order    written, with its last state
@@ -37,6 +37,8 @@ from tradesaga.replay.past import Kept
 log = get_logger()
 FLUSH_EVERY: Final = 64
 """Lines: what a crash may cost."""
+ADMITTED: Final = "admitted"
+"""What is noted of a signature that was found good."""
 NOTHING: Final = Raw(b"null")
 _NAME: Final = re.compile(r"\d{6}\.jsonl\.gz")
 _encode = msgspec.json.Encoder().encode
@@ -97,7 +99,8 @@ _exact = msgspec.json.Decoder(float_hook=Decimal).decode
 class Beginning(Struct, frozen=True, kw_only=True):
     """What the life began with; `settings` by path, `configured` strategies are added if new.
 
-    `rows` are None in recordings of versions that did not note them.
+    `rows` and `has_clocks` (the database's, the venue's) are None in recordings of versions that
+    did not note them.
     """
 
     version: str
@@ -111,6 +114,7 @@ class Beginning(Struct, frozen=True, kw_only=True):
     open_trades: int
     rows: Sequence[Kept] | None = None
     imagined: Sequence[Held] = ()
+    has_clocks: tuple[bool, bool] | None = None
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
