@@ -33,7 +33,7 @@ BYTES_MAX = 32 * 1024
 def quarter(state_dir: Path, tmp_path: Path) -> Iterator[Up]:
     up = Up(
         state_dir,
-        "--data", str(write_recording(tmp_path, minutes=25)),
+        "--data", str(write_recording(tmp_path, minutes=60)),
         "--strategies", str(write_strategies(tmp_path)),
         "--speed", "120", "--exit-at-end",
     )  # fmt: skip

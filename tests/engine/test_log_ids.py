@@ -16,7 +16,11 @@ async def test_every_line_of_a_cycle_and_of_its_sagas_bears_their_ids(
 ) -> None:
     capture = LogCapture()
     for module in (cycle_runner, trade_desk):
-        logger = structlog.wrap_logger(None, processors=[merge_contextvars, capture])
+        logger = structlog.wrap_logger(
+            None,
+            processors=[merge_contextvars, capture],
+            wrapper_class=structlog.make_filtering_bound_logger("info"),  # not another test's
+        )
         monkeypatch.setattr(module, "log", logger)
     place, _ = new_place()
     async with trading(place) as parts:
