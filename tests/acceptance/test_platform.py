@@ -18,8 +18,10 @@ CLOSED = """
 """
 
 
-async def test_it_trades_for_some_minutes_and_all_books_agree(state_dir: Path) -> None:
-    data = write_recording(state_dir.parent, minutes=12)
+async def test_it_trades_for_some_minutes_and_all_books_agree(
+    state_dir: Path, tmp_path: Path
+) -> None:
+    data = write_recording(tmp_path, minutes=25)
     up = Up(
         state_dir,
         *("--dialect", "platform", "--data", str(data), "--speed", "60", "--exit-at-end"),
