@@ -49,6 +49,10 @@ async def test_from_the_quote_to_the_position_under_the_ids_of_its_events() -> N
     ]
     assert kinds == [ANALYSIS_REQUESTED, SAGA_STARTED, SAGA_COMPLETED]
     assert (traced.correlation_id, traced.asked) == (str(bought.id), True)
+    about_it = {str(bought.id), str(trade.state.saga.id)}
+    rows = [line for line in place.store.log_of(DEFAULT_AGENT) if line.entry.subject in about_it]
+    assert {line.entry.kind for line in rows} >= {"decision.judged", "saga.steps"}
+    assert {line.entry.correlation_id for line in rows} == {str(bought.id)}
 
 
 async def test_an_order_that_waits_for_a_person_shows_its_question() -> None:
@@ -60,6 +64,9 @@ async def test_an_order_that_waits_for_a_person_shows_its_question() -> None:
         traced = await parts.control.risk.provenance(str(decision.id))
     assert traced.approval is not None
     assert traced.approval.state is ApprovalState.PENDING
+    name = str(traced.approval.id)
+    rows = [line for line in place.store.log_of(DEFAULT_AGENT) if line.entry.subject == name]
+    assert {line.entry.correlation_id for line in rows} == {str(decision.id)}
     assert traced.trades == []
 
 

@@ -66,10 +66,12 @@ class Analyses:
             await self.begun.wait()
 
 
-def made(analyses: Analyses, places: int = 8) -> Unsolicited:
+def made(
+    analyses: Analyses, places: int = 8, runs: Callable[[], bool] = lambda: True
+) -> Unsolicited:
     return Unsolicited(
         clock=VirtualClock(START),
-        state=cast(AgentState, SimpleNamespace(runs=lambda: True)),
+        state=cast(AgentState, SimpleNamespace(runs=runs)),
         analysis=cast(AnalysisCycle, analyses),
         active=dict,
         room=asyncio.Semaphore(places),
@@ -126,6 +128,21 @@ async def test_no_more_at_once_than_there_is_room_for() -> None:
         assert analyses.given[1] == ["b", "c"]
         analyses.judge[1].set()
         analyses.end[1].set()
+
+
+async def test_what_waits_when_the_agent_is_stopped_is_not_analysed() -> None:
+    analyses, running = Analyses(), [True]
+    unsolicited = made(analyses, places=1, runs=lambda: running[0])
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        tasks = []
+        for name in ("a", "b", "c"):
+            tasks.append(group.create_task(unsolicited.analyse(answer(name, name.upper()))))
+            await settled()
+        running[0] = False
+        analyses.judge[0].set()
+        analyses.end[0].set()
+    assert analyses.given == [["a"]]
+    assert [task.result() for task in tasks] == [True, False, False]
 
 
 async def test_a_failure_is_one_failure_and_the_next_go_on() -> None:

@@ -77,7 +77,9 @@ def rows_of(change: Change) -> list[LogRow]:
 def _row(at: datetime, entry: Entry) -> LogRow:
     body, event = to_json(entry.body).decode(), entry.event
     if event is None:
-        return LogRow(at, entry.kind, entry.subject, entry.actor, body)
+        return LogRow(
+            at, entry.kind, entry.subject, entry.actor, body, correlation_id=entry.correlation_id
+        )
     return LogRow(
         at,
         entry.kind,

@@ -386,7 +386,10 @@ def _seen(work: AnalysisWork) -> MarketView:
 
 def _denied_at_execution(decision: Decision, judgement: risk.Judgement) -> Entry:
     body = {"symbol": decision.symbol, **judgement.stored()}
-    return Entry(kind="decision.denied", subject=str(decision.id), actor="engine", body=body)
+    name = str(decision.id)
+    return Entry(
+        kind="decision.denied", subject=name, actor="engine", body=body, correlation_id=name
+    )
 
 
 def _outcome(trade: OpenTrade) -> str:

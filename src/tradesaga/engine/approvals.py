@@ -159,7 +159,13 @@ class Approvals:
                 left = int((one.expires_at - now).total_seconds())
                 why = f"{one.side} {one.quantity:f} {one.symbol} waits: {left} s are left"
                 body = {"alert": "approval ends soon", "why": why, "until": one.expires_at}
-                said = Entry(kind="alert", subject=str(one.id), actor="engine", body=body)
+                said = Entry(
+                    kind="alert",
+                    subject=str(one.id),
+                    actor="engine",
+                    body=body,
+                    correlation_id=str(one.decision_id),
+                )
                 await self.trades.scribe.fact((Update(after),), (said,))
                 log.warning("approval ends soon", approval_id=str(one.id), why=why)
                 told += 1
@@ -261,4 +267,10 @@ def _entry(kind: str, approval: Approval, actor: str, **more: object) -> Entry:
         "until": approval.expires_at,
         **more,
     }
-    return Entry(kind=kind, subject=str(approval.id), actor=actor, body=body)
+    return Entry(
+        kind=kind,
+        subject=str(approval.id),
+        actor=actor,
+        body=body,
+        correlation_id=str(approval.decision_id),
+    )

@@ -39,7 +39,16 @@ def intervention(
         "before": _state(before),
         "after": _state(outcome.state),
     }
-    return (Entry(kind=KIND, subject=str(before.saga.id), actor=actor, body=body),)
+    saga = before.saga
+    return (
+        Entry(
+            kind=KIND,
+            subject=str(saga.id),
+            actor=actor,
+            body=body,
+            correlation_id=str(saga.decision_id),
+        ),
+    )
 
 
 def command_of(happened: Intervention) -> str:

@@ -76,7 +76,16 @@ def entries(before: TradeState, outcome: Outcome, *, actor: str, what: str) -> t
     else:
         kind, event = saga_log.FACT, None
         body["fact"] = what
-    told = [Entry(kind=kind, subject=subject, actor=actor, body=body, event=event)]
+    told = [
+        Entry(
+            kind=kind,
+            subject=subject,
+            actor=actor,
+            body=body,
+            event=event,
+            correlation_id=str(after.saga.decision_id),
+        )
+    ]
     told.extend(_bust_alert(after, void, actor) for void in outcome.voids)
     if any(step.input is Input.REVIVED for step in outcome.transitions):
         told.append(_alert(after, actor, "an order that was taken for not placed is at the venue"))
@@ -98,7 +107,13 @@ def judged(decision: Decision, *, actor: str, **more: object) -> Entry:
         "denials": [{"code": d.code, "message": d.message} for d in decision.denials],
         **more,
     }
-    return Entry(kind="decision.judged", subject=str(decision.id), actor=actor, body=body)
+    return Entry(
+        kind="decision.judged",
+        subject=str(decision.id),
+        actor=actor,
+        body=body,
+        correlation_id=str(decision.id),
+    )
 
 
 def _step(step: Transition) -> dict[str, object]:
@@ -132,7 +147,13 @@ def _alert(state: TradeState, actor: str, what: str) -> Entry:
         "reason": state.saga.reason,
         **_order_state(state),
     }
-    return Entry(kind="alert", subject=str(state.saga.id), actor=actor, body=body)
+    return Entry(
+        kind="alert",
+        subject=str(state.saga.id),
+        actor=actor,
+        body=body,
+        correlation_id=str(state.saga.decision_id),
+    )
 
 
 def _bust_alert(state: TradeState, void: Void, actor: str) -> Entry:
@@ -144,7 +165,13 @@ def _bust_alert(state: TradeState, void: Void, actor: str) -> Entry:
         "price": void.price,
         **_order_state(state),
     }
-    return Entry(kind="alert", subject=str(state.saga.id), actor=actor, body=body)
+    return Entry(
+        kind="alert",
+        subject=str(state.saga.id),
+        actor=actor,
+        body=body,
+        correlation_id=str(state.saga.decision_id),
+    )
 
 
 def _order_state(state: TradeState) -> dict[str, object]:

@@ -69,6 +69,8 @@ class Unsolicited:
             await mine.go.wait()
             if self._reading is mine:
                 async with self._room:
+                    if not self._state.runs():
+                        return False  # stopped while it waited
                     await self._lead(mine)
         finally:
             self._gone(mine)

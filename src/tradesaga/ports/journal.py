@@ -165,7 +165,8 @@ class Entry:
 
     `subject` is the id of what it is about (saga, cycle, agent ...), `actor` who caused it
     ("engine", "operator", "neighbour:..."). `body` holds JSON-able values, Decimal, datetime and
-    UUID, no secrets.
+    UUID, no secrets. `correlation_id` is that of the decision it is about, if it is about one; an
+    event bears its own.
     """
 
     kind: str
@@ -173,6 +174,7 @@ class Entry:
     actor: str
     body: Mapping[str, Any]
     event: Event | None = None
+    correlation_id: str | None = None
 
 
 @quick
