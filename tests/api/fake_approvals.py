@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from tests.domain.trades import START, begun
-from tradesaga.domain.approval import Approval, ApprovalState, asked
-from tradesaga.domain.errors import IllegalTransition, NotFound
+from tradesaga.domain.approval import Approval, ApprovalState, asked, must_be_open
+from tradesaga.domain.errors import NotFound
 from tradesaga.domain.ids import ApprovalId
 from tradesaga.ports.trade_records import LAST, Place
 
@@ -48,8 +48,7 @@ class FakeApprovals:
         self.calls.append((state, {"by": by, "reason": reason, "actor": actor}))
         if approval_id != self.one.id:
             raise NotFound(f"there is no approval {approval_id}")
-        if self.one.state is not ApprovalState.PENDING:
-            raise IllegalTransition(f"approval {approval_id} is {self.one.state}")
         at = START + timedelta(minutes=1)
+        must_be_open(self.one, at)
         self.one = replace(self.one, state=state, decided_by=by, decided_at=at, reason=reason)
         return self.one

@@ -80,7 +80,11 @@ class FakeSchedules:
         view = await self.schedule(schedule_id)
         must_be_as_read("the schedule", view.schedule.version, as_read)
         if view.schedule.is_configured:
-            raise IllegalTransition("schedule analysis is the configuration's")
+            raise IllegalTransition(
+                "schedule analysis is the configuration's",
+                state="configured",
+                allowed=("trigger",),
+            )
         enabled = view.schedule.enabled if changes.enabled is None else changes.enabled
         return _view(replace(view.schedule, enabled=enabled))
 
@@ -100,7 +104,9 @@ class FakeSchedules:
     ) -> Triggered:
         self.calls.append(("analyse", (strategy, symbols, actor)))
         if strategy == "stopped":
-            raise IllegalTransition("strategy stopped is stopped")
+            raise IllegalTransition(
+                "strategy stopped is stopped", state="stopped", allowed=("activate",)
+            )
         if strategy == "unknown":
             raise NotFound("no strategy unknown")
         return Triggered(cycle_id=BEGUN, is_begun=strategy != "busy")

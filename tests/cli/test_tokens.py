@@ -14,6 +14,7 @@ from tests.cli.conftest import Terminal
 from tradesaga.bootstrap.token_file import read_token, token_path
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.domain.access import AccessScope
+from tradesaga.domain.errors import Conflict
 
 
 async def test_a_token_is_made_shown_once_listed_rotated_and_revoked(
@@ -32,6 +33,19 @@ async def test_a_token_is_made_shown_once_listed_rotated_and_revoked(
     assert FRESH not in listed.out
     assert gone.code == 0
     assert (missing.code, missing.out) == (ExitCode.NOT_FOUND, "")
+
+
+async def test_a_name_that_is_taken_is_told_with_the_ways_out(
+    api: Api, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def taken(*_: object, **__: object) -> None:
+        raise Conflict("a token named ci lives", allowed=("rotate", "revoke"))
+
+    monkeypatch.setattr(api.access, "create", taken)
+    async with served(api.app) as url:
+        said = await terminal.types("token", "create", "ci", "--scopes", "read", url=url)
+    assert said.code != 0
+    assert "Allowed now: rotate, revoke" in said.err
 
 
 async def test_a_secret_goes_to_a_private_file_when_asked(

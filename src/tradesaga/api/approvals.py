@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
@@ -15,10 +14,9 @@ from msgspec import Meta, Struct
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
 from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, by_time
-from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
+from tradesaga.api.problems import failures, invalid, shown
 from tradesaga.api.saga_requests import REASON_PATTERN, Reason
 from tradesaga.domain.approval import Approval, ApprovalState
-from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import ApprovalId
 from tradesaga.ports.approval_operations import ApprovalOperations
 
@@ -123,7 +121,8 @@ async def approve(
 ) -> ApprovalAnswer:
     """Run all risk rules again on fresh quotes, and begin the order if none says no."""
     found = _id_of(approval_id)
-    return await _done(approvals.approve(found, by=data.by, reason=data.reason, actor=actor))
+    done = await approvals.approve(found, by=data.by, reason=data.reason, actor=actor)
+    return approval_answer(done)
 
 
 @post(
@@ -142,14 +141,7 @@ async def deny(
 ) -> ApprovalAnswer:
     """The order is never made."""
     found = _id_of(approval_id)
-    return await _done(approvals.deny(found, by=data.by, reason=data.reason, actor=actor))
-
-
-async def _done(answer: Awaitable[Approval]) -> ApprovalAnswer:
-    try:
-        return approval_answer(await answer)
-    except IllegalTransition as error:
-        raise Refusal(WRONG_STATE, str(error)) from error
+    return approval_answer(await approvals.deny(found, by=data.by, reason=data.reason, actor=actor))
 
 
 def _id_of(approval_id: str) -> ApprovalId:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Awaitable
 from typing import Annotated, Literal
 
 from litestar import get, post
@@ -15,9 +14,8 @@ from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
 from tradesaga.api.approvals import ApprovalRequest
 from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, by_number
-from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
+from tradesaga.api.problems import failures, invalid, shown
 from tradesaga.domain.dead_letters import Letter, LetterState
-from tradesaga.domain.errors import IllegalTransition
 from tradesaga.ports.dead_letters import DeadLetterOperations
 
 LISTING = by_number("dead letters")
@@ -116,8 +114,7 @@ async def replay_letter(
 ) -> WholeLetterAnswer:
     """Handle the message once more, here alone; what it had as an effect before has none again."""
     number = _number(letter_id)
-    done = dead_letters.replay(number, by=data.by, reason=data.reason, actor=actor)
-    return await _done(dead_letters, number, done)
+    return _whole(await dead_letters.replay(number, by=data.by, reason=data.reason, actor=actor))
 
 
 @post(
@@ -133,21 +130,7 @@ async def discard_letter(
 ) -> WholeLetterAnswer:
     """Say that the message needs no effect."""
     number = _number(letter_id)
-    done = dead_letters.discard(number, by=data.by, reason=data.reason, actor=actor)
-    return await _done(dead_letters, number, done)
-
-
-async def _done(
-    dead_letters: DeadLetterOperations, number: int, answer: Awaitable[Letter]
-) -> WholeLetterAnswer:
-    try:
-        return _whole(await answer)
-    except IllegalTransition as error:
-        state = (await dead_letters.letter(number)).state
-        actions = ["replay", "discard"] if state is LetterState.OPEN else []
-        raise Refusal(
-            WRONG_STATE, str(error), current_state=state, allowed_actions=actions
-        ) from error
+    return _whole(await dead_letters.discard(number, by=data.by, reason=data.reason, actor=actor))
 
 
 def _number(letter_id: str) -> int:

@@ -45,7 +45,7 @@ from tradesaga.api.limits import LimitHistoryAnswer, LimitsAnswer, LimitsRequest
 from tradesaga.api.locks import LocksAnswer
 from tradesaga.api.monitoring import ReadyAnswer
 from tradesaga.api.nodes import NodesAnswer
-from tradesaga.api.problems import MEDIA_TYPE, Problem
+from tradesaga.api.problems import MEDIA_TYPE, Problem, StateProblem, problem_of
 from tradesaga.api.provenance import ProvenanceAnswer
 from tradesaga.api.requests import PauseRequest, ResumeRequest, StartRequest, StopRequest
 from tradesaga.api.retention import RetentionAnswer, RetentionRunAnswer
@@ -85,6 +85,7 @@ BODIES = (
     StartRequest, StopRequest, PauseRequest, ResumeRequest,
     StartedAnswer, StoppedAnswer, PausedAnswer, ResumedAnswer, StatusAnswer,
     StrategiesAnswer, CyclesAnswer, CycleRecordAnswer, HealthAnswer, ReadyAnswer, Problem,
+    StateProblem,
     InterventionRequest, ResolveRequest, ScheduleRequest, ChangeScheduleRequest, AnalyseRequest,
     ScheduleAnswer, SchedulesAnswer, FiresAnswer, TriggeredAnswer,
     SagasAnswer, SagaRecordAnswer, OrdersAnswer, ExternalOrdersAnswer, PositionsAnswer,
@@ -167,9 +168,10 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _problem(status: int) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{problem_of(status).__name__}"}
     return {
         "description": HTTPStatus(status).phrase,
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        "content": {MEDIA_TYPE: {"schema": schema}},
     }
 
 

@@ -221,6 +221,12 @@ class Problem(Struct, frozen=True, kw_only=True, rename="camel"):
     allowed_actions: list[str] | UnsetType = UNSET
 
 
+class StateProblem(Problem, frozen=True, kw_only=True, rename="camel"):
+    """A problem with the state of things: it says which commands would be taken now."""
+
+    allowed_actions: list[str]
+
+
 class Refusal(Exception):
     """The request is answered with a problem of this kind."""
 
@@ -264,7 +270,8 @@ class Problems:
 def document(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
     """The response that carries `refusal`."""
     state, actions = refusal.current_state, refusal.allowed_actions
-    problem = Problem(
+    form = problem_of(refusal.kind.status)
+    problem = form(
         type=f"/problems/{refusal.kind.code}",
         title=refusal.kind.title,
         status=refusal.kind.status,
@@ -275,7 +282,9 @@ def document(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Prob
         trace_id=request.scope["state"]["trace_id"],
         problems=list(refusal.problems) or UNSET,
         current_state=UNSET if state is None else state,
-        allowed_actions=UNSET if actions is None else list(actions),
+        allowed_actions=list(actions or ())
+        if actions is not None or form is StateProblem
+        else UNSET,
     )
     return JsonResponse(
         problem,
@@ -304,13 +313,18 @@ def failures(*statuses: int) -> dict[int, ResponseSpec]:
     """How the problem documents of an operation stand in the OpenAPI document."""
     return {
         status: ResponseSpec(
-            Problem,
+            problem_of(status),
             generate_examples=False,
             media_type=MEDIA_TYPE,
             description=HTTPStatus(status).phrase,
         )
         for status in (*statuses, 500)
     }
+
+
+def problem_of(status: int) -> type[Problem]:
+    """The form of the problem documents with this status."""
+    return StateProblem if status == HTTPStatus.CONFLICT else Problem
 
 
 def _refusal_of(request: Request[Any, Any, Any], error: Exception) -> Refusal | None:
@@ -344,7 +358,9 @@ def _refusal_of_ours(error: TradesagaError) -> Refusal | None:
         case NotFound():
             return Refusal(NOT_FOUND, str(error))
         case IllegalTransition():
-            return Refusal(WRONG_STATE, str(error))
+            return Refusal(
+                WRONG_STATE, str(error), current_state=error.state, allowed_actions=error.allowed
+            )
         case Rejected():
             return invalid([str(error)])
         case DeadlineExceeded():
@@ -354,7 +370,7 @@ def _refusal_of_ours(error: TradesagaError) -> Refusal | None:
         case Stale():
             return Refusal(STALE, str(error))
         case Conflict():
-            return Refusal(CONFLICT, str(error), headers=RETRY_AFTER)
+            return Refusal(CONFLICT, str(error), allowed_actions=error.allowed, headers=RETRY_AFTER)
         case Refused():
             return Refusal(REFUSED, str(error))
         case _:

@@ -17,10 +17,9 @@ from tradesaga.api.cycle_answers import (
     cycles_answer,
 )
 from tradesaga.api.pages import ALL_AT_ONCE, PAGE_USUAL, Cursor, Limit, by_time, cut
-from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
+from tradesaga.api.problems import failures, invalid, shown
 from tradesaga.api.saga_requests import InterventionRequest
 from tradesaga.domain.cycle import CycleStatus
-from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import CycleId
 
 CYCLES = by_time("cycles")
@@ -106,12 +105,7 @@ async def cancel_cycle(
     data: JSONBody[InterventionRequest],
 ) -> CycleRecordAnswer:
     """It asks for no more data or decisions; an order that it began goes on by its saga."""
-    found = _id_of(cycle_id)
-    try:
-        record = await operations.cancel_cycle(found, reason=data.reason, actor=actor)
-    except IllegalTransition as error:
-        ended = (await operations.cycle(found)).cycle.status
-        raise Refusal(WRONG_STATE, str(error), current_state=ended, allowed_actions=()) from error
+    record = await operations.cancel_cycle(_id_of(cycle_id), reason=data.reason, actor=actor)
     return cycle_record_answer(record)
 
 

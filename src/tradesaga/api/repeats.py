@@ -96,7 +96,9 @@ class Repeats:
                     withheld=path.startswith(SECRETS_BELOW),
                 )
         except Conflict as error:
-            raise Refusal(KEY_IN_USE, str(error), headers={"Retry-After": "1"}) from error
+            raise Refusal(
+                KEY_IN_USE, str(error), allowed_actions=["repeat"], headers={"Retry-After": "1"}
+            ) from error
         for message in answer.messages:
             await send(message)
 
@@ -123,7 +125,8 @@ class _Answer:
 async def _replay(earlier: KeptAnswer, send: Send) -> None:
     if earlier.status is None or earlier.withheld:
         why = "held a secret, which is kept nowhere" if earlier.withheld else "was lost"
-        raise Refusal(ANSWER_LOST, f"this was done at {earlier.taken_at}; its answer {why}")
+        detail = f"this was done at {earlier.taken_at}; its answer {why}"
+        raise Refusal(ANSWER_LOST, detail, allowed_actions=["read"])
     body = earlier.body.encode()
     start: Message = {"type": "http.response.start", "status": earlier.status, "headers": []}
     headers = MutableScopeHeaders.from_message(start)

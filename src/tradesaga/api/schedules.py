@@ -13,7 +13,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter, SkipValidat
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import stamp
 from tradesaga.api.pages import ALL_AT_ONCE, Cursor, Limit, cut
-from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
+from tradesaga.api.problems import failures, invalid, shown
 from tradesaga.api.requests import OptionalBody
 from tradesaga.api.schedule_answers import (
     FiresAnswer,
@@ -26,7 +26,6 @@ from tradesaga.api.schedule_answers import (
 )
 from tradesaga.api.schedule_requests import AnalyseRequest, ChangeScheduleRequest, ScheduleRequest
 from tradesaga.api.versions import TAGGED, IfMatch, as_read, tagged
-from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import ScheduleId
 from tradesaga.domain.schedule import Overlap, ScheduleType
 from tradesaga.ports.schedule_operations import (
@@ -34,7 +33,6 @@ from tradesaga.ports.schedule_operations import (
     ScheduleChanges,
     ScheduleOperations,
     ScheduleView,
-    Triggered,
 )
 
 TAGS: Final = ["schedules"]
@@ -162,10 +160,7 @@ async def remove_schedule(
     found = _id_of(schedule_id)
     versions = as_read(if_match)
     view = await schedules.schedule(found)
-    try:
-        await schedules.remove(found, actor=actor, as_read=versions)
-    except IllegalTransition as error:
-        raise _refused(error, view) from error
+    await schedules.remove(found, actor=actor, as_read=versions)
     return schedule_answer(view)
 
 
@@ -213,11 +208,7 @@ async def trigger_schedule(
     schedules: SchedulesPort, actor: Actor, schedule_id: ScheduleName
 ) -> TriggeredAnswer:
     """Its next fire stays where it is; one analysis at most waits for room."""
-    found = _id_of(schedule_id)
-    try:
-        return triggered_answer(await schedules.trigger(found, actor=actor))
-    except IllegalTransition as error:
-        raise _refused(error) from error
+    return triggered_answer(await schedules.trigger(_id_of(schedule_id), actor=actor))
 
 
 @get(
@@ -260,11 +251,7 @@ async def analyse_strategy(
     data: JSONBody[AnalyseRequest] = ALL_SYMBOLS,
 ) -> TriggeredAnswer:
     """All symbols of the strategy, or some; one analysis at most waits for room."""
-    try:
-        done: Triggered = await schedules.analyse(strategy_id, data.symbols, actor=actor)
-    except IllegalTransition as error:
-        raise _refused(error) from error
-    return triggered_answer(done)
+    return triggered_answer(await schedules.analyse(strategy_id, data.symbols, actor=actor))
 
 
 async def _changed(
@@ -275,22 +262,11 @@ async def _changed(
     if_match: str | None,
 ) -> Response[ScheduleAnswer]:
     found, versions = _id_of(schedule_id), as_read(if_match)
-    try:
-        done = await schedules.change(found, changes, actor=actor, as_read=versions)
-        return _tagged(done)
-    except IllegalTransition as error:
-        raise _refused(error, await schedules.schedule(found)) from error
+    return _tagged(await schedules.change(found, changes, actor=actor, as_read=versions))
 
 
 def _tagged(view: ScheduleView) -> Response[ScheduleAnswer]:
     return tagged(schedule_answer(view), view.schedule.version)
-
-
-def _refused(error: IllegalTransition, view: ScheduleView | None = None) -> Refusal:
-    """What is the configuration's is not changed here, but it may be triggered."""
-    if view is None or not view.schedule.is_configured:
-        return Refusal(WRONG_STATE, str(error))
-    return Refusal(WRONG_STATE, str(error), current_state="configured", allowed_actions=["trigger"])
 
 
 def _duration(milliseconds: int | None) -> timedelta | None:

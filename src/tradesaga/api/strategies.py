@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import StrategyAnswer, Timestamp, stamp, strategy_answer
-from tradesaga.api.problems import WRONG_STATE, Refusal, failures
+from tradesaga.api.problems import failures
 from tradesaga.api.requests import OptionalBody
 from tradesaga.api.strategy_requests import (
     ActivateRequest,
@@ -21,7 +21,6 @@ from tradesaga.api.strategy_requests import (
     exact,
 )
 from tradesaga.api.versions import TAGGED, IfMatch, as_read, tagged
-from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.strategies import Edit, StrategyMode, StrategyStatus
 from tradesaga.ports.strategy_operations import NewStrategy, StrategyOperations
 
@@ -103,7 +102,7 @@ async def create_strategy(
     "/strategies/{strategyId:str}",
     operation_id="updateStrategy",
     summary="Change a strategy",
-    responses=failures(400, 404, 412, 413, 415, 503),
+    responses=failures(400, 404, 409, 412, 413, 415, 503),
     response_headers=TAGGED,
     tags=TAGS,
 )
@@ -194,12 +193,5 @@ async def delete_strategy(
     strategies: StrategiesPort, actor: Actor, strategy_id: StrategyName, if_match: IfMatch = None
 ) -> DeletedAnswer:
     """Take it off the list; refused while it acts or holds something."""
-    versions = as_read(if_match)
-    try:
-        gone = await strategies.delete(strategy_id, actor=actor, as_read=versions)
-    except IllegalTransition as error:
-        status = (await strategies.strategy(strategy_id)).strategy.status
-        raise Refusal(
-            WRONG_STATE, str(error), current_state=status, allowed_actions=["deactivate"]
-        ) from error
+    gone = await strategies.delete(strategy_id, actor=actor, as_read=as_read(if_match))
     return DeletedAnswer(id=str(gone), status="deleted")

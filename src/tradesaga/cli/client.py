@@ -200,7 +200,9 @@ def _failure_of(problem: Mapping[str, Any]) -> CallFailed:
     lines = [problem["title"]]
     lines += problem.get("problems") or [problem["detail"]]
     if actions := problem.get("allowedActions"):
-        lines.append(f"It is {problem['currentState']}; allowed now: {', '.join(actions)}")
+        state = problem.get("currentState")
+        where = "Allowed now" if state is None else f"It is {state}; allowed now"
+        lines.append(f"{where}: {', '.join(actions)}")
     lines.append(problem["hint"])
     if exit_code is ExitCode.FAILED:
         lines.append(f"trace id {problem['traceId']}")

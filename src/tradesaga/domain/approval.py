@@ -134,7 +134,9 @@ def consumed(
     must_be_open(approval, now)
     if digest_of(order, configuration) != approval.digest:
         raise IllegalTransition(
-            f"approval {approval.id} is for another order or other settings: wait for a new one"
+            f"approval {approval.id} is for another order or other settings: wait for a new one",
+            state=approval.state,
+            allowed=("deny",),
         )
     return _ended(approval, ApprovalState.CONSUMED, by, reason, now)
 
@@ -177,10 +179,12 @@ def must_be_open(approval: Approval, now: datetime) -> None:
         IllegalTransition: it is not pending, or its time is over.
     """
     if approval.state is not ApprovalState.PENDING:
-        raise IllegalTransition(f"approval {approval.id} is {approval.state}")
+        raise IllegalTransition(f"approval {approval.id} is {approval.state}", state=approval.state)
     if now >= approval.expires_at:
         ended = approval.expires_at.isoformat()
-        raise IllegalTransition(f"approval {approval.id} ended at {ended}")
+        raise IllegalTransition(
+            f"approval {approval.id} ended at {ended}", state=ApprovalState.EXPIRED
+        )
 
 
 def _ended(

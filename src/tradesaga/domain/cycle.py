@@ -185,7 +185,9 @@ def _ended(cycle: Cycle, status: CycleStatus, why: str, now: datetime) -> Cycle:
 
 def _must_run(cycle: Cycle, what: str) -> None:
     if cycle.status is not CycleStatus.STARTED:
-        raise IllegalTransition(f"cycle {cycle.id} is {cycle.status}, it cannot {what}")
+        raise IllegalTransition(
+            f"cycle {cycle.id} is {cycle.status}, it cannot {what}", state=cycle.status
+        )
 
 
 def with_version(cycle: Cycle, version: int) -> Cycle:

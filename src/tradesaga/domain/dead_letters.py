@@ -59,7 +59,8 @@ def must_be_open(letter: Letter) -> None:
     """Raises IllegalTransition for a letter that has ended."""
     if letter.end is not None:
         raise IllegalTransition(
-            f"dead letter {letter.id} is {letter.state} since {letter.end.ended_at:%Y-%m-%d %H:%M}"
+            f"dead letter {letter.id} is {letter.state} since {letter.end.ended_at:%Y-%m-%d %H:%M}",
+            state=letter.state,
         )
 
 

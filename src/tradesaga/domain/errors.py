@@ -34,7 +34,17 @@ class NotFound(Rejected):
 
 
 class IllegalTransition(Rejected):
-    """The machine has no such edge from its present state."""
+    """The machine has no such edge from its present state.
+
+    `allowed` names the commands that would be taken now; empty: nothing helps.
+    """
+
+    def __init__(
+        self, message: str, *, state: str | None = None, allowed: Sequence[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.state = state
+        self.allowed = tuple(allowed)
 
 
 class Invalid(Rejected):
@@ -74,7 +84,11 @@ class Throttled(NotSent):
 
 
 class Conflict(TradesagaError):
-    """The state has moved on since it was read."""
+    """The state has moved on since it was read; `allowed` as with IllegalTransition."""
+
+    def __init__(self, message: str, *, allowed: Sequence[str] = ("read", "repeat")) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
 
 
 class Stale(Conflict):

@@ -123,9 +123,7 @@ def edited(strategy: Strategy, edit: Edit, now: datetime, *, holds: Sequence[str
         IllegalTransition: it is to become a shadow and still holds the symbols `holds`.
     """
     if edit.mode is StrategyMode.SHADOW and not strategy.is_shadow and holds:
-        raise IllegalTransition(
-            f"strategy {strategy.name} holds {', '.join(holds)}: deactivate it with closePositions"
-        )
+        raise _still_holds(strategy, holds)
     after = replace(
         strategy,
         name=strategy.name if edit.name is None else edit.name,
@@ -208,13 +206,21 @@ def deleted(strategy: Strategy, now: datetime, *, holds: Sequence[str]) -> Strat
     """
     if strategy.status is not StrategyStatus.STOPPED:
         raise IllegalTransition(
-            f"strategy {strategy.name} is {strategy.status}: deactivate it first"
+            f"strategy {strategy.name} is {strategy.status}: deactivate it first",
+            state=strategy.status,
+            allowed=("deactivate",),
         )
     if holds:
-        raise IllegalTransition(
-            f"strategy {strategy.name} holds {', '.join(holds)}: deactivate it with closePositions"
-        )
+        raise _still_holds(strategy, holds)
     return _changed(strategy, replace(strategy, deleted_at=now), now)
+
+
+def _still_holds(strategy: Strategy, holds: Sequence[str]) -> IllegalTransition:
+    return IllegalTransition(
+        f"strategy {strategy.name} holds {', '.join(holds)}: deactivate it with closePositions",
+        state=strategy.status,
+        allowed=("deactivate",),
+    )
 
 
 def check(strategy: Strategy) -> None:

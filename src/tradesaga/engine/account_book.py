@@ -89,18 +89,20 @@ class AccountBook:
         """See `ports.accounts`."""
         must_be_fit(name, trading_engine)
         if refusal := self._refusal():
-            raise Conflict(refusal)
+            raise Conflict(refusal, allowed=())
         async with self._turn:
             await self._read()
             live = [self._default, *(a for a in self._known.values() if a.lives)]
             url = trading_engine.rstrip("/")
             for other in live:
                 if other.name == name:
-                    raise Conflict(f"agent {other.id} is named {name}: take another name")
+                    why = f"agent {other.id} is named {name}: take another name"
+                    raise Conflict(why, allowed=("retire",))
                 if other.trading_engine.rstrip("/") == url:
-                    raise Conflict(f"agent {other.name} trades at {url}: two cannot share it")
+                    why = f"agent {other.name} trades at {url}: two cannot share it"
+                    raise Conflict(why, allowed=("retire",))
             if len(live) > LIVE_MAX:
-                raise Conflict(f"{LIVE_MAX} agents live: retire some")
+                raise Conflict(f"{LIVE_MAX} agents live: retire some", allowed=("retire",))
             account = Account(
                 id=AgentId(self._ids.uuid7()),
                 agent_id=self._default.id,
@@ -126,9 +128,17 @@ class AccountBook:
                 agent_id, (AgentStatus.STOPPED, "", 0)
             )
             if status is not AgentStatus.STOPPED:
-                raise IllegalTransition(f"agent {before.name} is {status}: stop it first")
+                raise IllegalTransition(
+                    f"agent {before.name} is {status}: stop it first",
+                    state=status,
+                    allowed=("stop",),
+                )
             if sagas:
-                raise IllegalTransition(f"agent {before.name} has {sagas} open sagas: let them end")
+                raise IllegalTransition(
+                    f"agent {before.name} has {sagas} open sagas: let them end",
+                    state=status,
+                    allowed=("repeat",),
+                )
             after = replace(before, retired_at=self._clock.now(), version=before.version + 1)
             await self._commit(Update(after), "agent.retired", actor)
             self._known[agent_id] = after

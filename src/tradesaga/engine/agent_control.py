@@ -237,7 +237,9 @@ class AgentControl:
         record = await self.cycle(cycle_id)
         if record.cycle.status is not CycleStatus.CANCELLED:
             status = record.cycle.status
-            raise IllegalTransition(f"cycle {cycle_id} is {status}, it cannot be cancelled")
+            raise IllegalTransition(
+                f"cycle {cycle_id} is {status}, it cannot be cancelled", state=status
+            )
         return record
 
     async def fleet(self) -> FleetReport:

@@ -205,7 +205,11 @@ class Approvals:
             said = _entry("approval.refused", found, actor, by=by, **judgement.stored())
             await trades.scribe.fact((), (said,))
             why = ", ".join(f"{denial.code}: {denial.message}" for denial in judgement.denials)
-            raise IllegalTransition(f"approval {found.id}: the risk rules refuse it now: {why}")
+            raise IllegalTransition(
+                f"approval {found.id}: the risk rules refuse it now: {why}",
+                state=found.state,
+                allowed=("approve", "deny"),
+            )
         said = _entry("approval.approved", after, actor, by=by, reason=reason)
         await trades.crew.begin(state, epoch=epoch, rows=(Update(after),), entries=(said,))
         return after

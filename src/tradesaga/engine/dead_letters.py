@@ -105,9 +105,11 @@ class DeadLetters:
             delivery = _Again(letter, self.read(letter.subject, letter.body))
             await self.handle(delivery)
         except (Rejected, Conflict) as error:
-            raise IllegalTransition(f"dead letter {letter.id} still has no effect: {error}") from (
-                error
-            )
+            raise IllegalTransition(
+                f"dead letter {letter.id} still has no effect: {error}",
+                state=letter.state,
+                allowed=("replay", "discard"),
+            ) from error
         if delivery.answer is not _Answer.ACKNOWLEDGED:
             raise Unavailable(
                 f"dead letter {letter.id} is not settled yet; it stays open, replay it again"

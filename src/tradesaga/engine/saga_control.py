@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from structlog import get_logger
 
+from tradesaga.domain.decisions import Denial
 from tradesaga.domain.errors import (
     Fenced,
     IllegalTransition,
@@ -112,13 +113,7 @@ class SagaControl:
             raise Unavailable("the agent was stopped or taken over meanwhile; ask again") from error
         begun = [one.trade.state for one in done if one.trade is not None]
         if not begun:
-            denials = [d for one in done for d in one.decision.denials]
-            why = "; ".join(f"{d.code}: {d.message}" for d in denials)
-            raise IllegalTransition(
-                f"the close of {symbol} is denied: {why}"
-                if denials
-                else f"nothing of {symbol} is held that no open order closes already"
-            )
+            raise _refusal_to_close(symbol, [d for one in done for d in one.decision.denials])
         log.warning("a person closes a position", symbol=symbol, actor=actor, reason=reason)
         return begun
 
@@ -186,6 +181,13 @@ class SagaControl:
             raise Invalid([f"venueOrderId {venue_order_id}: {error}"]) from error
         if report is None:
             raise Invalid([f"the venue knows no order {venue_order_id}"])
+
+
+def _refusal_to_close(symbol: str, denials: Sequence[Denial]) -> IllegalTransition:
+    if not denials:
+        return IllegalTransition(f"nothing of {symbol} is held that no open order closes already")
+    why = "; ".join(f"{denial.code}: {denial.message}" for denial in denials)
+    return IllegalTransition(f"the close of {symbol} is denied: {why}", allowed=("repeat",))
 
 
 def _must_fit(resolution: Resolution, venue_order_id: str | None) -> None:

@@ -144,7 +144,9 @@ class ScheduleBook:
             if before.is_configured:
                 raise IllegalTransition(
                     f"schedule {before.cycle_type} is the configuration's: change cycles."
-                    f"{before.cycle_type} there"
+                    f"{before.cycle_type} there",
+                    state="configured",
+                    allowed=() if before.cycle_type is CycleType.HEARTBEAT else ("trigger",),
                 )
             must_be_as_read(f"schedule {schedule_id}", before.version, as_read)
             now = self._clock.now()

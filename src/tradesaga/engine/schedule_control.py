@@ -164,7 +164,9 @@ class ScheduleControl:
             if schedule.strategy_id is None or s.id == schedule.strategy_id
         ]
         if not strategies:
-            raise IllegalTransition("no strategy of this schedule is active: activate it first")
+            raise IllegalTransition(
+                "no strategy of this schedule is active: activate it first", allowed=("activate",)
+            )
         return await self._begin(strategies, str(schedule_id), "schedule.triggered", actor)
 
     async def analyse(
@@ -176,7 +178,11 @@ class ScheduleControl:
         if found is None:
             raise NotFound(f"no strategy {strategy}")
         if found.status is not StrategyStatus.ACTIVE:
-            raise IllegalTransition(f"strategy {found.external_id} is {found.status}")
+            raise IllegalTransition(
+                f"strategy {found.external_id} is {found.status}",
+                state=found.status,
+                allowed=("activate",),
+            )
         if unknown := [s for s in symbols or () if s not in found.symbols]:
             known = ", ".join(found.symbols)
             raise Invalid(

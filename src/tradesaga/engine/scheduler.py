@@ -195,12 +195,13 @@ class Scheduler:
         Raises:
             IllegalTransition: the agent does not run, or another one waits already.
         """
-        if not self._state.runs():
-            raise IllegalTransition(f"agent is {self._state.agent.status}: start it first")
+        self._must_run()
         if self._manual is not None:
             if list(self._manual.strategies) == list(strategies):
                 return self._manual.cycle_id, False
-            raise IllegalTransition("an analysis waits already: ask again when it has begun")
+            raise IllegalTransition(
+                "an analysis waits already: ask again when it has begun", allowed=("repeat",)
+            )
         cycle_id = self._analysis.runner.new_id()
         self._manual = _Manual(cycle_id=cycle_id, strategies=strategies)
         self._let_in()
@@ -213,18 +214,27 @@ class Scheduler:
             IllegalTransition: the agent does not run, nothing is configured, or one runs already.
         """
         run = self._kinds.get(CycleType.REBALANCE)
-        if not self._state.runs():
-            raise IllegalTransition(f"agent is {self._state.agent.status}: start it first")
+        self._must_run()
         if run is None:
             raise IllegalTransition("there is nothing to rebalance to: configure rebalance.targets")
         if self.running.number(CycleType.REBALANCE):
-            raise IllegalTransition("a rebalance runs already: wait for its end, or cancel it")
+            raise IllegalTransition(
+                "a rebalance runs already: wait for its end, or cancel it",
+                allowed=("cancel", "repeat"),
+            )
         cycle_id, now = self._analysis.runner.new_id(), self._clock.now()
         cycle = partial(
             run, TriggeredBy.MANUAL, now, actor=actor, reason="by hand", cycle_id=cycle_id
         )
         self.running.begin(CycleType.REBALANCE, cycle, now)
         return cycle_id
+
+    def _must_run(self) -> None:
+        if not self._state.runs():
+            status = self._state.agent.status
+            raise IllegalTransition(
+                f"agent is {status}: start it first", state=status, allowed=("start",)
+            )
 
     async def run_heartbeats(self) -> None:
         """Beat for ever."""

@@ -104,9 +104,10 @@ class TokenBook:
             self._must_be_loaded()
             now, live = self._clock.now(), self._live()
             if any(token.name == name for token in live):
-                raise Conflict(f"a token named {name} lives: rotate or revoke it")
+                why = f"a token named {name} lives: rotate or revoke it"
+                raise Conflict(why, allowed=("rotate", "revoke"))
             if len(live) >= LIVE_MAX:
-                raise Conflict(f"{LIVE_MAX} tokens live: revoke some")
+                raise Conflict(f"{LIVE_MAX} tokens live: revoke some", allowed=("revoke",))
             secret = self._mint()
             token = ApiToken(
                 id=self._ids.uuid7(),
