@@ -80,7 +80,7 @@ async def _sections(dsn: str, pid: int, options: argparse.Namespace, raw: float)
     async with product(dsn) as made:
         await sagas.level(made.saga, 16, 0.5, (dsn, pid))
         if "curve" in wanted:
-            await _curve(made, dsn, pid, options.seconds, raw)
+            await _curve(made, dsn, pid, options.seconds, raw, options.levels)
         if "lean" in wanted:
             print("\nlean path: one row, three commits, three entries of the log")
             row = await sagas.level(lambda: sagas.lean(made), 256, options.seconds, (dsn, pid))
@@ -101,9 +101,11 @@ async def _sections(dsn: str, pid: int, options: argparse.Namespace, raw: float)
         print(f"all at their end after {found.ended:.1f} s")
 
 
-async def _curve(made: Product, dsn: str, pid: int, seconds: float, raw: float) -> None:
+async def _curve(
+    made: Product, dsn: str, pid: int, seconds: float, raw: float, levels: Sequence[int]
+) -> None:
     before = memory_mib()
-    figures = [await sagas.level(made.saga, at, seconds, (dsn, pid)) for at in LEVELS]
+    figures = [await sagas.level(made.saga, at, seconds, (dsn, pid)) for at in levels]
     print("\nfull sagas, with every row of the product")
     _table(figures, raw)
     number = sum(row.sagas for row in figures)
@@ -200,6 +202,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=5.0, help="time for each level")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS + LONG_SECTIONS, default=SECTIONS)
+    parser.add_argument("--levels", type=int, nargs="+", default=LEVELS, help="of the curve")
     parser.add_argument("--old-sagas", type=int, default=0, help="ended sagas to begin with")
     parser.add_argument(
         "--table-sagas", type=int, nargs="+", default=(1_000_000,), help="old sagas for `tables`"

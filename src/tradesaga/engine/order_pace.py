@@ -2,7 +2,8 @@
 
 Begun from the stored orders, moved on by each intent, so that a restart forgets nothing. An order
 counts from the moment it is admitted, before its commit; one whose commit fails is taken back.
-Windows are pruned as they are read: a judgement costs the same on the first day and the hundredth.
+Windows drop what is past as they move on: a judgement costs the same on the first day and the
+hundredth, after the first order and the millionth.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Order, Side
 from tradesaga.ports.records import Submission
 
+SECOND: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
@@ -28,35 +30,67 @@ CYCLES_KEPT: Final = 100
 """Cycles whose entries are counted; one that began longer ago makes no orders any more."""
 
 
-class Window:
-    """Submissions of the last `length`, counted in all and by strategy."""
+@dataclass(slots=True)
+class _Bucket:
+    first: datetime
+    last: datetime
+    of: Counter[StrategyId | None]
 
-    def __init__(self, length: timedelta) -> None:
-        self._length = length
-        self._seen: deque[tuple[datetime, StrategyId | None]] = deque()
+
+class Window:
+    """Submissions of the last `length`, counted in all and by strategy.
+
+    Those that come within `step` of each other leave together, with the last of them: memory has
+    a bound whatever the pace, and none leaves early.
+    """
+
+    def __init__(self, length: timedelta, step: timedelta) -> None:
+        self._length, self._step = length, step
+        self._buckets: deque[_Bucket] = deque()
+        self._number = 0
         self._by_strategy: Counter[StrategyId | None] = Counter()
 
     def add(self, at: datetime, strategy_id: StrategyId | None) -> None:
         """One more."""
-        self._seen.append((at, strategy_id))
+        bucket = self._buckets[-1] if self._buckets else None
+        if bucket is None or at - bucket.first >= self._step:
+            self.count(at)
+            bucket = _Bucket(at, at, Counter())
+            self._buckets.append(bucket)
+        bucket.first, bucket.last = min(bucket.first, at), max(bucket.last, at)
+        bucket.of[strategy_id] += 1
         self._by_strategy[strategy_id] += 1
+        self._number += 1
 
     def remove(self, at: datetime, strategy_id: StrategyId | None) -> None:
         """One that did not come about, unless it is out of the window already."""
-        if (at, strategy_id) in self._seen:
-            self._seen.remove((at, strategy_id))
-            self._by_strategy[strategy_id] -= 1
+        for bucket in reversed(self._buckets):
+            if bucket.first <= at <= bucket.last and bucket.of[strategy_id] > 0:
+                bucket.of[strategy_id] -= 1
+                self._by_strategy[strategy_id] -= 1
+                self._number -= 1
+                return
 
     def count(self, now: datetime) -> int:
         """All of them."""
-        while self._seen and self._seen[0][0] <= now - self._length:
-            _, strategy_id = self._seen.popleft()
-            self._by_strategy[strategy_id] -= 1
-        return len(self._seen)
+        while self._buckets and self._buckets[0].last <= now - self._length:
+            bucket = self._buckets.popleft()
+            self._by_strategy.subtract(bucket.of)
+            self._number -= bucket.of.total()
+        return self._number
 
     def of_strategy(self, strategy_id: StrategyId | None) -> int:
         """Those of one strategy, as of the last `count`."""
         return self._by_strategy[strategy_id]
+
+    def since(self, moment: datetime) -> int:
+        """Those after `moment`, as of the last `count`."""
+        number = 0
+        for bucket in reversed(self._buckets):
+            if bucket.last <= moment:
+                break
+            number += bucket.of.total()
+        return number
 
 
 @dataclass(slots=True)
@@ -76,14 +110,14 @@ class OrderPace:
     """All that the rules ask about earlier orders of one agent."""
 
     def __init__(self, stored: Iterable[Submission] = ()) -> None:
-        self.minute = Window(MINUTE)
-        self.day = Window(DAY)
-        self.entries = Window(HOUR)
+        self.minute = Window(MINUTE, MINUTE / 3600)
+        self.day = Window(DAY, DAY / 3600)
+        self.entries = Window(HOUR, HOUR / 3600)
         self._cycles: OrderedDict[CycleId, CycleEntries] = OrderedDict()
         self._equal: dict[Traits, datetime] = {}
         self._left: dict[str, datetime] = {}
         self._stops: deque[tuple[datetime, str]] = deque()
-        self._entered: dict[Repeat, deque[datetime]] = {}
+        self._entered: dict[Repeat, Window] = {}
         for submission in stored:
             self._add(submission)
             if submission.left_at is not None:
@@ -99,9 +133,8 @@ class OrderPace:
         self.day.remove(order.created_at, order.strategy_id)
         if order.opening:
             self.entries.remove(order.created_at, order.strategy_id)
-            times = self._entered.get((order.strategy_id, order.symbol, order.side), deque())
-            if order.created_at in times:
-                times.remove(order.created_at)
+            if entered := self._entered.get((order.strategy_id, order.symbol, order.side)):
+                entered.remove(order.created_at, order.strategy_id)
             self._of_cycle(order.cycle_id).number -= 1
             self._of_cycle(order.cycle_id).value -= order.quantity * order.reference_price
         self.came_to_nothing(order)
@@ -139,10 +172,10 @@ class OrderPace:
 
     def repeats(self, of: Repeat, now: datetime, since: datetime | None) -> int:
         """The entries of the last day that repeat each other, those until `since` not counted."""
-        times = self._entered.get(of, deque())
-        while times and times[0] <= now - DAY:
-            times.popleft()
-        return sum(1 for at in times if since is None or at > since)
+        if of not in self._entered:
+            return 0
+        number = self._entered[of].count(now)
+        return number if since is None else self._entered[of].since(since)
 
     def of_cycle(self, cycle_id: CycleId | None) -> CycleEntries:
         """The entries of a cycle so far."""
@@ -163,8 +196,9 @@ class OrderPace:
         if made.opening:
             self.entries.add(made.at, made.strategy_id)
             repeat = made.strategy_id, made.symbol, made.side
-            self._entered.setdefault(repeat, deque()).append(made.at)
-            self.repeats(repeat, made.at, None)
+            if repeat not in self._entered:
+                self._entered[repeat] = Window(DAY, SECOND)
+            self._entered[repeat].add(made.at, made.strategy_id)
             entries = self._of_cycle(made.cycle_id)
             entries.number += 1
             entries.value += made.quantity * made.reference_price
