@@ -37,7 +37,8 @@ from tradesaga.embedded.postgres import EmbeddedPostgres
 LEVELS = (1, 4, 16, 64, 256, 1024)
 SECTIONS = ("curve", "lean", "decisions", "recovery", "schedules")
 LONG_SECTIONS = ("tables", "memory", "retention")
-RATES = (1, 200)
+RATES = (None, 1, 200)
+"""Decisions a second; None: each alone, the next when the last has ended."""
 SCHEDULES_SECONDS_MIN = 15.0
 
 
@@ -145,7 +146,7 @@ async def _decisions(made: Product, dsn: str, seconds: float) -> None:
         time = max(seconds, 20.0 if rate == 1 else 0.0)
         alone = await commit_milliseconds(dsn, rate, time)
         row = await decisions.reaction(made, rate, time)
-        print(f"{row.per_second:8}  {row.decisions:9}          ", end="")
+        print(f"{row.per_second or 'in turn':>8}  {row.decisions:9}          ", end="")
         floor = sagas.percentile(alone, 50), sagas.percentile(alone, 99)
         for p50, p99 in (floor, row.durable, row.sent):
             print(f"{p50:8.1f}{p99:8.1f}   ", end="")

@@ -15,16 +15,16 @@ from bench.sagas import percentile
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reaction:
-    """Milliseconds, p50 and p99."""
+    """Milliseconds, p50 and p99; `per_second` None: one after the other, no pause between."""
 
-    per_second: int
+    per_second: int | None
     decisions: int
     durable: tuple[float, float]
     sent: tuple[float, float]
 
 
-async def reaction(product: Product, per_second: int, seconds: float) -> Reaction:
-    """Let decisions arrive for `seconds`."""
+async def reaction(product: Product, per_second: int | None, seconds: float) -> Reaction:
+    """Let decisions arrive for `seconds`; without a rate, each when the last has been sent."""
     sent: dict[str, float] = {}
     product.venue.sent = sent
     durable_ms: list[float] = []
@@ -38,17 +38,20 @@ async def reaction(product: Product, per_second: int, seconds: float) -> Reactio
         sent_ms.append((sent.pop(trade.state.order.client_order_id) - began) * 1000)
 
     first = time.perf_counter()
-    number = max(1, int(per_second * seconds))
-    async with asyncio.TaskGroup() as group:
-        for arrival in range(number):
-            await asyncio.sleep(first + arrival / per_second - time.perf_counter())
-            group.create_task(one())
+    if per_second is None:
+        while time.perf_counter() - first < seconds:
+            await one()
+    else:
+        async with asyncio.TaskGroup() as group:
+            for arrival in range(max(1, int(per_second * seconds))):
+                await asyncio.sleep(first + arrival / per_second - time.perf_counter())
+                group.create_task(one())
     product.venue.sent = None
     durable_ms.sort()
     sent_ms.sort()
     return Reaction(
         per_second=per_second,
-        decisions=number,
+        decisions=len(sent_ms),
         durable=(percentile(durable_ms, 50), percentile(durable_ms, 99)),
         sent=(percentile(sent_ms, 50), percentile(sent_ms, 99)),
     )

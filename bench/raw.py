@@ -20,19 +20,23 @@ async def commits_per_second(dsn: str, seconds: float) -> float:
         return count / (time.perf_counter() - began)
 
 
-async def commit_milliseconds(dsn: str, per_second: int, seconds: float) -> list[float]:
-    """How long such an insert takes when they come at a steady pace; in order of length.
+async def commit_milliseconds(dsn: str, per_second: int | None, seconds: float) -> list[float]:
+    """How long such an insert takes when they come at a steady pace, or without a pause; sorted.
 
     The floor of whatever commits at this pace: between two of them caches and cores go cold.
     """
     took: list[float] = []
     async with _insert(dsn) as insert:
-        first = time.perf_counter()
-        for number in range(max(1, int(per_second * seconds))):
-            await asyncio.sleep(first + number / per_second - time.perf_counter())
+        first, number = time.perf_counter(), 0
+        while True:
+            if per_second is not None:
+                await asyncio.sleep(first + number / per_second - time.perf_counter())
             began = time.perf_counter()
+            if began >= first + seconds:
+                break
             await insert(number)
             took.append((time.perf_counter() - began) * 1000)
+            number += 1
     return sorted(took)
 
 
