@@ -34,6 +34,7 @@ OURS = {
     "orchestrator_ladder_rung": "gauge",
     "orchestrator_breaker_state": "gauge",
     "orchestrator_kill_unresolved": "gauge",
+    "orchestrator_spans_total": "counter",
     "orchestrator_journal_batch_changes": "histogram",
     "orchestrator_journal_commit_seconds": "histogram",
     "orchestrator_loop_lag_seconds": "histogram",

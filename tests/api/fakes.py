@@ -56,6 +56,7 @@ from tradesaga.ports.operations import (
 )
 from tradesaga.ports.records import CycleRecord, StrategyRecord
 from tradesaga.ports.services import Health
+from tradesaga.ports.tracing import UNTRACED, Tracer
 from tradesaga.ports.trade_records import LAST, Place
 
 NOON = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
@@ -296,7 +297,8 @@ class FakeOperations:
         record = await self.cycle(cycle_id)
         self._asked("cancel_cycle", cycle_id=cycle_id, reason=reason, actor=actor)
         if record.cycle.status is CycleStatus.COMPLETED:
-            raise IllegalTransition(f"cycle {cycle_id} is completed, it cannot be cancelled")
+            why = f"cycle {cycle_id} is completed, it cannot be cancelled"
+            raise IllegalTransition(why, state=record.cycle.status)
         return record
 
     async def fleet(self) -> FleetReport:
@@ -307,11 +309,8 @@ class FakeOperations:
         self, *, limit: int, after: tuple[int, datetime] | None = None
     ) -> Sequence[Checkpoint]:
         self._asked("checkpoints", limit=limit, after=after)
-        found = [
-            one
-            for one in (CHECKPOINT, *self.more_checkpoints)
-            if after is None or (one.epoch, one.taken_at) < after
-        ]
+        known = (CHECKPOINT, *self.more_checkpoints)
+        found = [one for one in known if after is None or (one.epoch, one.taken_at) < after]
         return found[:limit]
 
     async def invariants(self) -> InvariantReport:
@@ -335,7 +334,7 @@ class FakeOperations:
 class Api:
     """The application, its fakes, and a client that talks to it without a socket."""
 
-    def __init__(self, store: Store | None = None) -> None:
+    def __init__(self, store: Store | None = None, tracer: Tracer = UNTRACED) -> None:
         self.operations = FakeOperations()
         self.sagas = FakeSagas()
         self.retention = FakeRetention()
@@ -369,6 +368,7 @@ class Api:
             metrics_port=self.metrics,
             ids=OneId(),
             monotonic=self._monotonic,
+            tracer=tracer,
         )
 
     def fresh(self) -> Api:

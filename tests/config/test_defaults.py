@@ -184,6 +184,12 @@ ADDED = {
     "agent.failed_cycles_max": 10,
     "logging.level": LogLevel.INFO,
     "logging.format": LogFormat.JSON,
+    "observability.tracing.endpoint": "",
+    "observability.tracing.service_name": "orchestrator",
+    "observability.tracing.sample_ratio": Decimal(1),
+    "observability.tracing.queue_max": 4096,
+    "observability.tracing.export_timeout": timedelta(seconds=5),
+    "observability.tracing.flush_timeout": timedelta(seconds=2),
 }
 
 PROFILES = {  # conservative, normal, aggressive
@@ -218,9 +224,10 @@ def test_default_of_the_profiles(limit: str, values: tuple[object, ...]) -> None
 
 def test_the_tables_name_every_key_but_the_secrets() -> None:
     keys = load(None, SERVERS).origins
-    assert len(keys) == len(SPECIFIED) + len(ADDED) + 3 * len(PROFILES) + 2
+    assert len(keys) == len(SPECIFIED) + len(ADDED) + 3 * len(PROFILES) + 3
     assert not load(None, SERVERS).settings.database.password
     assert not load(None, SERVERS).settings.event_bus.token
+    assert not load(None, SERVERS).settings.observability.tracing.token
 
 
 def test_the_example_holds_every_key_at_its_default() -> None:

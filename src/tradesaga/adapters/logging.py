@@ -39,6 +39,8 @@ QUIET: Final[Mapping[str, int]] = {
     "httpx2": logging.WARNING,
     "litestar": logging.WARNING,
     "nats": logging.ERROR,
+    "opentelemetry": logging.CRITICAL,  # what does not reach the collector we count, and say once
+    "urllib3": logging.ERROR,
     "uvicorn": logging.WARNING,
 }
 """Loggers of libraries and the level from which they are heard."""
@@ -77,6 +79,11 @@ def configure(
     logging.captureWarnings(capture=True)
     for name, quiet in QUIET.items():
         logging.getLogger(name).setLevel(max(quiet, threshold))
+
+
+def without_secrets(text: str) -> str:
+    """`text` with what must not be read replaced."""
+    return _SECRET_TEXT.sub(MASK, text)
 
 
 def masked(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -180,13 +187,13 @@ def _masked(key: str, value: Any, depth: int) -> Any:
         return MASK
     match value:
         case str():
-            return _SECRET_TEXT.sub(MASK, value)
+            return without_secrets(value)
         case Mapping() if depth:
             return {str(k): _masked(str(k), v, depth - 1) for k, v in value.items()}
         case Sequence() if depth and not isinstance(value, bytes | bytearray):
             return [_masked("", item, depth - 1) for item in value]
         case BaseException():
-            return _SECRET_TEXT.sub(MASK, repr(value))
+            return without_secrets(repr(value))
         case Mapping() | Sequence():
             return MASK
         case _:

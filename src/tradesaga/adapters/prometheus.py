@@ -128,6 +128,7 @@ class PrometheusMetrics:
         self._loop_lag = self._plain_histogram(
             "loop_lag_seconds", "How late the event loop comes to what is due.", LATENCY_BUCKETS
         )
+        self._spans = self._counter("spans", "Spans of traces.", "outcome")
         self._vitals = {
             name: self._gauge(name, sentence) for name, sentence in VITAL_SENTENCES.items()
         }
@@ -203,6 +204,10 @@ class PrometheusMetrics:
         self._batches.observe(changes)
         self._commits.observe(seconds)
 
+    def spans_went(self, outcome: str, number: int) -> None:
+        """Count spans that ended: `exported`, `dropped` or `lost`; by any thread."""
+        self._count(self._spans, outcome, number=number)
+
     def loop_came(self, late: float) -> None:
         """Note how many seconds late the event loop came to a timer."""
         self._loop_lag.observe(late)
@@ -273,6 +278,8 @@ class PrometheusMetrics:
             self._lateness.labels(cycle_type)
             for status in ends:
                 self._cycles.labels(cycle_type, status)
+        for outcome in ("exported", "dropped", "lost"):
+            self._count(self._spans, outcome, number=0)
         for action in Action:
             for verdict in Verdict:
                 # A HOLD is held and nothing else is.

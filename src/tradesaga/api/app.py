@@ -103,6 +103,7 @@ from tradesaga.ports.saga_operations import SagaOperations
 from tradesaga.ports.schedule_operations import ScheduleOperations
 from tradesaga.ports.strategy_operations import StrategyOperations
 from tradesaga.ports.token_operations import TokenOperations
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 PREFIX: Final = "/api/v1"
 OPERATIONS: Final = (
@@ -165,6 +166,7 @@ def create_app(
     asyncapi: bytes = b"{}",
     passing: Passing | None = None,
     agents: AgentDoors | None = None,
+    tracer: Tracer = UNTRACED,
 ) -> Litestar:
     """The application; it answers for loopback and for `hosts`, with `addresses` for any address.
 
@@ -204,12 +206,9 @@ def create_app(
     if passing is not None:
         inner = passing(inner)
     app.asgi_handler = Gate(
-        inner,
-        ids=ids,
-        hosts=hosts,
-        addresses=addresses,
+        inner, ids=ids, hosts=hosts, addresses=addresses, tracer=tracer,
         doorman=Doorman(access, monotonic=monotonic),
-    )
+    )  # fmt: skip
     return app
 
 

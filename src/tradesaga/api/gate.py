@@ -1,20 +1,21 @@
 """The gate in front of every request, those for unknown paths included.
 
 It gives each request its trace id (the caller's, by W3C traceparent, else a new one), binds it to
-the log, and refuses whom the doorman does not know, before a byte of the body is read. Two ways in
-that a browser opens to any web page are closed besides: a name that was rebound to this address
-(the Host header tells), and a command sent from a page of another site (Origin and Sec-Fetch-Site
-tell). Reading needs no such guard: without CORS headers the page does not see the answer.
+the log, answers with it where traces are collected, and refuses whom the doorman does not know,
+before a byte of the body is read. Two ways in that a browser opens to any web page are closed
+besides: a name that was rebound to this address (the Host header tells), and a command sent from a
+page of another site (Origin and Sec-Fetch-Site tell). Reading needs no such guard: without CORS
+headers the page does not see the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Collection
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import structlog
 from litestar import Request
@@ -34,16 +35,17 @@ from tradesaga.api.problems import (
     shown,
 )
 from tradesaga.api.scopes import SAFE_METHODS, is_open
+from tradesaga.domain.trace_context import TraceContext, read_trace
 from tradesaga.ports.identity import IdSource
+from tradesaga.ports.tracing import UNTRACED, SpanKind, Tracer
 
 HEADERS_MAX: Final = 64
 URL_BYTES_MAX: Final = 8 * 1024
 BODY_SECONDS_MAX: Final = 15.0
 SEND_SECONDS_MAX: Final = 20.0
 HELD_SECONDS: Final = 1.0
-_TRACEPARENT: Final = re.compile(
-    r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
+SERVER_ERROR: Final = 500
+TRACEPARENT: Final = "traceparent"
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
@@ -62,9 +64,11 @@ class Gate:
         hosts: Collection[str],
         addresses: bool,
         doorman: Doorman,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._app = app
         self._doorman = doorman
+        self._tracer = tracer
         self._ids = ids
         self._hosts = frozenset(host.lower() for host in hosts)
         self._addresses = addresses
@@ -85,7 +89,8 @@ class Gate:
                 await send(message)
 
         headers = Headers.from_scope(scope)
-        trace_id = _trace_id_of(headers.get("traceparent", "")) or self._ids.uuid7().hex
+        above = read_trace(headers.get(TRACEPARENT))
+        trace_id = self._ids.uuid7().hex if above is None else above.trace_id
         scope.setdefault("state", {})["trace_id"] = trace_id
         with structlog.contextvars.bound_contextvars(trace_id=trace_id):
             try:
@@ -100,7 +105,44 @@ class Gate:
                 await answer(scope, receive, send_marked)
                 return
             with structlog.contextvars.bound_contextvars(**caller):
-                await self._app(scope, _in_time(receive), send_marked)
+                if self._tracer.is_on and caller:
+                    method = str(scope["method"])
+                    await self._traced(method, scope, _in_time(receive), send_marked, above)
+                else:
+                    await self._app(scope, _in_time(receive), send_marked)
+
+    async def _traced(
+        self,
+        method: str,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        above: TraceContext | None,
+    ) -> None:
+        """The request as a span, which its answer names: strangers and probes make none."""
+        trace_id = str(UUID(scope["state"]["trace_id"]))
+        with self._tracer.span(
+            "api.request",
+            kind=SpanKind.SERVER,
+            parent=above,
+            about=trace_id,
+            first=True,
+            method=method,
+        ) as span:
+
+            async def send_named(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    here = self._tracer.here()
+                    if here is not None:
+                        headers = MutableScopeHeaders.from_message(message)
+                        headers[TRACEPARENT] = here.header
+                    status, route = message["status"], scope.get("path_template", "")
+                    span.note(status_code=status, route=str(route))
+                    if status >= SERVER_ERROR:
+                        span.failed(str(status))
+                await send(message)
+
+            await self._app(scope, receive, send_named)
 
     def _identify(self, scope: Scope, headers: Headers) -> dict[str, str]:
         """Let the caller in, or a request for an open path; what the log says of who it is."""
@@ -165,11 +207,6 @@ def _in_time(receive: Receive) -> Receive:
         return message
 
     return received
-
-
-def _trace_id_of(traceparent: str) -> str | None:
-    found = _TRACEPARENT.fullmatch(traceparent)
-    return found[1] if found else None
 
 
 def _name_of(host: str) -> str | None:

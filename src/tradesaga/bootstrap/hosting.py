@@ -172,6 +172,7 @@ class Others:
             refusal=gate.refusal_at_last,
             url=account.trading_engine,
             shared=shared.connections,
+            tracer=common.tracer,
         )
         stack.push_async_callback(venue.close)
         lease = PostgresLease(

@@ -31,6 +31,7 @@ from tradesaga.ports.bus import Bus
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.records import PositionSums
 from tradesaga.ports.services import EngineParking, MarketData, VenueMemory
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 VENUE, DECISIONS, MARKET_DATA = "trading-engine", "ai-decision", "market-data"
 
@@ -61,6 +62,7 @@ class Clients:
     claimed: Claimed
     refusal: RefusalToSend
     positions: OurPositions
+    tracer: Tracer = UNTRACED
     circuits: dict[str, Circuit] = field(default_factory=dict)
 
     def all_over(self, bus: NatsBus) -> NeighbourClients:
@@ -78,6 +80,7 @@ class Clients:
                 self.metrics,
                 claimed=self.claimed,
                 refusal=self.refusal,
+                tracer=self.tracer,
             )
         self.stack.push_async_callback(venue.close)
         decisions = HttpDecisionService(
@@ -110,6 +113,7 @@ class Clients:
             refusal_to_send=self.refusal,
             pace=self._pace(VENUE, service.rate_limit),
             circuit=self._circuit(VENUE, service.breaker),
+            tracer=self.tracer,
         )
 
     def _market_data(self) -> HttpMarketData | PlatformMarketData:
@@ -121,6 +125,7 @@ class Clients:
             clock=self.clock,
             pace=self._pace(MARKET_DATA, service.rate_limit),
             circuit=self._circuit(MARKET_DATA, service.breaker),
+            tracer=self.tracer,
         )
         self.stack.push_async_callback(made.close)
         return made
@@ -136,6 +141,7 @@ class Clients:
             market_data=market_data,
             clock=self.clock,
             circuit=self._circuit(DECISIONS, service.breaker),
+            tracer=self.tracer,
         )
         self.stack.push_async_callback(analyst.close)
         return AskingBus(bus, analyst.analyse, bus.read, self.clock)
@@ -163,6 +169,7 @@ def venue_of(
     refusal: RefusalToSend,
     url: str = "",
     shared: SharedConnections | None = None,
+    tracer: Tracer = UNTRACED,
 ) -> HttpTradingEngine:
     """The trading engine, at `url` if that is given, over connections of its own or `shared`."""
     service = settings.services.trading_engine
@@ -177,6 +184,7 @@ def venue_of(
         circuit=_circuit(VENUE, service.breaker, clock, metrics),
         transport=None if shared is None else shared.usual,
         cancel_transport=None if shared is None else shared.cancels,
+        tracer=tracer,
     )
 
 

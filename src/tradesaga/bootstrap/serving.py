@@ -55,6 +55,7 @@ from tradesaga.bootstrap.neighbour_clients import Clients
 from tradesaga.bootstrap.nodes import Fellowship
 from tradesaga.bootstrap.schema import fit_schema
 from tradesaga.bootstrap.signing import signature_check
+from tradesaga.bootstrap.tracing import tracer_of
 from tradesaga.config import Loaded, Settings, shared_digest, wire_values
 from tradesaga.domain.errors import Invalid, TradesagaError, Unavailable
 from tradesaga.domain.ids import AgentId
@@ -67,6 +68,7 @@ from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import World
 from tradesaga.paper.strategies import default_strategies, load_strategies
 from tradesaga.ports.clock import Clock
+from tradesaga.ports.tracing import Tracer
 from tradesaga.replay.capture import captured, note_beginning
 from tradesaga.replay.tape import Tape
 
@@ -112,7 +114,8 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
     metrics = PrometheusMetrics(version=__version__, now=SystemClock().now)
     journal, bus = PostgresJournal(dsn, on_written=metrics.batch_written), _bus(settings, clock)
     async with AsyncExitStack() as stack:
-        world = await _world(settings, dsn, stack, clock, metrics, journal, bus, gate)
+        tracer = tracer_of(settings, metrics, stack)
+        world = await _world(settings, dsn, stack, clock, metrics, journal, bus, gate, tracer)
         identity = identity_of(shared_digest(settings))
         fellows = Fellowship.of(settings, dsn, identity, stack)
         beside: list[Others] = []
@@ -146,7 +149,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             beside.append(front.others)
             looking = group.create_task(front.tokens.run(), name="tokens")
             hosting = group.create_task(front.others.run(stop), name="other agents")
-            serving = _api(settings, options, control, front, metrics, stop, fellows, stack)
+            serving = _api(settings, options, control, front, metrics, stop, fellows, stack, tracer)
             group.create_task(serving, name="api")
             await asyncio.wait([running, hosting])
             announcing.cancel()
@@ -233,6 +236,7 @@ async def _world(
     journal: PostgresJournal,
     bus: NatsBus,
     gate: SendGate,
+    tracer: Tracer,
 ) -> World:
     """Every adapter; `stack` closes what must be closed."""
     pool = ReaderPool(dsn)
@@ -258,6 +262,7 @@ async def _world(
         claimed=is_ours,
         refusal=gate.refusal_at_last,
         positions=lambda: records.positions(agent_id),
+        tracer=tracer,
     ).all_over(bus)
     archive, database_clock = PostgresArchive(dsn), PostgresClock(dsn, host_now)
     for closes in (pool, archive, lease, database_clock):
@@ -284,6 +289,7 @@ async def _world(
         venue_clock=clients.clock,
         venue_memory=clients.memory,
         parking=clients.parking,
+        tracer=tracer,
     )
 
 
@@ -296,6 +302,7 @@ async def _api(
     stop: asyncio.Event,
     fellows: Fellowship,
     stack: AsyncExitStack,
+    tracer: Tracer,
 ) -> None:
     def ready(url: str) -> None:
         fellows.listens(url)
@@ -324,6 +331,7 @@ async def _api(
         accounts=front.others.book,
         passing=fellows.passing(control, front.others, stack),
         agents=front.others,
+        tracer=tracer,
     )
     await serve_http(
         app,

@@ -23,6 +23,7 @@ from typing_extensions import override
 
 from tradesaga.config import values
 from tradesaga.config.limits import Risk
+from tradesaga.config.observability import Observability
 from tradesaga.config.rebalance import Rebalance
 from tradesaga.config.retention import Retention
 from tradesaga.config.section import (
@@ -278,6 +279,7 @@ class Settings(Section):
     retention: Retention = section(Retention)
     agent: Agent = section(Agent)
     logging: Logging = section(Logging)
+    observability: Observability = section(Observability)
 
     @override
     def conflicts(self) -> Iterator[Unfit]:

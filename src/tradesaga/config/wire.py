@@ -22,8 +22,8 @@ from tradesaga.config.section import ms
 from tradesaga.config.settings import Settings
 from tradesaga.config.values import hide_login
 
-OF_A_NODE: Final = ("server.", "logging.", "database.", "eventBus.url")
-"""Where a node listens, what it logs, and by which address it reaches the servers."""
+OF_A_NODE: Final = ("server.", "logging.", "observability.", "database.", "eventBus.url")
+"""Where a node listens, what it logs and traces, and by which address it reaches the servers."""
 
 
 def _plain(number: Decimal) -> str:

@@ -30,6 +30,7 @@ from tradesaga.ports.services import (
     VenueMemory,
 )
 from tradesaga.ports.stream import SentEvents, StreamState
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 
 class OpenableJournal(Journal, Protocol):
@@ -82,3 +83,4 @@ class World:
     """What tells this agent its part of what the bus brings; None: it has all to itself."""
     others: Callable[[], bool] = lambda: False
     """Whether there are agents besides this one, whose events the bus brings, too."""
+    tracer: Tracer = UNTRACED

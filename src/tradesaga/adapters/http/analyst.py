@@ -19,6 +19,7 @@ from tradesaga.adapters.http.client import ServiceClient
 from tradesaga.domain.errors import Unavailable
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.services import MarketData
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 FAST, SLOW = 50, 200
 SYMBOLS_MAX: Final = 1000
@@ -45,12 +46,18 @@ class HttpAnalyst:
         clock: Clock,
         circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._market_data = market_data
         self._clock = clock
         self._closes: dict[str, tuple[date, Sequence[Decimal]]] = {}
         self._client = ServiceClient(
-            name="ai-decision", url=url, time_max=time_max, circuit=circuit, transport=transport
+            name="ai-decision",
+            url=url,
+            time_max=time_max,
+            circuit=circuit,
+            transport=transport,
+            tracer=tracer,
         )
 
     async def close(self) -> None:

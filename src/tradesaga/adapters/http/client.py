@@ -25,6 +25,7 @@ from tradesaga.adapters.http.pace import UNPACED, Pace
 from tradesaga.adapters.http.trace import trace_headers
 from tradesaga.domain.errors import DeadlineExceeded, NotSent, Throttled, Unavailable
 from tradesaga.ports.services import Health
+from tradesaga.ports.tracing import UNTRACED, SpanKind, Tracer
 
 T = TypeVar("T")
 
@@ -76,8 +77,10 @@ class ServiceClient:
         pace: Pace = UNPACED,
         circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self.name = name
+        self._tracer = tracer
         self._pace = pace
         self._circuit = circuit
         self._seconds_max = time_max.total_seconds()
@@ -238,8 +241,23 @@ class ServiceClient:
         body: bytes | None = None,
         leave: Leave | None = None,
     ) -> Reply:
+        with self._tracer.span(
+            "http.request", kind=SpanKind.CLIENT, service=self.name, method=method
+        ) as span:
+            reply = await self._sent(method, path, params, body, leave)
+            span.note(status_code=reply.status)
+            return reply
+
+    async def _sent(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: bytes | None,
+        leave: Leave | None,
+    ) -> Reply:
         extensions = {} if leave is None else {"trace": _asking(leave)}
-        headers = {**trace_headers(), **({} if body is None else JSON)}
+        headers = {**trace_headers(self._tracer.here()), **({} if body is None else JSON)}
         try:
             # The client's own limit is per read: an answer in drops would outlast it.
             async with asyncio.timeout(self._seconds_max):

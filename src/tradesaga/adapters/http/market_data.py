@@ -19,6 +19,7 @@ from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.money import is_usable
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.services import Health
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 log = get_logger(__name__)
 
@@ -70,6 +71,7 @@ class HttpMarketData:
         pace: Pace = UNPACED,
         circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._clock = clock
         self._client = ServiceClient(
@@ -79,6 +81,7 @@ class HttpMarketData:
             pace=pace,
             circuit=circuit,
             transport=transport,
+            tracer=tracer,
         )
 
     async def close(self) -> None:

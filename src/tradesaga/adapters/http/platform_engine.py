@@ -42,6 +42,7 @@ from tradesaga.domain.money import ZERO, is_sane
 from tradesaga.domain.orders import Order, OrderStatus, Side, VenueReport
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.services import Account, AmbiguousMatch, Capabilities, VenuePosition
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 ACCOUNT_ID: Final = "platform"
 CLOSED: Final = "closed:"
@@ -101,6 +102,7 @@ class PlatformTradingEngine(HttpTradingEngine):
         pace: Pace = UNPACED,
         circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         super().__init__(
             url=url,
@@ -112,6 +114,7 @@ class PlatformTradingEngine(HttpTradingEngine):
             pace=pace,
             circuit=circuit,
             transport=transport,
+            tracer=tracer,
         )
         self._start_capital = start_capital
         self._books = books

@@ -24,6 +24,7 @@ from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.money import is_usable
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.services import Health
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 log = get_logger(__name__)
 _Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -63,6 +64,7 @@ class PlatformMarketData:
         pace: Pace = UNPACED,
         circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._clock = clock
         self._client = ServiceClient(
@@ -72,6 +74,7 @@ class PlatformMarketData:
             pace=pace,
             circuit=circuit,
             transport=transport,
+            tracer=tracer,
         )
         self._asked_at: dict[str, datetime] = {}
 

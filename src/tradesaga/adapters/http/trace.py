@@ -1,27 +1,27 @@
 """What a neighbour is told of why it is asked: the correlation id that the log is bound to.
 
-A correlation id of ours is 128 bits, as a trace id of W3C is: so it is the trace, too, and whoever
-traces finds the requests of one decision under one trace. We record no spans: it is not sampled.
+A correlation id of ours is the id of a trace, too: whoever traces finds the requests of a decision
+under one trace. While we record no spans it is that trace's first that is named, as not recorded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Final
-from uuid import UUID
 
 from structlog.contextvars import get_contextvars
+
+from tradesaga.domain.trace_context import TraceContext, trace_about
 
 CORRELATION: Final = "X-Correlation-Id"
 TRACEPARENT: Final = "traceparent"
 
 
-def trace_headers() -> Mapping[str, str]:
-    """The headers of a request that is made now; none when it is about no decision."""
+def trace_headers(here: TraceContext | None) -> Mapping[str, str]:
+    """The headers of a request that is made `here`; none when it is about nothing of ours."""
     correlation_id = get_contextvars().get("correlation_id")
     if correlation_id is None:
-        return {}
+        return {} if here is None else {TRACEPARENT: here.header}
     name = str(correlation_id)
-    parent = sha256(name.encode()).hexdigest()[:16]
-    return {CORRELATION: name, TRACEPARENT: f"00-{UUID(name).hex}-{parent}-00"}
+    named = here or trace_about(name)
+    return {CORRELATION: name} if named is None else {CORRELATION: name, TRACEPARENT: named.header}

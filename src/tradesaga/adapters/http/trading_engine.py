@@ -32,6 +32,7 @@ from tradesaga.ports.services import (
     OpenOrder,
     VenuePosition,
 )
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 PAGE = 500
 PAGES_MAX = 20
@@ -108,6 +109,7 @@ class HttpTradingEngine:
         circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
         cancel_transport: httpx2.AsyncBaseTransport | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
         self._client = ServiceClient(
             name="trading-engine",
@@ -116,6 +118,7 @@ class HttpTradingEngine:
             pace=pace,
             circuit=circuit,
             transport=transport,
+            tracer=tracer,
         )
         # A cancel never waits for a connection that a submit has.
         self._cancels = ServiceClient(
@@ -125,6 +128,7 @@ class HttpTradingEngine:
             pace=pace,
             circuit=circuit,
             transport=cancel_transport or transport,
+            tracer=tracer,
         )
         self._refusal_to_send = refusal_to_send
         self._capabilities = capabilities

@@ -1,0 +1,59 @@
+"""A request as a part of its caller's trace."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.fakes import Api
+from tests.spans import Spans, facts_of, id_of, parent_of, trace_of
+from tradesaga.domain.trace_context import TraceContext, read_trace
+
+ABOVE = TraceContext(trace_id="ab" * 16, span_id="cd" * 8, sampled=True)
+
+
+@pytest.fixture(scope="module")
+def traced() -> tuple[Api, Spans]:
+    spans = Spans()
+    return Api(tracer=spans.tracer), spans
+
+
+async def test_it_goes_on_in_the_trace_of_its_caller(traced: tuple[Api, Spans]) -> None:
+    api, spans = traced
+    api.come_from("127.0.0.1")
+    asked = await api.client.get(
+        "/api/v1/cycles?limit=5&after=x", headers={"traceparent": ABOVE.header}
+    )
+    span = spans.ended("api.request")[-1]
+    answered = read_trace(asked.headers["traceparent"])
+    assert answered is not None
+    assert (answered.trace_id, answered.span_id) == (ABOVE.trace_id, id_of(span))
+    assert answered.sampled
+    assert (trace_of(span), parent_of(span)) == (ABOVE.trace_id, ABOVE.span_id)
+    assert facts_of(span) == {
+        "http.request.method": "GET",
+        "http.response.status_code": asked.status_code,
+        "http.route": "/api/v1/cycles",
+    }
+
+
+async def test_a_refusal_has_the_trace_in_answer_and_span(traced: tuple[Api, Spans]) -> None:
+    api, spans = traced
+    api.come_from("127.0.0.1")
+    refused = await api.client.get("/api/v1/nothing/CANARY?secret=CANARY")
+    span = spans.ended("api.request")[-1]
+    assert refused.json()["traceId"] == trace_of(span)
+    assert span.parent is None
+    assert "CANARY" not in span.to_json()
+
+
+async def test_strangers_and_probes_make_no_span(traced: tuple[Api, Spans]) -> None:
+    api, spans = traced
+    api.come_from("127.0.0.1")
+    before = len(spans.ended())
+    flagged = {"traceparent": ABOVE.header}
+    stranger = await api.client.get(
+        "/api/v1/cycles", headers={**flagged, "Authorization": "Bearer no"}
+    )
+    assert stranger.status_code == 401
+    await api.client.get("/livez", headers=flagged)
+    assert len(spans.ended()) == before
