@@ -136,9 +136,9 @@ def inbox_by_window() -> None:
     """Ids of events are kept for a while."""
     was_received = PostgresRecords.was_received
 
-    async def received(records: Any, agent_id: Any, event_id: str) -> bool:
+    async def received(records: Any, agent_id: Any, *event_ids: str) -> bool:
         await records._pool.fetchval("delete from inbox where agent_id = $1", agent_id)
-        return await was_received(records, agent_id, event_id)
+        return await was_received(records, agent_id, *event_ids)
 
     put(PostgresRecords, "was_received", received)
 

@@ -234,10 +234,10 @@ class EventCoordinator:
             self._deciding.discard(decision_key(said))
 
     async def _decide(self, delivery: Delivery, incoming: Incoming, said: Proposal) -> None:
-        for key in (incoming.event_id, decision_key(said)):
-            if await self._records.was_received(self._agent_id, key):
-                await delivery.acknowledge()
-                return
+        known = incoming.event_id, decision_key(said)
+        if await self._records.was_received(self._agent_id, *known):
+            await delivery.acknowledge()
+            return
         if self._tries.tried_enough(incoming.event_id):
             await self._bury(delivery, f"no effect in {TRIES_MAX} tries")
             return

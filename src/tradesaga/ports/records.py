@@ -226,8 +226,8 @@ class Records(TradeRecords, RiskRecords, DeadLetterRecords, Protocol):
         """
         ...
 
-    async def was_received(self, agent_id: AgentId, event_id: str) -> bool:
-        """Whether the inbox has the event."""
+    async def was_received(self, agent_id: AgentId, *event_ids: str) -> bool:
+        """Whether the inbox has any of the events."""
         ...
 
     async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:

@@ -236,9 +236,9 @@ class SimRecords(MemoryRecords):
         return await self._read(super().cycles(agent_id, limit=limit, status=status, after=after))
 
     @override
-    async def was_received(self, agent_id: AgentId, event_id: str) -> bool:
+    async def was_received(self, agent_id: AgentId, *event_ids: str) -> bool:
         """As the port."""
-        return await self._read(super().was_received(agent_id, event_id))
+        return await self._read(super().was_received(agent_id, *event_ids))
 
     @override
     async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:

@@ -214,9 +214,9 @@ class MemoryRecords(MemoryDeadLetterRecords):
         ]
         return sorted(found, key=lambda c: (c.epoch, c.taken_at), reverse=True)[:limit]
 
-    async def was_received(self, agent_id: AgentId, event_id: str) -> bool:
-        """Whether the inbox has the event."""
-        return ("inbox", agent_id, event_id) in self._store.unique
+    async def was_received(self, agent_id: AgentId, *event_ids: str) -> bool:
+        """Whether the inbox has any of the events."""
+        return any(("inbox", agent_id, name) in self._store.unique for name in event_ids)
 
     async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:
         """Orders created since then, the first one first."""

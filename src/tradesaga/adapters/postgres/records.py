@@ -221,9 +221,9 @@ class PostgresRecords(PostgresDeadLetterRecords):
         rows = await self._pool.fetch(QUERIES["checkpoints"], agent_id, epoch, at, limit)
         return [_checkpoint(row) for row in rows]
 
-    async def was_received(self, agent_id: AgentId, event_id: str) -> bool:
-        """Whether the inbox has the event."""
-        return bool(await self._pool.fetchval(QUERIES["was_received"], agent_id, event_id))
+    async def was_received(self, agent_id: AgentId, *event_ids: str) -> bool:
+        """Whether the inbox has any of the events."""
+        return bool(await self._pool.fetchval(QUERIES["was_received"], agent_id, event_ids))
 
     async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:
         """Orders created since then, the first one first; for the rules on pace."""

@@ -169,8 +169,8 @@ from positions
 where agent_id = $1
 order by symbol;
 
--- was_received: whether the inbox has an event
-select exists (select from inbox where agent_id = $1 and event_id = $2);
+-- was_received: whether the inbox has one of the events
+select exists (select from inbox where agent_id = $1 and event_id = any($2::text[]));
 
 -- submissions_since: orders as they count for the rules on pace
 select created_at, strategy_id, cycle_id, symbol, side, quantity, reference_price, opening, purpose,
