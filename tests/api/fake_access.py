@@ -17,7 +17,7 @@ from tradesaga.domain.access import (
 )
 from tradesaga.domain.errors import NotFound
 from tradesaga.domain.ids import DEFAULT_AGENT
-from tradesaga.ports.token_operations import Minted
+from tradesaga.ports.token_operations import ForeignCallers, Minted
 
 NOON = datetime(2020, 12, 15, 17, 0, tzinfo=UTC)
 FRESH = PREFIX + "f" * 43
@@ -52,9 +52,12 @@ class FakeAccess:
     def __init__(self) -> None:
         self.known = {secret_of(scope): token_of(scope) for scope in AccessScope}
         self.calls: list[tuple[str, dict[str, object]]] = []
+        self.foreign: ForeignCallers | None = None
 
-    def caller(self, secret: str) -> Caller | None:
+    def caller(self, secret: str, *, check: bool = True) -> Caller | None:
         token = self.known.get(secret)
+        if token is None and self.foreign is not None:
+            return self.foreign.caller(secret, check=check)
         return None if token is None else caller_of(token)
 
     async def tokens(self) -> Sequence[ApiToken]:

@@ -14,7 +14,7 @@ from tests.api.fake_access import ADMIN
 from tests.api.fake_ids import TRACE_ID
 from tests.api.fakes import AGENT, Api
 from tradesaga.api.app import document
-from tradesaga.api.problems import KINDS
+from tradesaga.api.problem_kinds import KINDS
 from tradesaga.domain.agent import AgentStatus
 from tradesaga.domain.errors import (
     Conflict,

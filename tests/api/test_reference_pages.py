@@ -9,7 +9,7 @@ import msgspec
 
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.api.app import document
-from tradesaga.api.problems import KINDS
+from tradesaga.api.problem_kinds import KINDS
 from tradesaga.cli.exit_codes import ExitCode
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"

@@ -49,7 +49,8 @@ _SECRET_KEY: Final = re.compile(
 )
 _SECRET_TEXT: Final = re.compile(
     r"(?<=://)[^/\s@\"']+(?=@)"  # the user part of a URL
-    r"|\btsk_[A-Za-z0-9_-]{43}|(?<=\bBearer )[^\s\"']+",  # a token of the API, or of any other
+    r"|\btsk_[A-Za-z0-9_-]{43}|(?<=\bBearer )[^\s\"']+"  # a token of the API, or of any other
+    r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*",  # a JWT
 )
 
 

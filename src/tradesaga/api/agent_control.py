@@ -22,7 +22,8 @@ from tradesaga.api.answers import (
     status_answer,
     stopped_answer,
 )
-from tradesaga.api.problems import WRONG_STATE, Refusal, failures
+from tradesaga.api.problem_kinds import WRONG_STATE
+from tradesaga.api.problems import Refusal, failures
 from tradesaga.api.requests import (
     OptionalBody,
     PauseRequest,

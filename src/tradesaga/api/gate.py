@@ -25,15 +25,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from tradesaga.api.doorman import Doorman
 from tradesaga.api.loopback import is_address, is_loopback
-from tradesaga.api.problems import (
-    CROSS_SITE,
-    MISDIRECTED,
-    TOO_MANY,
-    TOO_MANY_HEADERS,
-    Refusal,
-    document,
-    shown,
-)
+from tradesaga.api.problem_kinds import CROSS_SITE, MISDIRECTED, TOO_MANY, TOO_MANY_HEADERS
+from tradesaga.api.problems import Refusal, document, shown
 from tradesaga.api.scopes import SAFE_METHODS, is_open
 from tradesaga.domain.trace_context import TraceContext, read_trace
 from tradesaga.ports.identity import IdSource

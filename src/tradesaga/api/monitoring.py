@@ -15,7 +15,8 @@ from msgspec import Struct
 from tradesaga.api.agent_control import OperationsPort
 from tradesaga.api.answers import HealthAnswer, health_answer
 from tradesaga.api.json_response import JsonResponse
-from tradesaga.api.problems import KINDS, NO_SUCH_PATH, Kind, Refusal, shown
+from tradesaga.api.problem_kinds import KINDS, NO_SUCH_PATH, Kind
+from tradesaga.api.problems import Refusal, shown
 from tradesaga.ports.operations import Readiness
 
 MetricsText = Callable[[], tuple[bytes, str]]

@@ -21,6 +21,11 @@ class Rate:
         self._keys_max = keys_max
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def is_spent(self, key: str, now: float) -> bool:
+        """Whether `take` would have to wait; nothing is taken."""
+        left, at = self._left.get(key, (self._burst, now))
+        return left + (now - at) * self._per_second < 1
+
     def take(self, key: str, now: float) -> float:
         """Take one; seconds until there is one again, 0 when it was had. `now` is monotonic."""
         left, at = self._left.pop(key, (self._burst, now))

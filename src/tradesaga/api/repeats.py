@@ -16,16 +16,15 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from tradesaga.api.doors import Doors, doors_in
-from tradesaga.api.problems import (
+from tradesaga.api.problem_kinds import (
     ANSWER_LOST,
     INVALID,
     KEY_IN_USE,
     KEY_REUSED,
     MALFORMED,
     TOO_LARGE,
-    Problems,
-    Refusal,
 )
+from tradesaga.api.problems import Problems, Refusal
 from tradesaga.api.requests import BODY_BYTES_MAX
 from tradesaga.api.scopes import caller_in
 from tradesaga.domain.errors import Conflict, TradesagaError

@@ -19,7 +19,8 @@ from litestar.routes import HTTPRoute
 from msgspec import Meta, Struct
 from typing_extensions import override
 
-from tradesaga.api.problems import MALFORMED, MEDIA, Refusal, invalid, shown
+from tradesaga.api.problem_kinds import MALFORMED, MEDIA
+from tradesaga.api.problems import Refusal, invalid, shown
 
 BODY_BYTES_MAX: Final = 65536
 BODY_DEPTH_MAX: Final = 16

@@ -12,7 +12,8 @@ from litestar.params import JSONBody, PathParameter, QueryParameter, SkipValidat
 
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, by_time
-from tradesaga.api.problems import WRONG_STATE, Refusal, failures, invalid, shown
+from tradesaga.api.problem_kinds import WRONG_STATE
+from tradesaga.api.problems import Refusal, failures, invalid, shown
 from tradesaga.api.saga_answers import (
     SagaRecordAnswer,
     SagasAnswer,

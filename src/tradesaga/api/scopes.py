@@ -13,7 +13,8 @@ from typing import Any, Final
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
-from tradesaga.api.problems import FORBIDDEN, Refusal
+from tradesaga.api.problem_kinds import FORBIDDEN, SIGN_IN
+from tradesaga.api.problems import Refusal
 from tradesaga.domain.access import AccessScope, Caller
 
 READ, OPERATE, TRADE = AccessScope.READ, AccessScope.OPERATE, AccessScope.TRADE
@@ -40,6 +41,12 @@ NEEDED: Final[Mapping[str, tuple[AccessScope, ...]]] = {
     name: scopes for scopes, names in _ONE_OF.items() for name in names.split()
 }
 """By operation id: one of these scopes."""
+LATELY: Final = frozenset({"putRiskLimits", "rearm", "createToken", "rotateToken"})
+"""What needs a person who has signed in just now, if he signs in anywhere: it loosens a limit, ends
+a halt, or makes a token that outlives his own."""
+_AGAIN: Final = {
+    "WWW-Authenticate": 'Bearer realm="tradesaga", error="insufficient_user_authentication"'
+}
 
 
 def is_open(path: str) -> bool:
@@ -68,9 +75,12 @@ def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHand
     if is_open(connection.url.path):
         return
     assert isinstance(handler, HTTPRouteHandler)
-    scopes = needed(str(handler.operation_id), frozenset(map(str, handler.http_methods)))
+    operation = str(handler.operation_id)
+    scopes = needed(operation, frozenset(map(str, handler.http_methods)))
     caller = caller_in(connection.scope["state"])
     if caller is not None and scopes and caller.may(scopes):
+        if operation in LATELY and not caller.signed_in_lately:
+            raise Refusal(SIGN_IN, "the sign-in is too long ago for this", headers=_AGAIN)
         return
     said = " or ".join(scopes)
     raise Refusal(

@@ -15,7 +15,8 @@ from litestar.datastructures import ResponseHeader
 from litestar.params import HeaderParameter
 
 from tradesaga.api.json_response import JsonResponse
-from tradesaga.api.problems import INVALID, Refusal
+from tradesaga.api.problem_kinds import INVALID
+from tradesaga.api.problems import Refusal
 from tradesaga.domain.as_read import AsRead
 
 T = TypeVar("T")

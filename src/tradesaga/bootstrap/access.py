@@ -1,7 +1,7 @@
 """Who is let in to the API of this process, and whether anybody could be.
 
-Three sources: the tokens in the database, the token file of the state directory, and
-`risk.adminToken` of the configuration. The last two need no database.
+Four sources: the tokens in the database, the token file of the state directory, `risk.adminToken`
+of the configuration, and another issuer's tokens. The last three need no database.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.token_book import TokenBook
+from tradesaga.ports.token_operations import ForeignCallers
 
 RISK_ADMIN: Final = Caller(
     name="risk-admin",
@@ -29,7 +30,11 @@ RISK_ADMIN: Final = Caller(
 
 
 async def token_book(
-    settings: Settings, state_dir: Path | None, records: PostgresAccessRecords, scribe: Scribe
+    settings: Settings,
+    state_dir: Path | None,
+    records: PostgresAccessRecords,
+    scribe: Scribe,
+    foreign: ForeignCallers | None = None,
 ) -> TokenBook:
     """The book, read once; without a state directory there is no token file."""
     file = None if state_dir is None else _file_in(state_dir)
@@ -47,6 +52,7 @@ async def token_book(
         mint=new_api_secret,
         fixed=fixed,
         agent_id=AgentId(settings.agent.id),
+        foreign=foreign,
     )
     await book.look()
     return book

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
 from tradesaga.adapters.postgres.event_feed import PostgresEventFeed
@@ -12,6 +15,7 @@ from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.bootstrap.access import must_be_guarded, token_book
 from tradesaga.bootstrap.hosting import Others, others_of
+from tradesaga.bootstrap.oidc import oidc_callers
 from tradesaga.config import Settings
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.repeat_book import RepeatBook
@@ -28,6 +32,13 @@ class Front:
     repeats: RepeatBook
     feed: PostgresEventFeed
     others: Others
+    looks: Sequence[Callable[[], Coroutine[Any, Any, None]]]
+
+    async def run(self) -> None:
+        """Look for ever at who may come in."""
+        async with asyncio.TaskGroup() as group:
+            for look in self.looks:
+                group.create_task(look())
 
 
 async def front_of(
@@ -44,7 +55,8 @@ async def front_of(
     pool = ReaderPool(dsn, connections_max=2)
     stack.push_async_callback(pool.close)
     known = PostgresAccessRecords(pool)
-    tokens = await token_book(settings, state_dir, known, control.scribe)
+    foreign = await oidc_callers(settings, stack)
+    tokens = await token_book(settings, state_dir, known, control.scribe, foreign)
     must_be_guarded(settings.server.host, tokens)
     others = others_of(settings, dsn, world, engine, control, metrics, pool, stack)
     metrics.read_at_scrape(others.hosting.vitals(control.vitals()))
@@ -55,4 +67,5 @@ async def front_of(
         ),
         feed=PostgresEventFeed(pool, engine.agent_id),
         others=others,
+        looks=[tokens.run, *([] if foreign is None else [foreign.run])],
     )

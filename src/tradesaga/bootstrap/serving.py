@@ -147,7 +147,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
                 settings, options.state_dir, dsn, world, engine, control, metrics, stack
             )
             beside.append(front.others)
-            looking = group.create_task(front.tokens.run(), name="tokens")
+            looking = group.create_task(front.run(), name="tokens")
             hosting = group.create_task(front.others.run(stop), name="other agents")
             serving = _api(settings, options, control, front, metrics, stop, fellows, stack, tracer)
             group.create_task(serving, name="api")

@@ -61,11 +61,15 @@ class ApiToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who sends a request; `token_id` is what the audit log names beside the name."""
+    """Who sends a request; `token_id` is what the audit log names beside the name.
+
+    `signed_in_lately`: whether the person has shown his password just now, where he has one.
+    """
 
     name: str
     token_id: str
     scopes: frozenset[AccessScope]
+    signed_in_lately: bool = True
 
     def may(self, scopes: Iterable[AccessScope]) -> bool:
         """Whether one of `scopes` is among those of the caller."""

@@ -21,8 +21,22 @@ class Minted:
 class Callers(Protocol):
     """Tells who shows a secret, from memory alone: no request waits for the database here."""
 
-    def caller(self, secret: str) -> Caller | None:
-        """The caller; None for a secret that is unknown, expired or revoked."""
+    def caller(self, secret: str, *, check: bool = True) -> Caller | None:
+        """The caller; None for a secret that is unknown, expired or revoked.
+
+        Without `check` no signature is checked: a token of another issuer counts if it did before.
+
+        Raises:
+            Throttled: there are too many signatures to check.
+        """
+        ...
+
+
+class ForeignCallers(Protocol):
+    """Tells who shows a token of another issuer, from memory as well."""
+
+    def caller(self, token: str, *, check: bool) -> Caller | None:
+        """As `Callers.caller`."""
         ...
 
 

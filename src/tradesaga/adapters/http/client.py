@@ -78,9 +78,11 @@ class ServiceClient:
         circuit: Circuit | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
         tracer: Tracer = UNTRACED,
+        bytes_max: int = ANSWER_BYTES_MAX,
     ) -> None:
         self.name = name
         self._tracer = tracer
+        self._bytes_max = bytes_max
         self._pace = pace
         self._circuit = circuit
         self._seconds_max = time_max.total_seconds()
@@ -201,6 +203,10 @@ class ServiceClient:
         self._circuit.seems_well()
         return True
 
+    async def page(self, path: str) -> Reply:
+        """What stands at a path outside of the API. Raises as `call`."""
+        return await self._send("GET", path)
+
     async def look_at_health(self) -> Reply:
         """What it answers about its health, whatever that is. Raises as `call`."""
         return await self._send("GET", "/health")
@@ -286,8 +292,8 @@ class ServiceClient:
         body = bytearray()
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > ANSWER_BYTES_MAX:
-                raise Unavailable(f"{self.name} answers with more than {ANSWER_BYTES_MAX} bytes")
+            if len(body) > self._bytes_max:
+                raise Unavailable(f"{self.name} answers with more than {self._bytes_max} bytes")
         return bytes(body)
 
 
