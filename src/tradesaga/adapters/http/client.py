@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
@@ -30,7 +31,12 @@ from tradesaga.ports.tracing import UNTRACED, SpanKind, Tracer
 T = TypeVar("T")
 
 API = "/api/v1"
-JSON: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
+HEADERS: Mapping[str, str] = MappingProxyType(
+    {"Accept": "application/json", "User-Agent": "tradesaga"}
+)
+HEADERS_WITH_BODY: Mapping[str, str] = MappingProxyType(
+    {**HEADERS, "Content-Type": "application/json"}
+)
 ANSWER_BYTES_MAX = 8 * 1024 * 1024
 CONNECTIONS_MAX = 32
 IDLE_SECONDS_MAX = 2.0
@@ -86,20 +92,20 @@ class ServiceClient:
         self._pace = pace
         self._circuit = circuit
         self._seconds_max = time_max.total_seconds()
-        self._http = httpx2.AsyncClient(
-            base_url=url,
-            transport=transport,
-            timeout=self._seconds_max,
+        self._url = url
+        # The transport itself: a client around it would look for cookies, redirects and credentials
+        # on each request, a quarter of its time, and there are none.
+        self._transport = transport or httpx2.AsyncHTTPTransport(
             trust_env=False,
-            headers={"Accept": "application/json", "User-Agent": "tradesaga"},
             limits=httpx2.Limits(
                 max_connections=CONNECTIONS_MAX, keepalive_expiry=IDLE_SECONDS_MAX
             ),
         )
+        self._extensions = {"timeout": httpx2.Timeout(self._seconds_max).as_dict()}
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._http.aclose()
+        await self._transport.aclose()
 
     async def call(
         self,
@@ -262,22 +268,26 @@ class ServiceClient:
         body: bytes | None,
         leave: Leave | None,
     ) -> Reply:
-        extensions = {} if leave is None else {"trace": _asking(leave)}
-        headers = {**trace_headers(self._tracer.here()), **({} if body is None else JSON)}
+        asked = {} if leave is None else {"trace": _asking(leave)}
+        request = httpx2.Request(
+            method,
+            self._url + path,
+            params=params,
+            content=body,
+            headers={
+                **(HEADERS if body is None else HEADERS_WITH_BODY),
+                **trace_headers(self._tracer.here()),
+            },
+            extensions={**self._extensions, **asked},
+        )
         try:
             # The client's own limit is per read: an answer in drops would outlast it.
             async with asyncio.timeout(self._seconds_max):
-                async with self._http.stream(
-                    method,
-                    path,
-                    params=params,
-                    content=body,
-                    headers=headers,
-                    extensions=extensions,
-                ) as response:
+                response = await self._transport.handle_async_request(request)
+                async with aclosing(response):
                     body_read = await self._body(response)
-                    date = response.headers.get("date", "")
-                    return Reply(status=response.status_code, body=body_read, date=date)
+                date = response.headers.get("date", "")
+                return Reply(status=response.status_code, body=body_read, date=date)
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise DeadlineExceeded(
                 f"{self.name} gives no answer to {method} {path} within {self._seconds_max:g} s"
