@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -67,6 +67,8 @@ class Town:
         self.accounts = ACCOUNTS
         self.at_once = True
         self.begun: list[AgentId] = []
+        self.ahead: set[AgentId] = set()
+        self.taken: set[AgentId] = set()
         self.fail: Exception | None = None
         self.seconds = 0.0
         self.idle = True
@@ -76,8 +78,17 @@ class Town:
             driven=lambda: self.accounts,
             fleet=self.fleet,
             drive=self.drive,
+            ahead=self,
             monotonic=lambda: self.seconds,
         )
+
+    async def hold_ahead(
+        self, wanted: Collection[AgentId], *, keeping: Collection[AgentId]
+    ) -> Collection[AgentId]:
+        """Implements `ports.lease.LeasesAhead`."""
+        self.ahead = {key for key in self.ahead if key in keeping and key not in self.here}
+        self.ahead |= set(wanted) - self.taken
+        return self.ahead
 
     async def drive(self, hosted: Hosted) -> None:
         self.begun.append(hosted.account.id)
@@ -94,7 +105,7 @@ class Town:
     async def step(self, group: asyncio.TaskGroup, times: int = 1) -> None:
         await self.fleet.look()
         for _ in range(times):
-            self.hosting.adjust(group)
+            await self.hosting.adjust(group)
             for _ in range(5):
                 await asyncio.sleep(0)
 
@@ -218,7 +229,7 @@ async def test_the_end_hands_over_all() -> None:
         running = group.create_task(town.hosting.run(stop))
         while len(town.here) < len(ACCOUNTS):
             await asyncio.sleep(0)
-            town.hosting.adjust(group)
+            await town.hosting.adjust(group)
         stop.set()
         await running
     assert town.here == set()

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import heapq
 import mmap
 import random
 import secrets
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from uuid import UUID
 
@@ -88,6 +91,7 @@ class ScaledClock:
         self._mapping = MarketClock(anchor_real_ns=0, anchor_market_us=0, rate_milli=0, limit_us=0)
         self._last_us = 0
         self._shared = _open(path)
+        self._sleepers = _Sleepers(self.now, self._real_seconds_until)
         if not self._read():
             raise Unavailable(f"{path} holds no market time: is the player of the recording up?")
 
@@ -110,14 +114,15 @@ class ScaledClock:
     async def sleep_until(self, when: datetime) -> None:
         """Return when market time is at `when` or later; waits on while time is held."""
         while self.now() < when:
-            left = self._mapping.real_seconds_until(when, real_ns())
-            await asyncio.sleep(
-                RECHECK_SECONDS_MAX if left is None else min(left, RECHECK_SECONDS_MAX)
-            )
+            await self._sleepers.until(when)
 
     def close(self) -> None:
         """Let go of the shared file; `now()` may not be called any more."""
         self._shared.close()
+
+    def _real_seconds_until(self, when: datetime) -> float:
+        left = self._mapping.real_seconds_until(when, real_ns())
+        return RECHECK_SECONDS_MAX if left is None else min(left, RECHECK_SECONDS_MAX)
 
     def _read(self) -> bool:
         """Take over the newest whole mapping; False when none was ever read."""
@@ -131,6 +136,49 @@ class ScaledClock:
                 break
         # A file that stays torn was left by a player killed in mid-write: hold to the last mapping.
         return bool(self._data)
+
+
+class _Sleepers:
+    """Those who wait for moments of a time that may be held or jump: one timer looks for all."""
+
+    def __init__(self, now: Callable[[], datetime], seconds: Callable[[datetime], float]) -> None:
+        self._now = now
+        self._seconds_to_look = seconds
+        self._waiting: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._number = count()
+        self._room = 64
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def until(self, when: datetime) -> None:
+        """Return when the time has been seen at `when`."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:  # what waited in a loop that has ended was cancelled with it
+            self._loop, self._timer, self._waiting = loop, None, []
+        if len(self._waiting) >= self._room:  # those that were cancelled are forgotten
+            self._waiting = [one for one in self._waiting if not one[2].done()]
+            heapq.heapify(self._waiting)
+            self._room = 64 + 2 * len(self._waiting)
+        woken: asyncio.Future[None] = loop.create_future()
+        heapq.heappush(self._waiting, (when, next(self._number), woken))
+        if self._timer is None or self._waiting[0][2] is woken:
+            self._set_timer(loop)
+        await woken
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        seconds = self._seconds_to_look(self._waiting[0][0])
+        self._timer = loop.call_later(seconds, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now, self._timer = self._now(), None
+        while self._waiting and (self._waiting[0][0] <= now or self._waiting[0][2].done()):
+            woken = heapq.heappop(self._waiting)[2]
+            if not woken.done():  # else its sleeper was cancelled
+                woken.set_result(None)
+        if self._waiting:
+            self._set_timer(loop)
 
 
 class SystemIds:

@@ -22,7 +22,8 @@ from tradesaga.adapters.nats.bus import NatsBus
 from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
 from tradesaga.adapters.postgres.accounts import PostgresAccountRecords
 from tradesaga.adapters.postgres.event_feed import PostgresEventFeed
-from tradesaga.adapters.postgres.lease import LeaseRound, PostgresLease
+from tradesaga.adapters.postgres.lease import PostgresLease
+from tradesaga.adapters.postgres.lease_round import LeaseRound
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.adapters.system import SystemClock, SystemIds
@@ -90,6 +91,7 @@ class Others:
             driven=book.driven,
             fleet=fleet,
             drive=self._drive,
+            ahead=shared.lease,
             monotonic=shared.world.clock.monotonic,
         )
 
@@ -241,7 +243,13 @@ def others_of(
     fleet = world.fleet
     assert fleet is not None, "a process that drives agents is on the register"
     every = settings.lease.renew
-    lease = LeaseRound(dsn, world.clock, time_to_live=settings.lease.ttl, every=every)
+    lease = LeaseRound(
+        dsn,
+        world.clock,
+        time_to_live=settings.lease.ttl,
+        send_time_max=settings.sagas.trade_execution.send_timeout,
+        every=every,
+    )
     connections = SharedConnections()
     for closes in (lease.close, connections.close):
         stack.push_async_callback(closes)

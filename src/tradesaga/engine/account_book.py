@@ -8,7 +8,7 @@ away the last look stands. A retired agent is driven on until nothing of it is o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -60,15 +60,16 @@ class AccountBook:
         self._default = default
         self._refusal = refusal
         self._turn = asyncio.Lock()
-        self._known: dict[AgentId, Account] = {}
+        self._known: Mapping[AgentId, Account] = {}
         self._unsettled: frozenset[AgentId] = frozenset()
+        self._driven: Sequence[Account] = []
         self._stamp: tuple[int, int] | None = None
         self.some = asyncio.Event()
         """Set as soon as there is an agent to drive."""
 
     def driven(self) -> Sequence[Account]:
         """Those that some node must drive, as last seen; the default agent is not among them."""
-        return [a for a in self._known.values() if a.lives or a.id in self._unsettled]
+        return self._driven
 
     def find(self, agent_id: AgentId) -> Account | None:
         """One of them, retired or not; the default agent is one."""
@@ -112,7 +113,7 @@ class AccountBook:
                 created_by=actor,
             )
             await self._commit(Insert(account), "agent.added", actor)
-            self._known[account.id] = account
+            self._know({**self._known, account.id: account})
         return AgentRecord(account=account, status=None, node="")
 
     async def retire(self, agent_id: AgentId, *, actor: str) -> AgentRecord:
@@ -141,7 +142,7 @@ class AccountBook:
                 )
             after = replace(before, retired_at=self._clock.now(), version=before.version + 1)
             await self._commit(Update(after), "agent.retired", actor)
-            self._known[agent_id] = after
+            self._know({**self._known, agent_id: after})
         return (await self._told([after]))[0]
 
     async def run(self) -> None:
@@ -166,9 +167,14 @@ class AccountBook:
         retired = [a.id for a in found.values() if not a.lives]
         standing = await self._records.standing(retired) if retired else {}
         self._unsettled = frozenset(key for key, (_, _, sagas) in standing.items() if sagas)
-        self._known, self._stamp = found, stamp
-        if self.driven():
+        self._know(found)
+        self._stamp = stamp
+        if self._driven:
             self.some.set()
+
+    def _know(self, found: Mapping[AgentId, Account]) -> None:
+        self._known = found
+        self._driven = [a for a in found.values() if a.lives or a.id in self._unsettled]
 
     async def _told(self, accounts: Sequence[Account]) -> Sequence[AgentRecord]:
         standing = await self._records.standing([account.id for account in accounts])

@@ -1,6 +1,7 @@
 """The agents of this node beside the default one: begun, watched, handed over, each by itself.
 
-    agents that are driven ──falls to this node?──► begun, some at a time ──► its own orchestrator
+    agents that are driven ──falls to this node?──► their leases taken, all at once
+                                                     begun, some at a time ──► its own orchestrator
                            ──falls to another?───► fenced, drained, released, some at a time
 
 An agent is fenced by its own lease and epoch, so that it matters to nobody else whether one fails:
@@ -24,11 +25,12 @@ from tradesaga.domain.spreading import able, node_for
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.agent_metrics import AgentMetrics
 from tradesaga.engine.fleet import Fleet
+from tradesaga.ports.lease import LeasesAhead
 
 log = get_logger()
-LOOK_SECONDS: Final = 0.05
+LOOK_SECONDS: Final = 0.02
 BEGINNING_MAX: Final = 16
-"""So many are begun at a time: each reads its state, and some wait for a lease."""
+"""So many are begun at a time: each reads its state and settles what was open."""
 HANDED_OVER_MAX: Final = 8
 """So many are handed over at a time: the others are driven on meanwhile."""
 SUMMED: Final = ("orders_unresolved", "sagas_open", "sagas_waiting_for_person")
@@ -65,11 +67,13 @@ class Hosting:
         driven: Callable[[], Sequence[Account]],
         fleet: Fleet,
         drive: Drive,
+        ahead: LeasesAhead,
         monotonic: Callable[[], float],
     ) -> None:
         self._driven = driven
         self._fleet = fleet
         self._drive = drive
+        self._ahead = ahead
         self._monotonic = monotonic
         self._hosted: dict[AgentId, Hosted] = {}
         self._failures: dict[AgentId, tuple[int, float]] = {}
@@ -112,23 +116,21 @@ class Hosting:
         """Begin and hand over until `stop` is set; all have been handed over when it returns."""
         async with asyncio.TaskGroup() as group:
             while not stop.is_set():
-                self.adjust(group)
+                await self.adjust(group)
                 await _until(stop, LOOK_SECONDS)
             for hosted in self._hosted.values():
                 hosted.stop.set()
+            self._fallen = {}
+            await self._held()
 
-    def adjust(self, group: asyncio.TaskGroup) -> None:
+    async def adjust(self, group: asyncio.TaskGroup) -> None:
         """Begin what falls to this node and hand over what falls to another, some at a time."""
         self._look()
+        held = await self._held()
         room = BEGINNING_MAX - sum(not hosted.is_ready for hosted in self._hosted.values())
-        for agent_id, account in self._fallen.items():
-            if room <= 0:
-                break
-            if agent_id in self._hosted or agent_id in self._led or not self._is_due(agent_id):
-                continue
-            hosted = self._hosted[agent_id] = Hosted(account)
-            group.create_task(self._driven_here(hosted), name=f"agent {account.name}")
-            room -= 1
+        for agent_id in held[: max(0, room)]:
+            hosted = self._hosted[agent_id] = Hosted(self._fallen[agent_id])
+            group.create_task(self._driven_here(hosted), name=f"agent {hosted.account.name}")
         leaving = HANDED_OVER_MAX - sum(hosted.stop.is_set() for hosted in self._hosted.values())
         for agent_id, hosted in self._hosted.items():
             if leaving <= 0:
@@ -136,6 +138,20 @@ class Hosting:
             if agent_id not in self._fallen and not hosted.stop.is_set() and self._may_go(hosted):
                 hosted.stop.set()
                 leaving -= 1
+
+    async def _held(self) -> Sequence[AgentId]:
+        """Those that fall to this node and may begin: nobody else leads them, their lease is ours.
+
+        All leases are taken before the first agent begins: who waits to begin is led already.
+        """
+        fallen = self._fallen.keys() - self._hosted.keys() - self._led
+        wanted = [agent_id for agent_id in fallen if self._is_due(agent_id)]
+        try:
+            held = await self._ahead.hold_ahead(wanted, keeping=self._fallen)
+        except Unavailable as error:
+            log.warning("no leases of agents", error=str(error))
+            return ()
+        return [agent_id for agent_id in wanted if agent_id in held]
 
     def _look(self) -> None:
         """Who falls to whom; asked again only when nodes or agents have changed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -61,4 +62,22 @@ class Lease(Protocol):
 
     async def release(self, agent_id: AgentId, epoch: int) -> None:
         """Give it up at once: a clean hand-over; silent if it is lost already."""
+        ...
+
+
+class LeasesAhead(Protocol):
+    """Leases of many agents, taken before those agents begin here: so one statement takes all."""
+
+    async def hold_ahead(
+        self, wanted: Collection[AgentId], *, keeping: Collection[AgentId]
+    ) -> Collection[AgentId]:
+        """Take what is free of `wanted`; give up what is held so and is not among `keeping`.
+
+        Returns all that are held so. `wanted` names no agent that has begun here: its epoch would
+        be raised. What is held so is renewed, and `Lease.take` hands it to its agent. Asked again
+        as often as wished: the database is not troubled while nothing can have changed.
+
+        Raises:
+            Unavailable: the database gave no answer.
+        """
         ...

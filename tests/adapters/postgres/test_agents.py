@@ -15,7 +15,8 @@ import pytest
 from tests.adapters.postgres.running import running
 from tests.adapters.postgres.values import AGENT, NOW, change
 from tradesaga.adapters.postgres.accounts import PostgresAccountRecords
-from tradesaga.adapters.postgres.lease import LeaseRound, PostgresLease
+from tradesaga.adapters.postgres.lease import PostgresLease
+from tradesaga.adapters.postgres.lease_round import LeaseRound
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.system import SystemClock, SystemIds
 from tradesaga.domain.account import Account

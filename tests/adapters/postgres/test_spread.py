@@ -20,7 +20,8 @@ import pytest
 from tests.adapters.postgres import values
 from tests.adapters.postgres.values import change
 from tradesaga.adapters.postgres.journal import PostgresJournal
-from tradesaga.adapters.postgres.lease import LeaseRound, PostgresLease
+from tradesaga.adapters.postgres.lease import PostgresLease
+from tradesaga.adapters.postgres.lease_round import LeaseRound
 from tradesaga.adapters.postgres.nodes import PostgresNodes
 from tradesaga.adapters.system import SystemClock
 from tradesaga.domain.account import Account
@@ -64,12 +65,21 @@ class Process:
         )
         self.fleet = Fleet(self.register, who)
         self.rounds = LeaseRound(
-            dsn, clock, time_to_live=LIFE, every=timedelta(milliseconds=1), holder=name
+            dsn,
+            clock,
+            time_to_live=LIFE,
+            every=timedelta(milliseconds=1),
+            holder=name,
+            is_dead=town.dead.__contains__,
         )
         self.journal = PostgresJournal(dsn)
         self.leaderships: dict[AgentId, Leadership] = {}
         self.hosting = Hosting(
-            driven=lambda: ACCOUNTS, fleet=self.fleet, drive=self.drive, monotonic=clock.monotonic
+            driven=lambda: ACCOUNTS,
+            fleet=self.fleet,
+            drive=self.drive,
+            ahead=self.rounds,
+            monotonic=clock.monotonic,
         )
         self.writing = group.create_task(self.journal.run())
 
@@ -110,7 +120,7 @@ class Process:
     async def step(self) -> None:
         """Announce, begin and hand over, renew."""
         await self.fleet.look()
-        self.hosting.adjust(self.group)
+        await self.hosting.adjust(self.group)
         await asyncio.sleep(0.02)
         await self.rounds.run_once()
 

@@ -9,6 +9,8 @@ from typing_extensions import override
 
 CONNECTIONS_MAX: Final = 64
 """Of each kind, to all services together."""
+IDLE_MAX: Final = 8
+"""Kept for the next request: each request looks at all of them, whether they still live."""
 IDLE_SECONDS_MAX: Final = 2.0
 
 
@@ -26,7 +28,11 @@ class SharedConnections:
     """Two pools: a cancel never waits for a connection that a submit has."""
 
     def __init__(self) -> None:
-        limits = httpx2.Limits(max_connections=CONNECTIONS_MAX, keepalive_expiry=IDLE_SECONDS_MAX)
+        limits = httpx2.Limits(
+            max_connections=CONNECTIONS_MAX,
+            max_keepalive_connections=IDLE_MAX,
+            keepalive_expiry=IDLE_SECONDS_MAX,
+        )
         self.usual, self.cancels = _Lasting(limits=limits), _Lasting(limits=limits)
 
     async def close(self) -> None:

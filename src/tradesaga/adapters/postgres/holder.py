@@ -8,6 +8,7 @@ threads, or another one under its number. Everything else is no proof.
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -33,7 +34,9 @@ def is_provably_dead(holder: str) -> bool:
     return stat[0] in _ZOMBIE_OR_DEAD and _threads(int(pid_text)) <= 1
 
 
+@cache
 def _machine() -> str:
+    """The same for as long as this process lives."""
     try:
         boot = (_PROC / "sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         namespace = os.readlink(_PROC / "self/ns/pid")

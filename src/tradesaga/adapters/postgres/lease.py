@@ -17,80 +17,15 @@ import asyncpg
 
 from tradesaga.adapters.postgres.connection import KeptConnection
 from tradesaga.adapters.postgres.holder import is_provably_dead, this_process
+from tradesaga.adapters.postgres.lease_round import COMMAND_SECONDS_MAX, NO_WAIT, LeaseRound
 from tradesaga.adapters.postgres.queries import QUERIES
-from tradesaga.domain.errors import Fenced, Unavailable
+from tradesaga.domain.errors import Fenced
 from tradesaga.domain.ids import AgentId
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.lease import Held
 
-COMMAND_SECONDS_MAX = 2.0
-NO_WAIT = timedelta(0)
 LOOK_SECONDS = 0.02
 """How often a holder on this machine is looked at; only /proc is read."""
-
-
-class LeaseRound:
-    """Renews the leases of all agents of a process in rounds: one statement for all of them.
-
-    `run` must be running. A renewal waits for the next round, at most `every`.
-    """
-
-    def __init__(
-        self,
-        dsn: str,
-        clock: Clock,
-        *,
-        time_to_live: timedelta = timedelta(seconds=2),
-        every: timedelta,
-        holder: str | None = None,
-        schema: str = "orchestration",
-    ) -> None:
-        self.kept = _kept(dsn, schema)
-        self._clock = clock
-        self._time_to_live = time_to_live
-        self._seconds = every.total_seconds()
-        self._holder = this_process() if holder is None else holder
-        self._asked: dict[AgentId, tuple[int, asyncio.Future[tuple[bool, float]]]] = {}
-
-    async def renew(self, agent_id: AgentId, epoch: int) -> tuple[bool, float]:
-        """Whether it is held under `epoch`, and since when it lasts. Raises Unavailable."""
-        answer: asyncio.Future[tuple[bool, float]] = asyncio.get_running_loop().create_future()
-        self._asked[agent_id] = epoch, answer
-        return await answer
-
-    async def run(self) -> None:
-        """Make a round each `every`, for ever."""
-        while True:
-            await asyncio.sleep(self._seconds)  # noqa: TID251 -- real time
-            if self._asked:
-                await self.run_once()
-
-    async def run_once(self) -> None:
-        """Renew what has been asked for, and answer."""
-        asked, self._asked = self._asked, {}
-        try:
-            async with self.kept.lent("the leases") as connection:
-                before = self._clock.monotonic()
-                rows = await connection.fetch(
-                    QUERIES["renew_leases"],
-                    list(asked),
-                    self._holder,
-                    [epoch for epoch, _ in asked.values()],
-                    self._time_to_live,
-                )
-        except Unavailable as error:
-            for _, answer in asked.values():
-                if not answer.done():
-                    answer.set_exception(Unavailable(str(error)))
-            return
-        held = {row["agent_id"] for row in rows}
-        for agent_id, (_, answer) in asked.items():
-            if not answer.done():
-                answer.set_result((agent_id in held, before))
-
-    async def close(self) -> None:
-        """Close the connection; what is held stays held until its time is over."""
-        await self.kept.close()
 
 
 class PostgresLease:
@@ -121,10 +56,24 @@ class PostgresLease:
         self._rival = ""
         self._runs_until = math.inf
         self._shared = shared
-        self._kept = _kept(dsn, schema) if shared is None else shared.kept
+        self._kept = (
+            shared.kept
+            if shared is not None
+            else KeptConnection(
+                dsn,
+                application="tradesaga lease",
+                command_time_max=COMMAND_SECONDS_MAX,
+                schema=schema,
+            )
+        )
 
     async def take(self, agent_id: AgentId) -> Held | None:
-        """Take it, or None while another holder's time runs. Raises the epoch by one."""
+        """Take it, or None while another holder's time runs. Raises the epoch by one.
+
+        One that is held ahead for its agent is handed over as it is.
+        """
+        if self._shared is not None and (ahead := self._shared.taken(agent_id)) is not None:
+            return ahead
         async with self._kept.lent("the lease") as connection:
             found = await connection.fetchrow(QUERIES["lease"], agent_id)
             wait, dead_epoch = self._judged(found)
@@ -201,12 +150,6 @@ class PostgresLease:
 
     def _held(self, epoch: int, before: float, wait: timedelta) -> Held:
         return Held(epoch=epoch, until=before + self._time_to_live.total_seconds(), wait=wait)
-
-
-def _kept(dsn: str, schema: str) -> KeptConnection:
-    return KeptConnection(
-        dsn, application="tradesaga lease", command_time_max=COMMAND_SECONDS_MAX, schema=schema
-    )
 
 
 def _fenced(agent_id: AgentId, epoch: int) -> Fenced:

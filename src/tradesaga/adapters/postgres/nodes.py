@@ -17,8 +17,11 @@ from tradesaga.domain.fleet import Node
 from tradesaga.domain.ids import AgentId
 
 COMMAND_SECONDS_MAX: Final = 2.0
-FRESH: Final = timedelta(seconds=2)
-"""For how long a process that was seen counts as living; one proven dead does not."""
+FRESH: Final = timedelta(seconds=1.25)
+"""For how long a process that was seen counts as living; one proven dead does not.
+
+It must be found missing before its leases, of 2 s, have run out: then nobody waits longer for them.
+"""
 _SQL: Final = {name: query.sql for name, query in load("nodes").items()}
 
 

@@ -251,6 +251,32 @@ fenced as (
 )
 select epoch from fenced;
 
+-- leases: who holds each of $1, and for how long yet
+select agent_id, holder, epoch, expires_at - clock_timestamp() as left
+from leases where agent_id = any ($1);
+
+-- take_leases: new epochs of those of $1 that $2 may have; the holders $4 are known to be dead
+with taken as (
+  insert into leases as l (agent_id, holder, epoch, expires_at, taken_at)
+  select x.agent_id, $2::text, coalesce(h.epoch, 0) + 1, clock_timestamp() + $3::interval,
+    clock_timestamp()
+  from unnest($1::uuid[]) as x(agent_id) left join heads h on h.agent_id = x.agent_id
+  order by x.agent_id
+  on conflict (agent_id) do update
+    set holder = excluded.holder, epoch = l.epoch + 1,
+      expires_at = clock_timestamp() + $3::interval, taken_at = clock_timestamp()
+    where l.holder is null or l.holder = excluded.holder or l.expires_at < clock_timestamp()
+      or l.holder = any ($4::text[])
+  returning l.agent_id, l.epoch
+),
+fenced as (
+  insert into heads as h (agent_id, epoch)
+  select agent_id, epoch from taken order by agent_id
+  on conflict (agent_id) do update set epoch = excluded.epoch
+  returning h.agent_id, h.epoch
+)
+select agent_id, epoch from fenced;
+
 -- renew_lease: the epoch; no row when another holder has it
 update leases set expires_at = clock_timestamp() + $4::interval
 where agent_id = $1 and holder = $2 and epoch = $3
@@ -260,7 +286,7 @@ returning epoch;
 update leases l set expires_at = clock_timestamp() + $4::interval
 from unnest($1::uuid[], $3::bigint[]) as x(agent_id, epoch)
 where l.agent_id = x.agent_id and l.holder = $2 and l.epoch = x.epoch
-returning l.agent_id;
+returning l.agent_id, l.epoch;
 
 -- raise_epoch: the new epoch; no row when another holder has it
 with raised as (
@@ -277,6 +303,11 @@ select epoch from fenced;
 -- release_lease: nothing; the next holder need not wait
 update leases set holder = null, expires_at = clock_timestamp()
 where agent_id = $1 and holder = $2 and epoch = $3;
+
+-- release_leases: nothing; as release_lease, of each of $1 under its epoch $3
+update leases l set holder = null, expires_at = clock_timestamp()
+from unnest($1::uuid[], $3::bigint[]) as x(agent_id, epoch)
+where l.agent_id = x.agent_id and l.holder = $2 and l.epoch = x.epoch;
 
 -- attributed: signed quantity by strategy and symbol, of all trades
 select strategy_id, symbol, sum(case side when 'buy' then quantity else -quantity end) as quantity
