@@ -20,6 +20,7 @@ from tradesaga.domain.schedule import (
     ScheduleType,
     Wake,
     explain,
+    interval_value,
     next_fire,
     next_fires,
     next_multiple,
@@ -58,6 +59,27 @@ def test_the_next_multiple_is_the_first_that_is_later(since: timedelta, millisec
     at = next_multiple(after, interval)
     assert after < at <= after + interval
     assert (at - EPOCH) % interval == timedelta(0)
+
+
+@given(st.timedeltas(timedelta(0), timedelta(days=36_500)), st.integers(0, 59_999))
+def test_the_fires_of_an_agent_may_be_later_than_the_multiples(
+    since: timedelta, milliseconds: int
+) -> None:
+    after, later = EPOCH + since, timedelta(milliseconds=milliseconds)
+    minutely = replace(MINUTELY, strategy_id=None, schedule_value=interval_value(MINUTE, later))
+    at = next_fire(minutely, after)
+    assert at is not None
+    assert after < at <= after + MINUTE
+    assert (at - EPOCH - later) % MINUTE == timedelta(0)
+    assert next_fire(minutely, at) == at + MINUTE
+    assert (minutely.interval, minutely.later, explain(minutely)) == (MINUTE, later, "Every minute")
+    assert wake(replace(minutely, next_run_at=at), at, absent=False) == Wake(at=at)
+
+
+def test_nobody_asks_for_fires_that_are_later() -> None:
+    assert interval_value(MINUTE) == "60000"
+    with pytest.raises(Invalid):
+        read_value(ScheduleType.INTERVAL, interval_value(MINUTE, SECOND))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from uuid import UUID
 from tradesaga.domain.checkpoint import Identity
 from tradesaga.domain.fleet import Node
 from tradesaga.domain.ids import AgentId
-from tradesaga.domain.spreading import able, node_for
+from tradesaga.domain.spreading import able, node_for, phase
 
 AGENTS = [AgentId(UUID(int=number)) for number in range(1000)]
 NEW, OLD = Identity(code="new"), Identity(code="old")
@@ -52,3 +52,10 @@ def test_only_nodes_of_the_identity_in_force_are_able() -> None:
     assert able([node("a", OLD, AGENTS[0]), node("b", NEW), node("c", OLD)]) == ("a", "c")
     assert able([node("a", OLD), node("b", NEW, AGENTS[0])]) == ("b",)
     assert able([]) == ()
+
+
+def test_cycles_of_many_agents_are_spread_evenly_over_an_interval() -> None:
+    tenths = Counter(int(phase(agent) * 10) for agent in AGENTS)
+    assert set(tenths) == set(range(10))
+    assert all(60 < number < 140 for number in tenths.values())
+    assert phase(AGENTS[0]) == phase(AGENTS[0])

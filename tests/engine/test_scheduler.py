@@ -15,6 +15,7 @@ from tests.domain.trades import START
 from tests.engine.place import SETTINGS, Place
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.ids import DEFAULT_AGENT
+from tradesaga.domain.schedule import next_fire
 from tradesaga.engine.assembly import Parts
 from tradesaga.testing.clock import VirtualClock
 
@@ -135,6 +136,19 @@ async def test_the_next_analysis_is_at_the_next_tick_or_the_next_open() -> None:
     before = at(SESSION.pre_open)
     async with before.running() as parts:
         assert parts.scheduler.next_analysis_at() == SESSION.open + MINUTE
+
+
+async def test_cycles_of_one_agent_of_many_are_later_by_its_part_of_the_interval() -> None:
+    place = at(START + SECOND, phase=0.5)
+    async with place.running() as parts:
+        assert parts.scheduler.next_analysis_at() == START + MINUTE / 2
+        configured = next(s for s in parts.schedules.all() if s.is_configured)
+        assert next_fire(configured, START) == START + MINUTE / 2
+    before = at(SESSION.pre_open, phase=0.5)
+    async with before.running() as parts:
+        first = parts.scheduler.next_analysis_at()
+        assert first == SESSION.open + MINUTE * 1.5, "half a minute after the open is too early"
+        assert not parts.scheduler.tick_analysis(SESSION.open + MINUTE / 2)
 
 
 async def test_heartbeats_go_on_whatever_the_agent_does() -> None:

@@ -308,6 +308,28 @@ async def test_a_sleeper_waits_while_time_is_held_and_wakes_after_a_jump(
         await woken.wait()
 
 
+async def test_sleepers_wake_in_their_order_and_those_that_gave_up_are_forgotten(
+    clock_file: ClockFile, reader: ScaledClock
+) -> None:
+    clock_file.write(running(10, 600))
+    woken: list[int] = []
+
+    async def sleep(seconds: int) -> None:
+        await reader.sleep_until(OPEN + timedelta(seconds=seconds))
+        woken.append(seconds)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        for _ in range(500):
+            gone = group.create_task(sleep(3600))
+            await asyncio.sleep(0)
+            gone.cancel()
+            await asyncio.sleep(0)
+        for seconds in (50, 10, 30, 20, 40):
+            group.create_task(sleep(seconds))
+    assert woken == [10, 20, 30, 40, 50]
+    assert len(reader._sleepers._waiting) < 100
+
+
 def test_now_never_goes_backwards_when_the_mapping_does(
     clock_file: ClockFile, reader: ScaledClock
 ) -> None:

@@ -1,7 +1,7 @@
 """The agents beside the default one in this process: what they share, and what each has of its own.
 
     shared    journal, readers, one lease connection, one bus connection, HTTP connections,
-              prices and decision makers, the register of nodes
+              prices and decision makers and how they are, the register of nodes
     its own   lease and epoch, gate, venue, desk, books, schedules, ladder, limits
 
 Without such an agent nothing of this exists but the look whether there is one.
@@ -26,6 +26,7 @@ from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.lease_round import LeaseRound
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.prometheus import PrometheusMetrics
+from tradesaga.adapters.shared_answers import SharedClock, SharedDecisionService, SharedMarketData
 from tradesaga.adapters.system import SystemClock, SystemIds
 from tradesaga.api.doors import Doors
 from tradesaga.bootstrap import translation
@@ -35,6 +36,7 @@ from tradesaga.config import ClientOrderIds, Settings
 from tradesaga.domain.account import Account
 from tradesaga.domain.errors import NotFound, Unavailable
 from tradesaga.domain.ids import AgentId
+from tradesaga.domain.spreading import phase
 from tradesaga.engine.account_book import AccountBook
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.agent_metrics import AgentMetrics
@@ -147,7 +149,12 @@ class Others:
 
             orchestrator = Orchestrator(
                 world=world,
-                settings=replace(shared.engine, agent_id=account.id, agent_name=account.name),
+                settings=replace(
+                    shared.engine,
+                    agent_id=account.id,
+                    agent_name=account.name,
+                    phase=phase(account.id),
+                ),
                 policy=translation.saga_policy(shared.settings, world.venue.capabilities),
                 strategies=(),
                 on_control=made,
@@ -267,7 +274,7 @@ def others_of(
     shared = Shared(
         settings=settings,
         dsn=dsn,
-        world=world,
+        world=_shared_answers(world),
         engine=replace(
             engine,
             lease_renew_every=every / 10,  # each waits for the next round then
@@ -298,6 +305,18 @@ def others_of(
         refusal=partial(_refusal, settings),
     )
     return Others(shared, book, fleet)
+
+
+def _shared_answers(world: World) -> World:
+    """The world of the agents: what all of them would ask the same services is asked once."""
+    monotonic, database, venue = world.clock.monotonic, world.database_clock, world.venue_clock
+    return replace(
+        world,
+        decisions=SharedDecisionService(world.decisions, monotonic),
+        market_data=SharedMarketData(world.market_data, monotonic),
+        database_clock=None if database is None else SharedClock(database, monotonic),
+        venue_clock=None if venue is None else SharedClock(venue, monotonic),
+    )
 
 
 def _refusal(settings: Settings) -> str:

@@ -1,6 +1,7 @@
 """Schedules: when cycles are due, what is made up after an absence, and what is dropped.
 
-    interval   multiples of its length since the Unix epoch, in elapsed time whatever clocks do
+    interval   multiples of its length since the Unix epoch, in elapsed time whatever clocks do;
+               the configuration's own of some agents so much later (`LATER`)
     cron       wall time of its zone, see `domain/cron.py`
     event      no time of its own: due whenever the named event is heard
 
@@ -43,6 +44,9 @@ EVENTS: Final = (
     *(f"{SESSION_CHANGED}={kind}" for kind in SessionKind),
     ORDER_FILLED,
 )
+NOT_LATER: Final = timedelta(0)
+LATER: Final = "+"
+"""Between the milliseconds of an interval and those by which its fires are later than multiples."""
 _LENGTH = re.compile(r"([0-9]{1,10})(ms|s|m|h|d)?", re.ASCII)
 _UNITS: Final = {
     None: timedelta(milliseconds=1),
@@ -117,7 +121,14 @@ class Schedule:
         """Its length, of an interval."""
         if self.schedule_type is not ScheduleType.INTERVAL:
             return None
-        return timedelta(milliseconds=int(self.schedule_value))
+        return timedelta(milliseconds=int(self.schedule_value.partition(LATER)[0]))
+
+    @property
+    def later(self) -> timedelta:
+        """By how much its fires are later than the multiples of its interval."""
+        if self.schedule_type is not ScheduleType.INTERVAL:
+            return timedelta(0)
+        return timedelta(milliseconds=int(self.schedule_value.partition(LATER)[2] or 0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +191,8 @@ def explain(schedule: Schedule) -> str:
     value = schedule.schedule_value
     match schedule.schedule_type:
         case ScheduleType.INTERVAL:
-            return f"Every {_length_in_words(timedelta(milliseconds=int(value)))}"
+            assert schedule.interval is not None, "it has a length"
+            return f"Every {_length_in_words(schedule.interval)}"
         case ScheduleType.CRON:
             return f"{in_words(value)} ({schedule.zone})"
         case ScheduleType.EVENT:
@@ -192,7 +204,8 @@ def next_fire(schedule: Schedule, after: datetime) -> datetime | None:
     """The first fire later than `after`, aware UTC; None for an event, or when none is left."""
     match schedule.schedule_type:
         case ScheduleType.INTERVAL:
-            return next_multiple(after, timedelta(milliseconds=int(schedule.schedule_value)))
+            assert schedule.interval is not None, "it has a length"
+            return next_multiple(after, schedule.interval, later=schedule.later)
         case ScheduleType.CRON:
             return next_cron(schedule.schedule_value, ZoneInfo(schedule.zone), after)
         case ScheduleType.EVENT:
@@ -209,9 +222,18 @@ def next_fires(schedule: Schedule, after: datetime, count: int) -> Sequence[date
     return found
 
 
-def next_multiple(after: datetime, interval: timedelta) -> datetime:
-    """The first multiple of `interval` since the Unix epoch that is later than `after`."""
-    return EPOCH + ((after - EPOCH) // interval + 1) * interval
+def interval_value(interval: timedelta, later: timedelta = NOT_LATER) -> str:
+    """How an interval of the configuration is written, whose fires are so much later."""
+    value = str(interval // _UNITS["ms"])
+    return value + (f"{LATER}{later // _UNITS['ms']}" if later else "")
+
+
+def next_multiple(
+    after: datetime, interval: timedelta, *, later: timedelta = NOT_LATER
+) -> datetime:
+    """The first multiple of `interval` since the Unix epoch, and `later`, that is after `after`."""
+    since = EPOCH + later
+    return since + ((after - since) // interval + 1) * interval
 
 
 def wake(schedule: Schedule, now: datetime, *, absent: bool) -> Wake:

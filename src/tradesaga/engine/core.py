@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from tradesaga.domain.cycle import Cycle
+from tradesaga.domain.schedule import NOT_LATER
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.breaker import Breaker
@@ -230,6 +231,7 @@ def _books(
         metrics=world.metrics,
         every=settings.reconcile_every,
         every_at_rest=settings.reconcile_at_rest_every,
+        later=settings.later(settings.reconcile_every or NOT_LATER),
     )
 
 

@@ -26,7 +26,7 @@ from tradesaga.domain.cash import CashDrift
 from tradesaga.domain.errors import Refused, Transient
 from tradesaga.domain.ids import AgentId, SagaId
 from tradesaga.domain.orders import ENDED, LIVE, OrderStatus, VenueReport
-from tradesaga.domain.schedule import next_multiple
+from tradesaga.domain.schedule import NOT_LATER, next_multiple
 from tradesaga.domain.trade_messages import Reported, TradeState
 from tradesaga.engine.cash_check import CashCheck
 from tradesaga.engine.external_orders import ExternalOrders
@@ -73,6 +73,8 @@ class Reconciliation:
     every: timedelta | None
     every_at_rest: timedelta | None = None
     """While nothing is open or held; None: as ever."""
+    later: timedelta = NOT_LATER
+    """By how much it falls later than the multiples of `every`."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     last: Comparison | None = None
     began_at: datetime | None = None
@@ -90,7 +92,7 @@ class Reconciliation:
         if self.every is None:
             return
         while True:
-            tick = next_multiple(self.clock.now(), self.every)
+            tick = next_multiple(self.clock.now(), self.every, later=self.later)
             if not await news_or_moment(self.clock, self.wake, tick) and self._rests():
                 continue
             self.wake.clear()

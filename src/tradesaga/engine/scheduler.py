@@ -30,6 +30,7 @@ from tradesaga.domain.schedule import (
     Schedule,
     ScheduleType,
     Wake,
+    interval_value,
     next_fire,
     next_multiple,
     wake,
@@ -105,9 +106,10 @@ class Scheduler:
         )  # fmt: skip
         self._manual: _Manual | None = None
         self._kinds: dict[CycleType, CycleKind] = {}
-        interval = str(settings.analysis_interval // timedelta(milliseconds=1))
+        interval = settings.analysis_interval
+        value = interval_value(interval, settings.later(interval))
         self._configured = book.configure(
-            CycleType.ANALYSIS, ScheduleType.INTERVAL, interval, zone=settings.zone
+            CycleType.ANALYSIS, ScheduleType.INTERVAL, value, zone=settings.zone
         )
 
     def register_rebalance(self, run: CycleKind) -> None:
@@ -129,11 +131,13 @@ class Scheduler:
         """When the next analysis is due; None while the agent does not run."""
         if not self._state.runs():
             return None
-        tick = next_multiple(self._clock.now(), self._settings.analysis_interval)
+        interval = self._settings.analysis_interval
+        later = self._settings.later(interval)
+        tick = next_multiple(self._clock.now(), interval, later=later)
         opens = self._market.next_open(tick)
-        if opens is None or (opens <= tick and not self._market.opens_at(tick)):
+        if opens is None or (opens <= tick and not self._market.opens_at(tick - later)):
             return None if opens is None else tick
-        return next_multiple(max(tick, opens), self._settings.analysis_interval)
+        return next_multiple(max(tick, opens + later), interval, later=later)
 
     async def run(self) -> None:
         """Make up what was missed, then run what is due, for ever."""
@@ -239,7 +243,9 @@ class Scheduler:
     async def run_heartbeats(self) -> None:
         """Beat for ever."""
         while True:
-            tick = next_multiple(self._clock.now(), self._settings.heartbeat_interval)
+            interval = self._settings.heartbeat_interval
+            later = self._settings.later(interval)
+            tick = next_multiple(self._clock.now(), interval, later=later)
             await self._clock.sleep_until(tick)
             try:
                 await self._heartbeat.run(TriggeredBy.SCHEDULE, tick)
@@ -312,7 +318,8 @@ class Scheduler:
         if not self._state.runs() or not self._market.is_open(at):
             return False
         # At the open no minute of the session is over yet: there is nothing to analyse.
-        return not (schedule.schedule_type is ScheduleType.INTERVAL and self._market.opens_at(at))
+        is_interval = schedule.schedule_type is ScheduleType.INTERVAL
+        return not (is_interval and self._market.opens_at(at - schedule.later))
 
     def _has_strategy(self, schedule: Schedule) -> bool:
         if schedule.strategy_id is not None:

@@ -80,6 +80,8 @@ class EngineSettings:
     """Between comparisons with the venue besides the heartbeat's; None: there are no others."""
     cash_tolerance: Decimal | None = None
     """By how much cash may differ from our ledger; None: it is not compared."""
+    phase: float = 0.0
+    """Where in their intervals heartbeats, analyses and comparisons fall, from 0 to less than 1."""
     reconcile_at_rest_every: timedelta | None = None
     """The same while nothing is open or held; None: as often."""
     relay_looks_every: timedelta = timedelta(seconds=0.5)
@@ -93,3 +95,8 @@ class EngineSettings:
     heartbeat_time_max: timedelta = timedelta(minutes=2)
     stop_time_max: timedelta = timedelta(seconds=20)
     """Real time that a stop may take; the gateway gives up after 30 s."""
+
+    def later(self, interval: timedelta) -> timedelta:
+        """By how much what falls into every `interval` is later than its multiples."""
+        milliseconds = interval / timedelta(milliseconds=1) * self.phase
+        return timedelta(milliseconds=int(milliseconds))

@@ -27,7 +27,7 @@ class Process:
     """One process: its rounds, and the leases of single agents over them."""
 
     def __init__(self, dsn: str, name: str, dead: set[str]) -> None:
-        self.dsn, self.name, self.statements = dsn, name, list[str]()
+        self.dsn, self.name, self.statements, self.is_heard = dsn, name, list[str](), False
         self.rounds = LeaseRound(
             dsn,
             SystemClock(),
@@ -46,8 +46,9 @@ class Process:
     ) -> set[AgentId]:
         found = await self.rounds.hold_ahead(wanted, keeping=keeping)
         connection = self.rounds.kept._connection
-        if connection is not None and not connection._query_loggers:
+        if connection is not None and not self.is_heard:
             connection.add_query_logger(lambda told: self.statements.append(told.query))
+            self.is_heard = True
         return set(found)
 
     async def renewed(self, *asked: tuple[AgentId, int]) -> list[bool]:
