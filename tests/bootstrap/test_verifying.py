@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
+import asyncpg
 import pytest
 
 from tests.adapters.postgres import values
@@ -20,6 +22,7 @@ from tradesaga.bootstrap.verifying import Venue, Verification, VerifyOptions, ci
 from tradesaga.cli import verify as command
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.domain.errors import Invalid, Unavailable
+from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market_clock import MarketClock, micros_of
 from tradesaga.ports.journal import Insert
 from tradesaga.ports.records import Invariant
@@ -119,6 +122,78 @@ async def test_a_schema_that_is_not_up_to_date_is_refused(database_dsn: str) -> 
         await verifying.refuse_old_schema(database_dsn, "elsewhere")
 
 
+def verified(name: str, *invariants: Invariant, unreachable: str = "") -> Verification:
+    return Verification(
+        agent_id=AGENT,
+        name=name,
+        checked_at=NOW,
+        invariants=invariants,
+        unreachable=unreachable,
+    )
+
+
+def test_each_finding_about_one_of_all_agents_names_the_agent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [
+        verified("default", HOLDS),
+        verified("second", BROKEN, HOLDS),
+        verified("third", HOLDS, unreachable="nobody answers"),
+    ]
+
+    async def answer(*_: object) -> Sequence[Verification]:
+        return found
+
+    monkeypatch.setattr(command, "check", answer)
+    assert command.verify(all_agents=True) == ExitCode.FAILED
+    out, err = capsys.readouterr()
+    assert out.splitlines()[:3] == [
+        f"agent default {AGENT}: 1 checked, none broken",
+        f"agent second {AGENT}: 2 checked, 1 broken",
+        "  I4_positions      1,234 looked at  BROKEN, 2 times",
+    ]
+    assert out.splitlines()[-2:] == [
+        f"agent third {AGENT}: 1 checked, none broken",
+        "3 agents: 1 invariants broken",
+    ]
+    assert err == "tradesaga: agent third: nobody answers\n"
+    command.verify(all_agents=True, output="json")
+    told = json.loads(capsys.readouterr().out)["agents"]
+    assert [(one["name"], one["check"]["broken"]) for one in told] == [
+        ("default", 0),
+        ("second", 1),
+        ("third", 0),
+    ]
+
+
+async def test_all_agents_are_those_that_were_ever_made(
+    database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one's broken row is found under its name; the default agent's checks hold."""
+    played(tmp_path)
+    options = VerifyOptions(state_dir=tmp_path, venue=False, all_agents=True)
+    system = verifying.system_of(options, {})
+    monkeypatch.setattr(verifying, "system_of", lambda *_: replace(system, dsn=database_dsn))
+    own, second = AgentId(system.settings.agent.id), AgentId(UUID(int=0x5EC))
+    connection = await asyncpg.connect(database_dsn)
+    await connection.execute(
+        "insert into orchestration.positions values ($1, 'SPY', 5, 5, 500, 0, 0, 0, now())",
+        second,
+    )
+    await connection.execute(
+        "insert into orchestration.accounts "
+        "(id, agent_id, name, trading_engine, created_at, created_by, version) "
+        "values ($1, $2, 'second', 'http://127.0.0.1:1', now(), 'ann', 1)",
+        second,
+        own,
+    )
+    await connection.close()
+    default, other = await verifying.verify(options, {})
+    assert (default.agent_id, default.broken) == (own, [])
+    assert (other.name, other.agent_id) == ("second", second)
+    assert [one.name for one in other.broken] == ["I4_positions"]
+
+
 def test_numbers_are_in_order() -> None:
     names = ["I10_x", "I2_b", "I12_a", "I2_a", "I1_z"]
     found = verifying.in_order([replace(HOLDS, name=name) for name in names])
@@ -138,8 +213,8 @@ def test_text_and_exit_code(
     invariants: Sequence[Invariant], unreachable: str, code: ExitCode, last: str,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    async def answer(*_: object) -> Verification:
-        return Verification(checked_at=NOW, invariants=invariants, unreachable=unreachable)
+    async def answer(*_: object) -> Sequence[Verification]:
+        return [verified("default", *invariants, unreachable=unreachable)]
 
     monkeypatch.setattr(command, "check", answer)
     assert command.verify() == code
@@ -154,8 +229,8 @@ def test_text_and_exit_code(
 def test_json_is_the_shape_of_the_api(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def answer(*_: object) -> Verification:
-        return Verification(checked_at=NOW, invariants=[BROKEN], unreachable="")
+    async def answer(*_: object) -> Sequence[Verification]:
+        return [verified("default", BROKEN)]
 
     monkeypatch.setattr(command, "check", answer)
     assert command.verify(output="json") == ExitCode.FAILED

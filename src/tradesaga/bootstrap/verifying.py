@@ -7,6 +7,7 @@ time: its clock file gives `now` and how fast it passes.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from tradesaga.adapters.postgres.accounts import PostgresAccountRecords
 from tradesaga.adapters.postgres.migrate import status
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresRecords
@@ -38,6 +40,8 @@ from tradesaga.ports.records import Circumstances, Invariant
 QUERY_TIME_MAX: Final = timedelta(minutes=30)
 """For one query over a large history."""
 DAY: Final = timedelta(days=1)
+AT_ONCE: Final = 4
+"""Agents that are checked at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class VerifyOptions:
     venue_url: str | None = None
     market_clock: Path | None = None
     venue: bool = True
+    all_agents: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +66,10 @@ class Venue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The answer; `unreachable` says why the venue was not asked, empty when it was."""
+    """The answer about one agent; `unreachable` says why its venue was not asked, if it was not."""
 
+    agent_id: AgentId
+    name: str
     checked_at: datetime
     invariants: Sequence[Invariant]
     unreachable: str
@@ -83,8 +90,17 @@ class System:
     market_clock: Path | None
 
 
-async def verify(options: VerifyOptions, environment: Mapping[str, str]) -> Verification:
-    """Check everything.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Examined:
+    """An agent to be checked; without a venue it is checked against the database alone."""
+
+    agent_id: AgentId
+    name: str
+    venue: Venue | None
+
+
+async def verify(options: VerifyOptions, environment: Mapping[str, str]) -> Sequence[Verification]:
+    """Check everything about the default agent, or about every agent that was ever made.
 
     Raises:
         Invalid: the configuration cannot be used, or the schema is not up to date.
@@ -95,17 +111,51 @@ async def verify(options: VerifyOptions, environment: Mapping[str, str]) -> Veri
     pool = ReaderPool(
         system.dsn,
         schema=system.settings.database.schema,
-        connections_max=2,
+        connections_max=AT_ONCE,
         command_time_max=QUERY_TIME_MAX,
     )
-    agent_id = AgentId(system.settings.agent.id)
     try:
-        given = await circumstances(system.settings, system.market_clock, pool, agent_id)
-        ours = await PostgresRecords(pool).invariants(agent_id, given)
-        theirs, unreachable = await _venue_side(options, system, pool, agent_id)
+        examined = [_default(system), *(await _others(system, pool) if options.all_agents else ())]
+        found: list[Verification] = []
+        for start in range(0, len(examined), AT_ONCE):
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(_verified(options, system, pool, one))
+                    for one in examined[start : start + AT_ONCE]
+                ]
+            found += [task.result() for task in tasks]
     finally:
         await pool.close()
+    return found
+
+
+def _default(system: System) -> _Examined:
+    agent = system.settings.agent
+    return _Examined(agent_id=AgentId(agent.id), name=agent.name, venue=system.venue)
+
+
+async def _others(system: System, pool: ReaderPool) -> Sequence[_Examined]:
+    """The agents that people have made; the account of a retired one may be gone."""
+    records = PostgresAccountRecords(pool)
+    return [
+        _Examined(
+            agent_id=one.id,
+            name=one.name,
+            venue=Venue(url=one.trading_engine, start_cash=None) if one.lives else None,
+        )
+        for one in await records.accounts(AgentId(system.settings.agent.id))
+    ]
+
+
+async def _verified(
+    options: VerifyOptions, system: System, pool: ReaderPool, one: _Examined
+) -> Verification:
+    given = await circumstances(system.settings, system.market_clock, pool, one.agent_id)
+    ours = await PostgresRecords(pool).invariants(one.agent_id, given)
+    theirs, unreachable = await _venue_side(options, one, pool)
     return Verification(
+        agent_id=one.agent_id,
+        name=one.name,
         checked_at=given.now or datetime.now(UTC),  # noqa: TID251 -- it is always given here
         invariants=in_order([*ours, *theirs]),
         unreachable=unreachable,
@@ -154,12 +204,14 @@ def in_order(found: Sequence[Invariant]) -> Sequence[Invariant]:
 
 
 async def _venue_side(
-    options: VerifyOptions, system: System, pool: ReaderPool, agent_id: AgentId
+    options: VerifyOptions, one: _Examined, pool: ReaderPool
 ) -> tuple[Sequence[Invariant], str]:
     if not options.venue:
         return not_asked("left out by --no-venue"), ""
+    if one.venue is None:
+        return not_asked("the agent was retired"), ""
     try:
-        return await check_venue(pool, agent_id, system.venue), ""
+        return await check_venue(pool, one.agent_id, one.venue), ""
     except Unavailable as error:
         return not_asked("the venue does not answer"), str(error)
 
