@@ -177,6 +177,6 @@ class LifeIds:
         self._seed = place, life
         self._numbers = count()
 
-    def uuid7(self) -> UUID:
+    def uuid7(self, what: str = "") -> UUID:
         """A fresh one."""
         return derived(*self._seed, next(self._numbers))

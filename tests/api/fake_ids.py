@@ -10,5 +10,5 @@ TRACE_ID = "01766713000070008000000000000000"
 class OneId:
     """Always the same id."""
 
-    def uuid7(self) -> UUID:
+    def uuid7(self, what: str = "") -> UUID:
         return UUID(TRACE_ID)

@@ -184,7 +184,7 @@ class CountingIds:
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
 
-    def uuid7(self) -> UUID:
+    def uuid7(self, what: str = "") -> UUID:
         return UUID(int=(7 << 76) | (2 << 62) | next(self._numbers))
 
 

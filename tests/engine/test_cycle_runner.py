@@ -317,7 +317,9 @@ async def test_a_person_cancels_a_cycle_and_the_task_that_ran_it_goes_on() -> No
         with pytest.raises(IllegalTransition, match="is completed, it cannot be cancelled"):
             await control.cancel_cycle(ended.work.cycle.id, reason="late", actor="ann")
         with pytest.raises(NotFound):
-            await control.cancel_cycle(runner.new_id(), reason="which", actor="ann")
+            await control.cancel_cycle(
+                runner.new_id(CycleType.ANALYSIS, TriggeredBy.MANUAL), reason="which", actor="ann"
+            )
     (entry,) = [
         line.entry
         for line in place.store.log_of(DEFAULT_AGENT)

@@ -94,6 +94,16 @@ async def rearm(parts: Parts, scope: Scope = EVERYWHERE) -> None:
     await parts.kill.rearm(scope, operator="ann", reason="all is well")
 
 
+async def test_a_node_that_does_not_lead_re_arms_nothing_and_says_so() -> None:
+    place = Place()
+    async with armed(place) as parts:
+        await kill(parts)
+        place.store.epochs[DEFAULT_AGENT] += 1  # another node has taken over
+        with pytest.raises(Unavailable, match="another node holds the agent"):
+            await rearm(parts)
+        assert parts.ladder.rung() is Rung.HALTED
+
+
 async def test_entries_are_taken_in_and_nothing_is_sent_until_a_person_re_arms() -> None:
     place = Place()
     async with armed(place) as parts:

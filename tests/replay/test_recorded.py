@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from typing_extensions import override
 
 from tests.replay.scripts import SHORT, script
 from tradesaga.adapters.memory.journal import MemoryStore
@@ -25,12 +26,40 @@ from tradesaga.domain.orders import Order, VenueReport
 from tradesaga.engine.world import World
 from tradesaga.ports.services import TradingEngine
 from tradesaga.replay import playing
-from tradesaga.replay.capture import CapturedVenue, Notes, captured, note_beginning
+from tradesaga.replay.capture import CapturedVenue, captured, note_beginning
+from tradesaga.replay.clock import PlayedClock
+from tradesaga.replay.commands import captured_ports
+from tradesaga.replay.identities import SeededIds
+from tradesaga.replay.notes import Notes
 from tradesaga.replay.playing import Run, Script
 from tradesaga.replay.rerunning import Life, edges_of, rerun
 from tradesaga.replay.tape import Known, Line, Tape, files_of, read_tape
 
 Change = Callable[[World], World]
+Orders = Callable[[Mapping[str, Any], PlayedClock], Awaitable[None]]
+
+
+async def nothing_more(_ports: Mapping[str, Any], _clock: PlayedClock) -> None:
+    """No command but the start."""
+
+
+class Lived(playing._Replay):
+    """A replay that is commanded through the ports that the API has, as they are noted."""
+
+    notes: Notes
+    orders: Orders
+
+    @override
+    async def _played(self) -> None:
+        control = await self._control
+        ports = captured_ports(control, self.notes)
+        await control.ready.wait()
+        self._neighbours.announce()
+        await ports["operations"].start(strategies=None, mode=None, actor=playing.ACTOR)
+        await self.orders(ports, self._clock)
+        await self._clock.until_end()
+        self._neighbours.venue.end_of_recording()
+        await self._sum_up()
 
 
 def record(
@@ -38,27 +67,31 @@ def record(
     directory: Path,
     change: Change = lambda world: world,
     store: MemoryStore | None = None,
+    orders: Orders = nothing_more,
 ) -> Run:
     """Play a script and note it as `serve --record` does; `change` makes the world worse.
 
-    A `store` is that of a former life.
+    A `store` is that of a former life, `orders` are given while it lives.
     """
     tape, loop = Tape(directory), VirtualLoop()
-    replay = playing._Replay(script, loop, lambda _: None)
+    replay = Lived(script, loop, lambda _: None)
+    notes = replay.notes = Notes(tape, replay._clock)
+    replay.orders = orders
     if store is not None:
         replay._outcome.store = store
-    world = change(replay._world())
+    # Another life draws other ids: what follows from them must come off the tape.
+    world = change(replace(replay._world(), ids=SeededIds(replay._clock, 7)))
 
     async def run() -> Run:
         await note_beginning(
-            tape,
+            notes,
             world,
             script.settings.agent_id,
             version="test",
             settings=wire_values(configuration(ScriptOptions(), {}).settings),
             configured=script.strategies,
         )
-        replay._world = lambda: captured(world, tape)  # type: ignore[method-assign]  # a seam
+        replay._world = lambda: captured(world, notes)  # type: ignore[method-assign]  # a seam
         return await replay.run()
 
     try:

@@ -17,6 +17,7 @@ from tests.replay.scripts import SHORT, script
 from tests.replay.test_recorded import life_of, record
 from tradesaga.adapters.memory.journal import LoggedEntry, MemoryStore
 from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType, TriggeredBy
+from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid, Unavailable
 from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.domain.orders import Order, OrderStatus, VenueReport
@@ -24,9 +25,12 @@ from tradesaga.domain.saga import ENDS, Saga, SagaStatus
 from tradesaga.engine.world import World
 from tradesaga.ports.services import TradingEngine
 from tradesaga.replay import rerunning
+from tradesaga.replay.bus import ReplayBus
+from tradesaga.replay.clock import PlayedClock
 from tradesaga.replay.divergence import Rerun
 from tradesaga.replay.past import Kept
 from tradesaga.replay.playing import Run
+from tradesaga.replay.reels import known_before
 from tradesaga.replay.rerunning import Life
 from tradesaga.replay.tape import files_of
 
@@ -159,6 +163,38 @@ def test_a_life_that_began_with_open_sagas_is_replayed_to_the_same_journal(
     assert isinstance(interrupted, Cycle)
     assert interrupted.status is CycleStatus.CANCELLED
     assert store.epochs == second.store.epochs
+
+
+def test_what_a_former_life_has_heard_has_no_effect_again(tmp_path: Path) -> None:
+    first = record(script(*FIRST_LIFE), tmp_path / "first", store=MemoryStore())
+    heard = [e for e in life_of(files_of(tmp_path / "first")[0]).lines if e.kind == "event"]
+    decisions = [e for e in heard if b"ai.decision.generated" in bytes(e.body)][:3]
+    agent_id = first.script.settings.agent_id
+    before = len(first.store.of(Decision, agent_id))
+    buses: list[ReplayBus] = []
+
+    def seen(world: World) -> World:
+        assert isinstance(world.bus, ReplayBus)
+        buses.append(world.bus)
+        return world
+
+    async def again(_ports: Mapping[str, Any], clock: PlayedClock) -> None:
+        await clock.sleep_until(SECOND_LIFE[0] + timedelta(minutes=3, seconds=20))
+        for line in decisions:
+            buses[0].take(line.name, msgspec.json.decode(line.body, type=str).encode())
+
+    directory = tmp_path / "second"
+    second = record(script(*SECOND_LIFE), directory, seen, store=first.store, orders=again)
+    life = life_of(files_of(directory)[0])
+    known = set(known_before(life.lines))
+    assert len(known) >= len(decisions)
+    found = rerunning.rerun(life)
+    assert found.divergences == []
+    assert found.decisions == len(second.store.of(Decision, agent_id)) - before
+
+    unknown = [line for line in life.lines if line.kind != "known"]
+    divergences = rerunning.rerun(replace(life, lines=unknown)).divergences
+    assert len([one for one in divergences if one.recorded == "none"]) == len(decisions)
 
 
 def test_the_orders_of_the_second_life_are_compared_too(

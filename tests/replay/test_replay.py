@@ -77,7 +77,7 @@ def test_processes_agree_on_every_byte_and_a_seed_changes_them(tmp_path: Path) -
 
 def test_chance_from_outside_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     begin, end = SHORT[0], SHORT[0] + timedelta(minutes=5)
-    monkeypatch.setattr(SeededIds, "uuid7", lambda _: uuid4())
+    monkeypatch.setattr(SeededIds, "uuid7", lambda *_: uuid4())
     assert log_of(script(begin, end)) != log_of(script(begin, end))
 
 

@@ -184,7 +184,7 @@ class _Sleepers:
 class SystemIds:
     """New identities: UUIDv7, ordered by creation as far as the clock is."""
 
-    def uuid7(self) -> UUID:
+    def uuid7(self, what: str = "") -> UUID:
         """A fresh UUIDv7."""
         return uuid7()
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from tradesaga.adapters import logging as log_output
 from tradesaga.bootstrap import translation
+from tradesaga.bootstrap.identity import identity_of
 from tradesaga.bootstrap.scripting import ScriptOptions, configuration, recorded_settings
-from tradesaga.config import Settings, wire_values
+from tradesaga.config import Settings, shared_digest, wire_values
+from tradesaga.domain.checkpoint import Identity
 from tradesaga.domain.errors import Invalid
 from tradesaga.replay.divergence import Rerun, settings_that_differ
 from tradesaga.replay.rerunning import Life, rerun
@@ -26,7 +28,7 @@ def rerun_recorded(
     settings = None
     if config is not None:
         settings = configuration(ScriptOptions(config=config), environment).settings
-    log_output.configure(level="error", form="text")
+    log_output.configure(level="critical", form="text")
     lives = files_of(directory)
     if not lives:
         raise Invalid([f"{directory} holds no recording; make one with `serve --record`"])
@@ -38,11 +40,15 @@ def _rerun(path: Path, given: Settings | None) -> Rerun:
     beginning, lines = read_tape(path)
     settings = given or recorded_settings(beginning.settings)
     capabilities = translation.venue_capabilities(settings)
+    identity = beginning.identity or Identity()
+    if given is not None:
+        identity = identity_of(shared_digest(settings))
+    engine = replace(translation.engine_settings(settings), identity=identity)
     found = rerun(
         Life(
             beginning=beginning,
             lines=lines,
-            settings=replace(translation.engine_settings(settings), reconcile_every=None),
+            settings=replace(engine, reconcile_every=None),
             policy=translation.saga_policy(settings, capabilities),
             capabilities=capabilities,
             calendar=translation.calendar_around(settings, lines[0].at, lines[-1].at),

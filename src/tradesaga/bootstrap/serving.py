@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from structlog import get_logger
 
@@ -53,10 +54,11 @@ from tradesaga.bootstrap.identity import identity_of
 from tradesaga.bootstrap.loop_lag import watch_loop
 from tradesaga.bootstrap.neighbour_clients import Clients
 from tradesaga.bootstrap.nodes import Fellowship
+from tradesaga.bootstrap.recording import begun_tape
 from tradesaga.bootstrap.schema import fit_schema
 from tradesaga.bootstrap.signing import signature_check
 from tradesaga.bootstrap.tracing import tracer_of
-from tradesaga.config import Loaded, Settings, shared_digest, wire_values
+from tradesaga.config import Loaded, Settings, shared_digest
 from tradesaga.domain.errors import Invalid, TradesagaError, Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.strategies import Strategy
@@ -69,8 +71,8 @@ from tradesaga.engine.world import World
 from tradesaga.paper.strategies import default_strategies, load_strategies
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.tracing import Tracer
-from tradesaga.replay.capture import captured, note_beginning
-from tradesaga.replay.tape import Tape
+from tradesaga.replay.capture import captured
+from tradesaga.replay.commands import captured_ports
 
 log = get_logger()
 DATABASE_WAIT_SECONDS_MAX = 30.0
@@ -122,10 +124,9 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
         others = partial(_any_driven, beside)
         world = replace(world, marks=marks, fleet=fellows.fleet, others=others)
         strategies = _strategies(settings, options, clock.now())
-        if options.record is not None:
-            world = await _captured(world, settings, strategies, options.record, stack)
+        notes = await begun_tape(world, settings, options.record, strategies, identity, stack)
         orchestrator = _Deferred(
-            world=world,
+            world=world if notes is None else captured(world, notes),
             settings=replace(translation.engine_settings(settings), identity=identity),
             policy=translation.saga_policy(settings, world.venue.capabilities),
             strategies=strategies,
@@ -149,7 +150,10 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             beside.append(front.others)
             looking = group.create_task(front.run(), name="tokens")
             hosting = group.create_task(front.others.run(stop), name="other agents")
-            serving = _api(settings, options, control, front, metrics, stop, fellows, stack, tracer)
+            ports = captured_ports(control, notes)
+            serving = _api(
+                settings, options, control, ports, front, metrics, stop, fellows, stack, tracer
+            )
             group.create_task(serving, name="api")
             await asyncio.wait([running, hosting])
             announcing.cancel()
@@ -161,24 +165,6 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
 
 def _any_driven(others: Sequence[Others]) -> bool:
     return any(one.book.driven() for one in others)
-
-
-async def _captured(
-    world: World,
-    settings: Settings,
-    strategies: Sequence[Strategy],
-    directory: Path,
-    stack: AsyncExitStack,
-) -> World:
-    """The world, noted on a tape of its own. Raises Invalid for a directory that takes none."""
-    tape = Tape(directory)
-    stack.callback(tape.close)
-    agent_id, known = AgentId(settings.agent.id), wire_values(settings)
-    await note_beginning(
-        tape, world, agent_id, version=__version__, settings=known, configured=strategies
-    )
-    log.info("recording", path=str(tape.path))
-    return captured(world, tape)
 
 
 class _Deferred:
@@ -297,6 +283,7 @@ async def _api(
     settings: Settings,
     options: ServeOptions,
     control: AgentControl,
+    ports: Mapping[str, Any],
     front: Front,
     metrics: PrometheusMetrics,
     stop: asyncio.Event,
@@ -309,19 +296,19 @@ async def _api(
         log.info("API listens", url=url)
 
     app = create_app(
-        control,
-        control.sagas,
-        control.retention,
-        control.risk,
-        control.approvals,
+        ports["operations"],
+        ports["sagas"],
+        ports["retention"],
+        ports["risk"],
+        ports["approvals"],
         front.tokens,
         front.repeats,
         front.feed,
-        control.strategy_control,
-        control.schedules,
-        control.kill,
+        ports["strategies"],
+        ports["schedules"],
+        ports["ladder"],
         metrics.text,
-        dead_letters=control.dead_letters,
+        dead_letters=ports["dead_letters"],
         metrics_port=metrics,
         ids=SystemIds(),
         monotonic=SystemClock().monotonic,

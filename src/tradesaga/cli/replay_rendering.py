@@ -32,6 +32,7 @@ def rerun_text(name: str, found: Rerun) -> list[str]:
     if (left := differing - LINES_MAX) > 0:
         lines.append(f"and {left:,} more")
     lines += [f"asked, but not on the tape: {what}" for what in found.unanswered[:LINES_MAX]]
+    lines += [f"cut off by the end of the recording: {what}" for what in found.cut_off[:LINES_MAX]]
     return [head, *lines]
 
 

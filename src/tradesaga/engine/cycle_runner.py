@@ -129,9 +129,9 @@ class CycleRunner:
         self._tasks: dict[CycleId, asyncio.Task[Any]] = {}
         self._wishes: dict[CycleId, _Wish] = {}
 
-    def new_id(self) -> CycleId:
-        """The id of a cycle that will begin."""
-        return CycleId(self._ids.uuid7())
+    def new_id(self, kind: CycleType, why: TriggeredBy | datetime) -> CycleId:
+        """The id of a cycle that will begin, by the time of its schedule or what else began it."""
+        return CycleId(self._ids.uuid7(f"{kind} {why}"))
 
     def new(
         self,
@@ -141,8 +141,9 @@ class CycleRunner:
         cycle_id: CycleId | None = None,
     ) -> Cycle:
         """A cycle that begins now, under `cycle_id` if one was promised."""
+        on_time = triggered_by is TriggeredBy.SCHEDULE
         return Cycle(
-            id=cycle_id or self.new_id(),
+            id=cycle_id or self.new_id(kind, scheduled_at if on_time else triggered_by),
             agent_id=self._agent_id,
             type=kind,
             triggered_by=triggered_by,

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from structlog import get_logger
 
-from tradesaga.domain.errors import Invalid
+from tradesaga.domain.errors import Fenced, Invalid, Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.ladder import (
     EVERYWHERE,
@@ -49,6 +49,7 @@ log = get_logger()
 ANSWER_SECONDS_MAX: Final = 1.0
 """How long a kill waits for its cancels to be out before it answers."""
 RECORD_SECONDS_MAX: Final = 0.2
+NOT_HERE: Final = "the orchestrator is starting, or another node holds the agent; ask again"
 
 
 class KillSwitch:
@@ -111,7 +112,10 @@ class KillSwitch:
     async def rearm(self, scope: Scope, *, operator: str, reason: str) -> Rearmed:
         """See `ports.ladder_operations`."""
         scope = self._known(scope)
-        ended = await self._ladder.rearm(scope, operator, reason)
+        try:
+            ended = await self._ladder.rearm(scope, operator, reason)
+        except Fenced as error:
+            raise Unavailable(NOT_HERE) from error
         if self._marks is not None:
             await self._marks.clear(scope)
         self._gate.open(scope)
@@ -121,7 +125,10 @@ class KillSwitch:
 
     async def acknowledge(self, cause: Cause, scope: Scope, *, operator: str) -> LadderView:
         """See `ports.ladder_operations`."""
-        await self._ladder.acknowledge(cause, self._known(scope), operator)
+        try:
+            await self._ladder.acknowledge(cause, self._known(scope), operator)
+        except Fenced as error:
+            raise Unavailable(NOT_HERE) from error
         return self._view()
 
     # ---- what the node runs --------------------------------------------------------------------

@@ -105,7 +105,7 @@ class SagaControl:
             done = await self._instructed.close_position(
                 symbol,
                 origin=Origin.OPERATOR,
-                key=str(self._ids.uuid7()),
+                key=str(self._ids.uuid7(f"close {symbol}")),
                 reason=reason,
                 actor=actor,
             )

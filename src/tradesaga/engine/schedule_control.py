@@ -86,7 +86,7 @@ class ScheduleControl:
             raise Invalid(problems)
         now = self._clock.now()
         schedule = Schedule(
-            id=ScheduleId(self._ids.uuid7()),
+            id=ScheduleId(self._ids.uuid7("schedule")),
             agent_id=self._settings.agent_id,
             strategy_id=strategy.id,
             cycle_type=CycleType.ANALYSIS,

@@ -206,7 +206,7 @@ class Scheduler:
             raise IllegalTransition(
                 "an analysis waits already: ask again when it has begun", allowed=("repeat",)
             )
-        cycle_id = self._analysis.runner.new_id()
+        cycle_id = self._analysis.runner.new_id(CycleType.ANALYSIS, TriggeredBy.MANUAL)
         self._manual = _Manual(cycle_id=cycle_id, strategies=strategies)
         self._let_in()
         return cycle_id, self._manual is None
@@ -226,7 +226,8 @@ class Scheduler:
                 "a rebalance runs already: wait for its end, or cancel it",
                 allowed=("cancel", "repeat"),
             )
-        cycle_id, now = self._analysis.runner.new_id(), self._clock.now()
+        runner, now = self._analysis.runner, self._clock.now()
+        cycle_id = runner.new_id(CycleType.REBALANCE, TriggeredBy.MANUAL)
         cycle = partial(
             run, TriggeredBy.MANUAL, now, actor=actor, reason="by hand", cycle_id=cycle_id
         )

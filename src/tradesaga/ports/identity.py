@@ -9,6 +9,9 @@ from uuid import UUID
 class IdSource(Protocol):
     """A source of UUIDv7."""
 
-    def uuid7(self) -> UUID:
-        """A fresh id, ordered by time."""
+    def uuid7(self, what: str = "") -> UUID:
+        """A fresh id, ordered by time; `what` names what it is for, so that it can be found again.
+
+        Things of one name are told apart by their order.
+        """
         ...

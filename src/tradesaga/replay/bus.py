@@ -20,6 +20,8 @@ from tradesaga.ports.records import OutboxRow
 from tradesaga.replay.clock import PlayedClock
 
 RETRY_AFTER = timedelta(seconds=1)
+SECONDS_AT_END = 0.01
+"""Of virtual time, when there is no market time left to wait for."""
 
 
 class ReplayDelivery:
@@ -120,4 +122,5 @@ class ReplayBus:
         """It comes again."""
         again = self._clock.now() + RETRY_AFTER
         if self._clock.call_at(again, self._arrived.put_nowait, delivery) is None:
-            self._arrived.put_nowait(delivery)  # the recording is over: there is no later
+            # The recording is over. Virtual time must pass all the same, or nothing else would.
+            self._clock.call_later(SECONDS_AT_END, self._arrived.put_nowait, delivery)

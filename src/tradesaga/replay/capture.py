@@ -6,15 +6,16 @@ is noted after its commit. Nothing is awaited but what the port itself awaits.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar
+from uuid import UUID
 
 import msgspec
 
+from tradesaga.domain.checkpoint import Identity
 from tradesaga.domain.decisions import Decision
-from tradesaga.domain.errors import Refused, Transient
 from tradesaga.domain.events import ANALYSIS_REQUESTED, DecisionGenerated, Incoming
 from tradesaga.domain.ids import AgentId, StrategyId
 from tradesaga.domain.market import MarketStatus, Quote
@@ -22,12 +23,12 @@ from tradesaga.domain.orders import Order, VenueReport
 from tradesaga.domain.strategies import Strategy
 from tradesaga.engine.world import OpenableJournal, World
 from tradesaga.ports.bus import Bus, Delivery, Published
-from tradesaga.ports.clock import Clock, Offset, OtherClock
-from tradesaga.ports.journal import Change, Entry
-from tradesaga.ports.records import OutboxRow
+from tradesaga.ports.clock import Offset, OtherClock
+from tradesaga.ports.identity import IdSource
+from tradesaga.ports.journal import Change, InboxEntry
+from tradesaga.ports.records import OutboxRow, Records
 from tradesaga.ports.services import (
     Account,
-    AmbiguousMatch,
     Capabilities,
     DecisionService,
     Health,
@@ -36,21 +37,24 @@ from tradesaga.ports.services import (
     TradingEngine,
     VenuePosition,
 )
+from tradesaga.replay.marks import CapturedMarks
+from tradesaga.replay.notes import Notes
 from tradesaga.replay.past import rows_at_start
-from tradesaga.replay.tape import ADMITTED, Beginning, Held, Known, Line, Tape
+from tradesaga.replay.tape import ADMITTED, Beginning, Held, Known
 
 T = TypeVar("T")
-ENGINE = "engine"
 _encode = msgspec.json.Encoder().encode
 
 
-def captured(world: World, tape: Tape) -> World:
+def captured(world: World, notes: Notes) -> World:
     """The same world, noted on the tape."""
-    notes = Notes(tape, world.clock)
     return replace(
         world,
         journal=CapturedJournal(world.journal, notes),
+        ids=CapturedIds(world.ids, notes),
         bus=CapturedBus(world.bus, notes),
+        records=_with_inbox(world.records, notes),
+        marks=None if world.marks is None else CapturedMarks(world.marks, notes),
         venue=CapturedVenue(world.venue, notes),
         market_data=CapturedMarketData(world.market_data, notes),
         decisions=CapturedDecisions(world.decisions, notes),
@@ -64,13 +68,14 @@ def _noted(name: str, clock: OtherClock | None, notes: Notes) -> OtherClock | No
 
 
 async def note_beginning(
-    tape: Tape,
+    notes: Notes,
     world: World,
     agent_id: AgentId,
     *,
     version: str,
     settings: Mapping[str, Any],
     configured: Sequence[Strategy],
+    identity: Identity | None = None,
 ) -> None:
     """The first line: what the life begins with. Raises Unavailable."""
     records, now = world.records, world.clock.now()
@@ -86,9 +91,10 @@ async def note_beginning(
         open_trades=len(await records.open_trades(agent_id)),
         rows=await rows_at_start(records, agent_id, now),
         imagined=_held(await records.imagined_positions(agent_id)),
+        identity=identity,
         has_clocks=(world.database_clock is not None, world.venue_clock is not None),
     )
-    Notes(tape, world.clock).note("begin", body=beginning)
+    notes.note("begin", body=beginning)
 
 
 def _held(found: Mapping[tuple[StrategyId | None, str], Decimal]) -> list[Held]:
@@ -96,46 +102,6 @@ def _held(found: Mapping[tuple[StrategyId | None, str], Decimal]) -> list[Held]:
         Held(strategy_id=strategy_id, symbol=symbol, quantity=quantity)
         for (strategy_id, symbol), quantity in found.items()
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """Writes lines with the clock's times."""
-
-    tape: Tape
-    clock: Clock
-
-    def note(
-        self, kind: str, *, name: str = "", key: str = "", body: object = None, code: str = ""
-    ) -> None:
-        """A line about this moment."""
-        line = Line(
-            at=self.clock.now(),
-            kind=kind,
-            monotonic=self.clock.monotonic(),
-            name=name,
-            key=key,
-            body=msgspec.Raw(_encode(body)),
-            code=code,
-        )
-        self.tape.write(line)
-
-    async def call(self, name: str, key: str, asked: Awaitable[T]) -> T:
-        """Await the answer and note it, or the error. Raises what it raises."""
-        line = Line(
-            at=self.clock.now(), kind="call", monotonic=self.clock.monotonic(), name=name, key=key
-        )
-        try:
-            answer = await asked
-        except (Transient, Refused, AmbiguousMatch) as error:
-            code = error.code if isinstance(error, Refused) else ""
-            self._end(line, error=type(error).__name__, text=str(error), code=code)
-            raise
-        self._end(line, body=msgspec.Raw(_encode(answer)))
-        return answer
-
-    def _end(self, line: Line, **more: Any) -> None:
-        self.tape.write(msgspec.structs.replace(line, until=self.clock.now(), **more))
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +201,20 @@ class CapturedClock:
 
 
 @dataclass(frozen=True, slots=True)
+class CapturedIds:
+    """Implements `ports.identity.IdSource`."""
+
+    ids: IdSource
+    notes: Notes
+
+    def uuid7(self, what: str = "") -> UUID:
+        """As the port."""
+        given = self.ids.uuid7(what)
+        self.notes.note("id", name=what, key=str(given))
+        return given
+
+
+@dataclass(frozen=True, slots=True)
 class CapturedBus:
     """Implements `ports.bus.Bus`."""
 
@@ -274,6 +254,31 @@ def _verdict(incoming: Incoming | None) -> str:
     return "" if content.nonce_key is None else ADMITTED
 
 
+class CapturedRecords:
+    """Implements `ports.records.Records`; what the inbox had is noted."""
+
+    def __init__(self, records: Records, notes: Notes) -> None:
+        self._records = records
+        self._notes = notes
+
+    def __getattr__(self, name: str) -> Any:
+        """As the port."""
+        return getattr(self._records, name)
+
+    async def was_received(self, agent_id: AgentId, *event_ids: str) -> bool:
+        """As the port."""
+        found = await self._records.was_received(agent_id, *event_ids)
+        for event_id in event_ids if found else ():
+            self._notes.note("known", key=event_id)
+        return found
+
+
+def _with_inbox(records: Records, notes: Notes) -> Records:
+    captured: Any = CapturedRecords(records, notes)  # most of its methods are the port's own
+    whole: Records = captured
+    return whole
+
+
 @dataclass(frozen=True, slots=True)
 class CapturedJournal:
     """Implements `engine.world.OpenableJournal`."""
@@ -294,12 +299,8 @@ class CapturedJournal:
                     self.notes.note("decision", key=decision.external_id, body=decision)
                 case Order() as order:
                     self.notes.note("order", key=order.client_order_id, body=order)
+                case InboxEntry() as taken:
+                    self.notes.note("taken", key=taken.event_id)
                 case _:
                     pass
-        for entry in change.entries:
-            self._command(entry)
         return sequence
-
-    def _command(self, entry: Entry) -> None:
-        if entry.kind.startswith("agent.") and entry.actor != ENGINE:
-            self.notes.note("command", name=entry.kind, key=entry.actor, body=entry.body)

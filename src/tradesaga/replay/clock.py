@@ -71,6 +71,12 @@ class PlayedClock:
             return None
         return self._loop.call_at(seconds, self._called, micros, callback, values)
 
+    def call_later(
+        self, seconds: float, callback: Callable[..., object], *values: object
+    ) -> asyncio.TimerHandle:
+        """Have `callback` called after so many virtual seconds, also beyond the recording."""
+        return self._loop.call_later(seconds, callback, *values)
+
     def _called(
         self, micros: int, callback: Callable[..., object], values: tuple[object, ...]
     ) -> None:

@@ -29,13 +29,15 @@ class Rerun:
     """What the replay of a recorded life came to.
 
     `unanswered` are questions that were asked this time alone, such as one poll more of an order:
-    no difference by themselves.
+    no difference by themselves. Nor are `cut_off`: decisions and orders that the end of the life
+    kept from being written.
     """
 
     decisions: int
     orders: int
     divergences: Sequence[Divergence]
     unanswered: Sequence[str] = ()
+    cut_off: Sequence[str] = ()
 
 
 def settings_that_differ(
@@ -55,7 +57,7 @@ def differences(
     orders: Sequence[Order],
     *,
     past: Iterable[Order] = (),
-) -> Iterator[Divergence]:
+) -> Sequence[Divergence]:
     """Decisions by the decision maker's id, orders by our id, as they were last written.
 
     `past` are the orders that the life began with.
@@ -71,12 +73,22 @@ def differences(
         for line in lines
         if line.kind == "order"
     }
-    replayed = {f"decision {one.external_id}": _decided(one) for one in decisions}
-    replayed |= {f"order {one.client_order_id}": _ordered(one) for one in orders}
-    for what in [*recorded, *(name for name in replayed if name not in recorded)]:
-        was, now = recorded.get(what, ABSENT), replayed.get(what, ABSENT)
-        if was != now:
-            yield Divergence(what=what, recorded=was, replayed=now)
+    replayed = {name_of(one): _decided(one) for one in decisions}
+    replayed |= {name_of(one): _ordered(one) for one in orders}
+    names = [*recorded, *(name for name in replayed if name not in recorded)]
+    both = ((what, recorded.get(what, ABSENT), replayed.get(what, ABSENT)) for what in names)
+    return [
+        Divergence(what=what, recorded=was, replayed=now) for what, was, now in both if was != now
+    ]
+
+
+def name_of(one: Decision | Order) -> str:
+    """What it is called in a comparison."""
+    return (
+        f"decision {one.external_id}"
+        if isinstance(one, Decision)
+        else f"order {one.client_order_id}"
+    )
 
 
 def _decided(one: Decision) -> str:

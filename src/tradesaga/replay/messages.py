@@ -1,8 +1,9 @@
 """The messages of a recorded life: each at its moment, and never before what it answers.
 
 A decision answers a request, an event about an order follows its submit. The replay may be a
-moment behind the recording there; the message waits for it then. Cycles have new ids, and so have
-their requests: a decision is handed to the request that takes the place of the recorded one.
+moment behind the recording there; the message waits for it then. Cycles have the ids that they had,
+and so have their requests; to a request with another id goes what was said to the one that it takes
+the place of.
 """
 
 from __future__ import annotations
@@ -73,6 +74,9 @@ class Messages:
         if event_type != ANALYSIS_REQUESTED:
             return
         asked = _question(msgspec.json.decode(body, type=dict[str, msgspec.Raw])["payload"])
+        if asked.request_id in self._causes:
+            self._caused(asked.request_id)
+            return
         line = self._questions.take(_about(asked), self._clock.now())
         if line is not None:
             then = _question(line.body).request_id

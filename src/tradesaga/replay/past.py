@@ -1,8 +1,9 @@
 """What a recorded life found in the database: the rows that a start reads, noted and given back.
 
 Trades that are open, that were proven absent, or are the latest; unfinished and latest cycles;
-ladder, marks, limits, schedules, checkpoints, orders of others and questions that wait. As many of
-each as the engine itself looks at. Fills are not among them: their orders have the sums.
+ladder, marks, limits, schedules, checkpoints, orders of others, questions that wait and the
+decisions that they are about. As many of each as the engine itself looks at. Fills are not among
+them: their orders have the sums.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.cash import CashMark
 from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle
+from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.external import ExternalOrder
 from tradesaga.domain.ids import AgentId
@@ -53,6 +55,7 @@ _FORMS: Final[Mapping[str, Any]] = {
             Approval,
             CashMark,
             Checkpoint,
+            Decision,
             EquityMarks,
             ExternalOrder,
             FiresMark,
@@ -109,6 +112,9 @@ async def rows_at_start(records: Records, agent_id: AgentId, now: datetime) -> l
         *await records.external_orders(agent_id, limit=KNOWN_MAX),
         *await records.approvals(agent_id, limit=QUESTIONS_MAX, state=ApprovalState.PENDING),
     ]
+    for question in [row for row in rows if isinstance(row, Approval)]:
+        asked = await records.decision(agent_id, question.decision_id)
+        rows += [] if asked is None else [asked]
     for trades in (
         await records.open_trades(agent_id),
         await records.absent_trades(agent_id, now - BACK_AT_START),

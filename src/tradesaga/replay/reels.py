@@ -8,7 +8,7 @@ questions that were not asked this time, and are passed over.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from tradesaga.replay.tape import Line
@@ -37,3 +37,13 @@ class Reel:
             place += 1
         self._next[key] = place + 1
         return lines[place] if place < len(lines) else None
+
+
+def known_before(lines: Iterable[Line]) -> Iterator[str]:
+    """The inbox keys that came again in this life before it had taken them itself."""
+    told: set[str] = set()
+    for line in lines:
+        if line.kind == "known" and line.key not in told:
+            yield line.key
+        if line.kind in ("known", "taken"):
+            told.add(line.key)

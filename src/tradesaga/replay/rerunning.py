@@ -1,9 +1,9 @@
 """A recorded life once more: the same engine, told what it was told then, at the same moments.
 
-The store begins with what the life found: agent, strategies, positions, open trades. Time runs
-from the first line to the last and jumps where nothing was recorded for `SILENCE_MAX` (the
-heartbeat speaks more often than that); it passes as fast against virtual time as it did against
-real time. What persons commanded is commanded again. Refused: a life that began with open sagas.
+The store begins with what the life found: agent, strategies, positions, open trades, and the events
+of former lives that came again. Time runs from the first line to the last and jumps where nothing
+was recorded for `SILENCE_MAX` (the heartbeat speaks more often than that); it passes as fast
+against virtual time as it did against real time. What persons ordered is ordered again.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
-import msgspec
 from typing_extensions import override
 
 from tradesaga.adapters.memory.archive import MemoryArchive
@@ -25,7 +23,7 @@ from tradesaga.adapters.memory.lease import MemoryLease
 from tradesaga.adapters.memory.metrics import CountingMetrics
 from tradesaga.adapters.memory.records import MemoryOutbox, MemoryRecords
 from tradesaga.adapters.virtual_time import VirtualLoop
-from tradesaga.domain.agent import Agent, Mode
+from tradesaga.domain.agent import Agent
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId, StrategyId
@@ -36,6 +34,7 @@ from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import World
 from tradesaga.ports.clock import OtherClock
@@ -50,16 +49,20 @@ from tradesaga.replay.answers import (
 )
 from tradesaga.replay.bus import ReplayBus
 from tradesaga.replay.clock import PlayedClock
-from tradesaga.replay.divergence import Divergence, Rerun, differences
-from tradesaga.replay.identities import SeededIds
+from tradesaga.replay.commanding import Commands
+from tradesaga.replay.divergence import ABSENT, Rerun, differences, name_of
+from tradesaga.replay.identities import RecordedIds
+from tradesaga.replay.marks import RecordedMarks
 from tradesaga.replay.messages import Messages
 from tradesaga.replay.past import lay_down
 from tradesaga.replay.playing import run_on
-from tradesaga.replay.reels import Reel
+from tradesaga.replay.reels import Reel, known_before
 from tradesaga.replay.tape import Beginning, Held, Line
 from tradesaga.replay.timeline import Timeline
 
 SILENCE_MAX = timedelta(minutes=5)
+CUT_OFF = timedelta(seconds=1)
+"""Of real time before the last line: what was under way then may not have come to be written."""
 AFTERMATH = timedelta(seconds=1)
 """Of market time after the last line: what follows from it may still be written."""
 
@@ -169,9 +172,11 @@ class _Rerun:
     def __init__(self, life: Life, loop: VirtualLoop) -> None:
         self._life = life
         edges = edges_of(life.lines)
-        self._clock = PlayedClock(loop, Timeline(edges, pace=pace_of(life.lines, edges)))
+        self._pace = pace_of(life.lines, edges)
+        self._clock = PlayedClock(loop, Timeline(edges, pace=self._pace))
         self._store = _store_of(life)
         self._past: Sequence[Order] = self._store.of(Order, life.settings.agent_id)
+        self._judged = {one.id for one in self._store.of(Decision, life.settings.agent_id)}
         self._records = BegunRecords(self._store, life.beginning)
         self._answers = Answers(
             self._clock, Reel(_of(life, "call"), lambda line: (line.name, line.key))
@@ -179,7 +184,7 @@ class _Rerun:
         self._messages = Messages(self._clock, life.lines)
         self._bus = ReplayBus(self._clock, listens=lambda _: True, hear=self._messages.hear)
         self._control: asyncio.Future[AgentControl] = loop.create_future()
-        self._refused: list[Divergence] = []
+        self._commands = Commands(self._clock, life.lines)
 
     async def run(self) -> Rerun:
         """From the first line to the last."""
@@ -194,57 +199,40 @@ class _Rerun:
         self._messages.plan(self._bus)
         async with asyncio.TaskGroup() as group:
             group.create_task(orchestrator.run(stop))
-            await self._commanded()
+            ordering = group.create_task(self._commands.run(await self._control))
             await self._clock.until_end()
+            ordering.cancel()  # one that was under way at the end of the life has no answer
             stop.set()
         return self._compared()
 
-    async def _commanded(self) -> None:
-        """Order again what persons ordered, at their moments."""
-        control = await self._control
-        await control.ready.wait()
-        for line in _of(self._life, "command"):
-            await self._clock.sleep_until(line.at)
-            await self._order(control, line)
-
-    async def _order(self, control: AgentControl, line: Line) -> None:
-        body: dict[str, Any] = msgspec.json.decode(line.body)
-        reason = str(body.get("reason") or "")
-        match line.name:
-            case "agent.started":
-                await control.start(strategies=None, mode=Mode(body["mode"]), actor=line.key)
-            case "agent.stopped":
-                await control.stop(reason=reason, cancel_open_orders=False, actor=line.key)
-            case "agent.paused":
-                until = body.get("resumeAt")
-                duration = datetime.fromisoformat(until) - line.at if until else None
-                await control.pause(duration=duration, actor=line.key, reason=reason)
-            case "agent.resumed":
-                await control.resume(actor=line.key, reason=reason)
-            case _:
-                self._refused.append(
-                    Divergence(
-                        what=f"command {line.name} of {line.at.isoformat()}",
-                        recorded="given",
-                        replayed="not known to the replay",
-                    )
-                )
-
     def _compared(self) -> Rerun:
         agent_id = self._life.settings.agent_id
-        decisions: list[Decision] = self._store.of(Decision, agent_id)
+        decisions = [d for d in self._store.of(Decision, agent_id) if d.id not in self._judged]
         orders: list[Order] = self._store.of(Order, agent_id)
+        found = differences(self._life.lines, decisions, orders, past=self._past)
+        late = self._made_at_the_end(decisions, orders)
+        cut_off = [one.what for one in found if one.recorded == ABSENT and one.what in late]
         return Rerun(
             decisions=len(decisions),
             orders=len(orders) - len(self._past),
             divergences=[
-                *self._refused,
-                *differences(self._life.lines, decisions, orders, past=self._past),
+                *self._commands.divergences,
+                *(one for one in found if one.what not in cut_off),
             ],
             unanswered=self._answers.missing,
+            cut_off=cut_off,
         )
 
+    def _made_at_the_end(
+        self, decisions: Sequence[Decision], orders: Sequence[Order]
+    ) -> frozenset[str]:
+        """What was made so late that the life may have ended before it could be written."""
+        since = self._life.lines[-1].at - self._pace * CUT_OFF
+        made: list[Decision | Order] = [*decisions, *orders]
+        return frozenset(name_of(one) for one in made if one.created_at >= since)
+
     def _world(self) -> World:
+        gate = SendGate()
         return World(
             journal=MemoryJournal(self._store),
             records=self._records,
@@ -252,13 +240,15 @@ class _Rerun:
             lease=MemoryLease(self._store),
             bus=self._bus,
             clock=self._clock,
-            ids=SeededIds(self._clock, 1),
+            ids=RecordedIds(self._clock, self._life.lines),
             metrics=CountingMetrics(),
             venue=RecordedVenue(self._answers, self._life.capabilities, self._messages.sent),
             market_data=RecordedMarketData(self._answers),
             decisions=RecordedDecisions(self._answers),
             calendar=self._life.calendar,
             archive=MemoryArchive(),
+            gate=gate,
+            marks=RecordedMarks(self._clock, gate.mark, self._life.lines),
             database_clock=self._other_clock("database", 0),
             venue_clock=self._other_clock("venue", 1),
         )
@@ -281,6 +271,7 @@ def _store_of(life: Life) -> MemoryStore:
     for sums in beginning.positions:
         store.positions[agent_id, sums.symbol] = sums
     lay_down(beginning.rows or (), store, agent_id)
+    store.unique.update(("inbox", agent_id, key) for key in known_before(life.lines))
     return store
 
 

@@ -4,7 +4,11 @@
     call        a question to a neighbour with its key, and the answer or the error
     event       a message from the bus, as it came; `code` is what was said of its signature
     question    a decision that was asked for
-    command     what a person ordered the agent
+    id          one that was given, and what for
+    command     what a person ordered, by port and method, with the arguments; `code` numbers it
+    outcome     what became of the command of that number
+    mark        a mark of the kill switch that was noticed on disk, or a signal
+    taken       a place in the inbox     known   one that was found taken
     decision    judged        order    written, with its last state
 
 Times are market time. A file is one life of the process; the next one begins a new file. A file
@@ -28,6 +32,7 @@ from msgspec import Raw, Struct
 from structlog import get_logger
 
 from tradesaga.domain.agent import Agent
+from tradesaga.domain.checkpoint import Identity
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId, StrategyId
 from tradesaga.domain.strategies import Strategy, StrategyMode, StrategyStatus
@@ -37,6 +42,9 @@ from tradesaga.replay.past import Kept
 log = get_logger()
 FLUSH_EVERY: Final = 64
 """Lines: what a crash may cost."""
+AT_ONCE: Final = ("command", "outcome")
+"""Kinds of lines that no crash costs: without them what follows cannot be understood."""
+READ_BYTES: Final = 1 << 16
 ADMITTED: Final = "admitted"
 """What is noted of a signature that was found good."""
 NOTHING: Final = Raw(b"null")
@@ -71,13 +79,16 @@ class Known(Struct, frozen=True, kw_only=True):
     parameters: str
     mode: StrategyMode = StrategyMode.LIVE
     live_at: datetime | None = None
+    closing_at: datetime | None = None
+    close_attempts: int = 0
+    close_failure: str = ""
 
     @classmethod
     def of(cls, strategy: Strategy) -> Known:
         """As it is written."""
         values = {name: getattr(strategy, name) for name in cls.__struct_fields__}
         exact = {
-            name: Raw(_digits(value)) if isinstance(value, Decimal) else value
+            name: Raw(exact_digits(value)) if isinstance(value, Decimal) else value
             for name, value in strategy.parameters.items()
         }
         return cls(**{**values, "parameters": _encode(exact).decode()})
@@ -88,7 +99,8 @@ class Known(Struct, frozen=True, kw_only=True):
         return Strategy(**{**values, "parameters": _exact(self.parameters)})
 
 
-def _digits(number: Decimal) -> bytes:
+def exact_digits(number: Decimal) -> bytes:
+    """A JSON number that is read as exact, and never as whole."""
     text = f"{number:f}"
     return (text if "." in text else f"{text}.0").encode()
 
@@ -99,8 +111,8 @@ _exact = msgspec.json.Decoder(float_hook=Decimal).decode
 class Beginning(Struct, frozen=True, kw_only=True):
     """What the life began with; `settings` by path, `configured` strategies are added if new.
 
-    `rows` and `has_clocks` (the database's, the venue's) are None in recordings of versions that
-    did not note them.
+    `rows`, `has_clocks` (the database's, the venue's) and `identity` are None in recordings of
+    versions that did not note them.
     """
 
     version: str
@@ -115,6 +127,7 @@ class Beginning(Struct, frozen=True, kw_only=True):
     rows: Sequence[Kept] | None = None
     imagined: Sequence[Held] = ()
     has_clocks: tuple[bool, bool] | None = None
+    identity: Identity | None = None
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -153,7 +166,7 @@ class Tape:
         self._lines += 1
         try:
             self._file.write(_encode(line) + b"\n")
-            if self._lines % FLUSH_EVERY == 0:
+            if self._lines % FLUSH_EVERY == 0 or line.kind in AT_ONCE:
                 self._file.flush()
         except OSError:
             log.exception("the recording ends here", path=str(self.path))
@@ -189,13 +202,24 @@ def read_tape(path: Path) -> tuple[Beginning, list[Line]]:
 def _read(path: Path) -> Iterator[Line]:
     decode = msgspec.json.Decoder(Line).decode
     try:
-        with gzip.open(path, "rb") as file:
-            for text in file:
-                if text.endswith(b"\n"):  # the last one may have been cut off
-                    yield decode(text)
-    except (EOFError, zlib.error) as error:
-        log.warning("the recording was cut off", path=str(path), error=str(error))
+        for text in _texts(path):
+            yield decode(text)
     except OSError as error:
         raise Invalid([f"{path} cannot be read: {error}"]) from error
     except msgspec.MsgspecError as error:
         raise Invalid([f"{path} holds a line that is none: {error}"]) from error
+
+
+def _texts(path: Path) -> Iterator[bytes]:
+    """The whole lines, up to the last byte that can be read; the last line may have been cut."""
+    unpack, rest = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), b""
+    with path.open("rb") as file:
+        while packed := file.read(READ_BYTES):
+            try:
+                *texts, rest = (rest + unpack.decompress(packed)).split(b"\n")
+            except zlib.error as error:
+                log.warning("the recording is broken off", path=str(path), error=str(error))
+                return
+            yield from texts
+    if not unpack.eof:
+        log.warning("the recording was cut off", path=str(path))

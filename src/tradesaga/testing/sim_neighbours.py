@@ -58,7 +58,7 @@ class SimIds:
     def __init__(self, loop: SimLoop) -> None:
         self._loop = loop
 
-    def uuid7(self) -> UUID:
+    def uuid7(self, what: str = "") -> UUID:
         """As the port."""
         milliseconds = int(self._loop.time() * 1000)
         chance = self._loop.rng.getrandbits(74)
