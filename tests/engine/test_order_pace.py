@@ -12,20 +12,21 @@ from hypothesis import strategies as st
 
 from tradesaga.domain.ids import StrategyId
 from tradesaga.domain.orders import Side
-from tradesaga.engine.order_pace import OrderPace, Window
+from tradesaga.engine.order_pace import APART_MAX, STEPS, OrderPace, Times, Window
 from tradesaga.ports.records import Submission
 
 START = datetime(2026, 1, 5, 15, tzinfo=UTC)
-LENGTH, STEP = timedelta(seconds=60), timedelta(seconds=2)
+LENGTH = timedelta(seconds=60)
+STEP = LENGTH / STEPS
 ONE, OTHER = StrategyId(UUID(int=1)), StrategyId(UUID(int=2))
 
 moves = st.lists(
     st.tuples(
-        st.integers(0, 12_000),  # milliseconds since the one before
+        st.integers(0, 400),  # milliseconds since the one before
         st.sampled_from([ONE, OTHER, None]),
         st.booleans(),  # whether it is taken back at once
     ),
-    max_size=60,
+    max_size=4 * APART_MAX,
 )
 
 
@@ -33,7 +34,7 @@ moves = st.lists(
 def test_a_window_counts_all_of_its_length_and_none_older_than_a_step_more(
     made: list[tuple[int, StrategyId | None, bool]], later: int
 ) -> None:
-    window, kept, now = Window(LENGTH, STEP), [], START
+    window, kept, now = Window(LENGTH), [], START
     for after, strategy, taken_back in made:
         now += timedelta(milliseconds=after)
         window.add(now, strategy)
@@ -49,23 +50,23 @@ def test_a_window_counts_all_of_its_length_and_none_older_than_a_step_more(
     everybody = (ONE, OTHER, None)
     assert exact(LENGTH, everybody) <= window.count(asked) <= exact(LENGTH + STEP, everybody)
     for strategy in everybody:
-        assert exact(LENGTH, (strategy,)) <= window.of_strategy(strategy)
-        assert window.of_strategy(strategy) <= exact(LENGTH + STEP, (strategy,))
-    assert sum(window.of_strategy(strategy) for strategy in everybody) == window.count(asked)
+        assert exact(LENGTH, (strategy,)) <= window.of_strategy(strategy, asked)
+        assert window.of_strategy(strategy, asked) <= exact(LENGTH + STEP, (strategy,))
 
 
-@given(st.lists(st.integers(2_000, 30_000), max_size=30), st.integers(0, 90_000))
-def test_submissions_a_step_apart_are_counted_exactly(gaps: list[int], later: int) -> None:
-    window, times, now = Window(LENGTH, STEP), [], START
+@given(st.lists(st.integers(0, 30_000), max_size=APART_MAX), st.integers(0, 90_000))
+def test_few_are_counted_exactly(gaps: list[int], later: int) -> None:
+    """A person's word lets a strategy go on after the entries before it, however close."""
+    times, made, now = Times(LENGTH), [], START
     for gap in gaps:
         now += timedelta(milliseconds=gap)
-        window.add(now, None)
-        times.append(now)
+        times.add(now)
+        made.append(now)
     asked = now + timedelta(milliseconds=later)
-    assert window.count(asked) == sum(1 for at in times if at > asked - LENGTH)
-    for moment in times:
-        left = [at for at in times if at > asked - LENGTH]
-        assert window.since(moment) == sum(1 for at in left if at > moment)
+    left = [at for at in made if at > asked - LENGTH]
+    assert times.count(asked) == len(left)
+    for moment in made:
+        assert times.since(moment) == sum(1 for at in left if at > moment)
 
 
 def entry(at: datetime) -> Submission:

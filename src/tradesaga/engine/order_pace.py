@@ -8,7 +8,7 @@ hundredth, after the first order and the millionth.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,77 +20,100 @@ from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Order, Side
 from tradesaga.ports.records import Submission
 
-SECOND: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 STOP: Final = "stop"
 """The purpose of an order that limits a loss."""
+APART_MAX: Final = 100
+STEPS: Final = 3600
 CYCLES_KEPT: Final = 100
 """Cycles whose entries are counted; one that began longer ago makes no orders any more."""
 
 
 @dataclass(slots=True)
-class _Bucket:
+class _Place:
     first: datetime
     last: datetime
-    of: Counter[StrategyId | None]
+    number: int
 
 
-class Window:
-    """Submissions of the last `length`, counted in all and by strategy.
+class Times:
+    """How many moments there were within the last `length`.
 
-    Those that come within `step` of each other leave together, with the last of them: memory has
-    a bound whatever the pace, and none leaves early.
+    Each has a place of its own while they are few; beyond that, those within a `STEPS`th of the
+    length share one and leave with the last of them. So none leaves early, and memory has a bound
+    whatever the pace.
     """
 
-    def __init__(self, length: timedelta, step: timedelta) -> None:
-        self._length, self._step = length, step
-        self._buckets: deque[_Bucket] = deque()
+    def __init__(self, length: timedelta) -> None:
+        self._length, self._step = length, length / STEPS
+        self._places: deque[_Place] = deque()
         self._number = 0
-        self._by_strategy: Counter[StrategyId | None] = Counter()
 
-    def add(self, at: datetime, strategy_id: StrategyId | None) -> None:
-        """One more."""
-        bucket = self._buckets[-1] if self._buckets else None
-        if bucket is None or at - bucket.first >= self._step:
+    def add(self, at: datetime) -> None:
+        """One more; they come in about the order of time."""
+        last = self._places[-1] if self._places else None
+        if last is None or len(self._places) < APART_MAX or at - last.first >= self._step:
             self.count(at)
-            bucket = _Bucket(at, at, Counter())
-            self._buckets.append(bucket)
-        bucket.first, bucket.last = min(bucket.first, at), max(bucket.last, at)
-        bucket.of[strategy_id] += 1
-        self._by_strategy[strategy_id] += 1
+            self._places.append(_Place(at, at, 1))
+        else:
+            last.first, last.last = min(last.first, at), max(last.last, at)
+            last.number += 1
         self._number += 1
 
-    def remove(self, at: datetime, strategy_id: StrategyId | None) -> None:
-        """One that did not come about, unless it is out of the window already."""
-        for bucket in reversed(self._buckets):
-            if bucket.first <= at <= bucket.last and bucket.of[strategy_id] > 0:
-                bucket.of[strategy_id] -= 1
-                self._by_strategy[strategy_id] -= 1
+    def remove(self, at: datetime) -> None:
+        """One that did not come about, unless it is past already."""
+        for place in reversed(self._places):
+            if place.first <= at <= place.last and place.number > 0:
+                place.number -= 1
                 self._number -= 1
                 return
 
     def count(self, now: datetime) -> int:
         """All of them."""
-        while self._buckets and self._buckets[0].last <= now - self._length:
-            bucket = self._buckets.popleft()
-            self._by_strategy.subtract(bucket.of)
-            self._number -= bucket.of.total()
+        while self._places and self._places[0].last <= now - self._length:
+            self._number -= self._places.popleft().number
         return self._number
-
-    def of_strategy(self, strategy_id: StrategyId | None) -> int:
-        """Those of one strategy, as of the last `count`."""
-        return self._by_strategy[strategy_id]
 
     def since(self, moment: datetime) -> int:
         """Those after `moment`, as of the last `count`."""
         number = 0
-        for bucket in reversed(self._buckets):
-            if bucket.last <= moment:
+        for place in reversed(self._places):
+            if place.last <= moment:
                 break
-            number += bucket.of.total()
+            number += place.number
         return number
+
+
+class Window:
+    """Submissions of the last `length`, counted in all and by strategy."""
+
+    def __init__(self, length: timedelta) -> None:
+        self._all = Times(length)
+        self._of: dict[StrategyId | None, Times] = {}
+        self._length = length
+
+    def add(self, at: datetime, strategy_id: StrategyId | None) -> None:
+        """One more."""
+        self._all.add(at)
+        if strategy_id not in self._of:
+            self._of[strategy_id] = Times(self._length)
+        self._of[strategy_id].add(at)
+
+    def remove(self, at: datetime, strategy_id: StrategyId | None) -> None:
+        """One that did not come about, unless it is out of the window already."""
+        if strategy_id in self._of:
+            self._all.remove(at)
+            self._of[strategy_id].remove(at)
+
+    def count(self, now: datetime) -> int:
+        """All of them."""
+        return self._all.count(now)
+
+    def of_strategy(self, strategy_id: StrategyId | None, now: datetime) -> int:
+        """Those of one strategy."""
+        return self._of[strategy_id].count(now) if strategy_id in self._of else 0
 
 
 @dataclass(slots=True)
@@ -110,14 +133,14 @@ class OrderPace:
     """All that the rules ask about earlier orders of one agent."""
 
     def __init__(self, stored: Iterable[Submission] = ()) -> None:
-        self.minute = Window(MINUTE, MINUTE / 3600)
-        self.day = Window(DAY, DAY / 3600)
-        self.entries = Window(HOUR, HOUR / 3600)
+        self.minute = Window(MINUTE)
+        self.day = Window(DAY)
+        self.entries = Times(HOUR)
         self._cycles: OrderedDict[CycleId, CycleEntries] = OrderedDict()
         self._equal: dict[Traits, datetime] = {}
         self._left: dict[str, datetime] = {}
         self._stops: deque[tuple[datetime, str]] = deque()
-        self._entered: dict[Repeat, Window] = {}
+        self._entered: dict[Repeat, Times] = {}
         for submission in stored:
             self._add(submission)
             if submission.left_at is not None:
@@ -132,9 +155,9 @@ class OrderPace:
         self.minute.remove(order.created_at, order.strategy_id)
         self.day.remove(order.created_at, order.strategy_id)
         if order.opening:
-            self.entries.remove(order.created_at, order.strategy_id)
+            self.entries.remove(order.created_at)
             if entered := self._entered.get((order.strategy_id, order.symbol, order.side)):
-                entered.remove(order.created_at, order.strategy_id)
+                entered.remove(order.created_at)
             self._of_cycle(order.cycle_id).number -= 1
             self._of_cycle(order.cycle_id).value -= order.quantity * order.reference_price
         self.came_to_nothing(order)
@@ -194,11 +217,11 @@ class OrderPace:
         self.minute.add(made.at, made.strategy_id)
         self.day.add(made.at, made.strategy_id)
         if made.opening:
-            self.entries.add(made.at, made.strategy_id)
+            self.entries.add(made.at)
             repeat = made.strategy_id, made.symbol, made.side
             if repeat not in self._entered:
-                self._entered[repeat] = Window(DAY, SECOND)
-            self._entered[repeat].add(made.at, made.strategy_id)
+                self._entered[repeat] = Times(DAY)
+            self._entered[repeat].add(made.at)
             entries = self._of_cycle(made.cycle_id)
             entries.number += 1
             entries.value += made.quantity * made.reference_price

@@ -40,8 +40,8 @@ def pace_of(
     return Pace(
         last_minute=pace.minute.count(now) + batch.orders,
         last_day=pace.day.count(now) + batch.orders,
-        strategy_last_minute=pace.minute.of_strategy(strategy) + batch.by_strategy[strategy],
-        strategy_last_day=pace.day.of_strategy(strategy) + batch.by_strategy[strategy],
+        strategy_last_minute=pace.minute.of_strategy(strategy, now) + batch.by_strategy[strategy],
+        strategy_last_day=pace.day.of_strategy(strategy, now) + batch.by_strategy[strategy],
         entries_last_hour=pace.entries.count(now) + batch.entries,
         entries_in_cycle=of_cycle.number + batch.entries,
         basket=of_cycle.value + batch.basket,
