@@ -44,3 +44,49 @@ async def test_it_trades_for_some_minutes_and_all_books_agree(
         assert "none broken" in up.output
     finally:
         up.stop()
+
+
+ADOPT = {"ORCHESTRATOR__SERVICES__TRADINGENGINE__SELFTRADING": "adopt"}
+ALL_ADOPTED = """
+    select count(*) >= 9 and bool_and(e.decision_id is not null)
+       and count(distinct e.decision_id) = count(*)
+    from external_orders e
+"""
+EXECUTED = """
+    select count(*) from external_orders e
+    join decisions d on d.agent_id = e.agent_id and d.external_id = e.decision_id
+    where d.confidence >= 0.6 and d.action <> 'hold'
+"""
+
+
+async def test_the_engines_own_orders_are_kept_and_none_is_made_beside_them(
+    state_dir: Path, tmp_path: Path
+) -> None:
+    data = write_recording(tmp_path, minutes=15)
+    up = Up(
+        state_dir,
+        *("--dialect", "platform", "--data", str(data), "--speed", "60", "--exit-at-end"),
+        variables=ADOPT,
+    )
+    try:
+        await up.until("select to_regclass('orchestration.external_orders') is not null")
+        await up.until("select count(*) > 0 from external_orders")
+        token = (state_dir / "api-token").read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
+        base = f"http://127.0.0.1:{up.port}"
+        async with httpx2.AsyncClient(timeout=20, trust_env=False, headers=headers) as client:
+            health = (await client.get(f"{base}/health")).json()
+            assert health["selfTrading"] == "adopt"
+            foreign = (await client.get(f"{base}/api/v1/orders/external")).json()
+            assert {one["kind"] for one in foreign["orders"]} == {"external"}
+        # Each heard of by the news of its own, in whichever order they came.
+        await up.until(ALL_ADOPTED)
+        assert await up.ask(EXECUTED) >= 9
+        assert await up.ask("select count(*) from orders") == 0, "or it would be executed twice"
+        assert await up.ask("select reasons::text like '%DRIFT%' from ladders"), "as it must be"
+        code = await up.ended(120)
+        assert code == 0, up.output
+        assert "none broken" in up.output
+        assert "orders      0" in up.output
+    finally:
+        up.stop()

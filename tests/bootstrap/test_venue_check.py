@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from tradesaga.adapters.postgres.tally import OrderFact, Reserved
+from tradesaga.adapters.postgres.tally import LeftOrder, OrderFact, Reserved
 from tradesaga.bootstrap import venue_check
 from tradesaga.bootstrap.venue_check import OurBooks, VenueBooks, answers, differences, not_asked
 from tradesaga.ports.records import PositionSums
@@ -86,6 +86,31 @@ def test_equal_books_agree() -> None:
 )
 def test_each_way_of_not_agreeing_is_found(books: VenueBooks, expected: dict[str, int]) -> None:
     assert broken(books) == expected
+
+
+OWN: Mapping[str, Any] = {
+    **STRANGE, "symbol": "QQQ", "side": "sell", "quantity": Decimal(1), "filledQuantity": 1
+}  # fmt: skip
+LEFT = LeftOrder(venue_order_id="ord_9", decision_id="dec_1", is_ours_too=False)
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        ([], {"I2": 1, "I4": 1}),
+        ([LEFT], {}),
+        ([replace(LEFT, venue_order_id="ord_8")], {"I2": 1, "I4": 1}),
+        ([replace(LEFT, is_ours_too=True)], {"I2": 1}),
+        ([LEFT, replace(LEFT, venue_order_id="ord_8")], {"I2": 1}),
+    ],
+)
+def test_an_order_that_the_engine_was_left_to_make_is_known_and_moves_its_position(
+    left: Sequence[LeftOrder], expected: dict[str, int]
+) -> None:
+    held = {**BOOKS.positions, "QQQ": Decimal(-1)}
+    books = replace(BOOKS, orders=[THEIRS, OWN], positions=held)
+    found = differences(books, replace(OURS, orders=[ORDER, NEVER_SENT], left=left))
+    assert {name[:2]: len(rows) for name, rows in found.items() if rows} == expected
 
 
 def test_an_order_that_we_hold_for_unplaced_but_was_filled_is_found() -> None:

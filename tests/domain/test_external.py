@@ -53,6 +53,19 @@ def test_an_id_of_our_shape_is_a_stray(name: str | None, kind: ExternalKind) -> 
     assert external.kind_of(name) is kind
 
 
+def test_its_decision_is_kept_from_whoever_told_it_first() -> None:
+    gone = external.seen_again(ORDER, state=ExternalState.GONE, filled=Decimal(1), now=NOW)
+    told = external.seen_again(
+        gone, state=gone.state, filled=Decimal(1), now=NOW, decision_id="dec_1"
+    )
+    assert (told.decision_id, told.version) == ("dec_1", gone.version + 1)
+    for other in (None, "dec_2", "dec_1"):
+        again = external.seen_again(
+            told, state=told.state, filled=Decimal(1), now=NOW, decision_id=other
+        )
+        assert again is told
+
+
 def test_what_has_not_changed_is_the_same_value() -> None:
     again = external.seen_again(ORDER, state=ORDER.state, filled=Decimal(1), now=NOW)
     assert again is ORDER

@@ -146,6 +146,20 @@ async def test_one_that_fills_at_once_is_heard_of_and_its_position_is_drift() ->
         ]
 
 
+async def test_its_decision_is_known_in_whichever_order_its_news_come() -> None:
+    place = Place()
+    async with place.running() as parts:
+        await places(place, plan=OnSubmit())
+        filled = place.venue.reports[-1]
+        placed = replace(filled, status=OrderStatus.WORKING, filled_quantity=Decimal(0))
+        for number, report in enumerate((filled, replace(placed, decision_id="dec_1"))):
+            told = place.bus.deliver(as_event(report, f"e-{number}"))
+            await parts.coordinator.handle(told)
+        (order,) = await stored(place)
+        assert (order.decision_id, order.state) == ("dec_1", GONE)
+        assert order.filled_quantity == 2
+
+
 async def test_a_stop_and_the_kill_switch_leave_it_alone() -> None:
     place = slow()
     async with armed(place) as parts:

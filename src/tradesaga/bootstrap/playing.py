@@ -24,7 +24,7 @@ from tradesaga.bootstrap.children import Api, Replay
 from tradesaga.bootstrap.display import Display, Played
 from tradesaga.bootstrap.simulated import START_CASH
 from tradesaga.bootstrap.summary import Summary, summarize
-from tradesaga.bootstrap.verifying import circumstances
+from tradesaga.bootstrap.verifying import Venue, circumstances, is_left_to_engine
 from tradesaga.config import Settings
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
@@ -138,8 +138,11 @@ class Accompanied:
             self.agent_id,
             played=self.played,
             symbols=self.replay.symbols,
-            venue_url=self.replay.neighbours.trading_engine,
-            start_cash=START_CASH,
+            venue=Venue(
+                url=self.replay.neighbours.trading_engine,
+                start_cash=START_CASH,
+                trades_itself=is_left_to_engine(self.settings),
+            ),
             unsettled=await self.tally.unsettled(),
             given=given,
         )

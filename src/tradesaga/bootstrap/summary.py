@@ -78,13 +78,11 @@ async def summarize(
     *,
     played: Played,
     symbols: Sequence[str],
-    venue_url: str,
-    start_cash: Decimal,
+    venue: Venue,
     unsettled: Unsettled,
     given: Circumstances,
 ) -> Summary:
     """Read and check everything. Raises Unavailable."""
-    venue = Venue(url=venue_url, start_cash=start_cash)
     invariants = await check_everything(pool, agent_id, venue=venue, given=given)
     return Summary(
         played=played,

@@ -6,7 +6,8 @@ counts only if it stays the same over `LOOKS` looks, so that a fill under way is
 
 The venue is read before the database, its account before its orders: an order that the venue
 shows must have its intent, and one that it does not show cannot have reduced its buying power.
-An order placed by hand on the same account is no order of ours, and is named too.
+An order placed by hand on the same account is no order of ours, and is named too. One that the
+engine has made of a decision that is left to it is named if we have ordered for it as well.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tradesaga.adapters.postgres.tally import OrderFact, Reserved
+from tradesaga.adapters.postgres.tally import LeftOrder, OrderFact, Reserved
 from tradesaga.bootstrap.asking import ask
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.invariants import remedy_of
@@ -63,12 +64,16 @@ class VenueBooks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurBooks:
-    """What we believe; `start_cash` is what the account began with, if that is known."""
+    """What we believe; `start_cash` is what the account began with, if that is known.
+
+    `left` are the engine's own orders, where it is left to trade by itself.
+    """
 
     orders: Sequence[OrderFact]
     positions: Sequence[PositionSums]
     reserved: Sequence[Reserved]
     start_cash: Decimal | None
+    left: Sequence[LeftOrder] = ()
 
 
 async def read_books(url: str) -> VenueBooks:
@@ -113,8 +118,8 @@ async def compare_until_settled(
 def differences(books: VenueBooks, ours: OurBooks) -> dict[str, list[Finding]]:
     """What differs, by the name of the invariant that it breaks."""
     return {
-        "I2_venue_orders": list(_strangers(books, ours.orders)),
-        "I4_venue_positions": list(_drift(books, ours.positions)),
+        "I2_venue_orders": list(_strangers(books, ours)),
+        "I4_venue_positions": list(_drift(books, ours)),
         "I5_venue_fills": list(_missing(books, ours.orders)),
         "I6_buying_power": list(_overdrawn(books, ours)),
         "I7_venue_cash": list(_cash(books, ours)),
@@ -170,15 +175,20 @@ def _key(order: Mapping[str, Any]) -> str:
     return str(order.get("clientOrderId") or order["orderId"])
 
 
-def _strangers(books: VenueBooks, orders: Sequence[OrderFact]) -> Iterator[Finding]:
-    ours = {order.venue_order_id: order for order in orders if order.venue_order_id}
-    ours |= {order.client_order_id: order for order in orders}
+def _strangers(books: VenueBooks, mine: OurBooks) -> Iterator[Finding]:
+    ours = {order.venue_order_id: order for order in mine.orders if order.venue_order_id}
+    ours |= {order.client_order_id: order for order in mine.orders}
+    left = {order.venue_order_id: order for order in mine.left}
+    made = Counter(order.decision_id for order in mine.left)
     times = Counter(map(_key, books.orders))
     for order in books.orders:
         key = _key(order)
         intent = ours.get(key)
         where = {"orderId": order["orderId"], "clientOrderId": order.get("clientOrderId")}
-        if intent is None:
+        if intent is None and (own := left.get(order["orderId"])) is not None:
+            if own.is_ours_too or made[own.decision_id] > 1:
+                yield {**where, "what": f"decision {own.decision_id} was executed twice"}
+        elif intent is None:
             yield {**where, "what": "no intent of ours"}
         elif times[key] > 1:
             yield {**where, "what": f"placed {times[key]} times"}
@@ -200,12 +210,18 @@ def _missing(books: VenueBooks, orders: Sequence[OrderFact]) -> Iterator[Finding
             yield {"clientOrderId": order.client_order_id, "what": what}
 
 
-def _drift(books: VenueBooks, positions: Sequence[PositionSums]) -> Iterator[Finding]:
-    ours = {one.symbol: one.quantity for one in positions if one.quantity != ZERO}
+def _drift(books: VenueBooks, mine: OurBooks) -> Iterator[Finding]:
+    ours = {one.symbol: one.quantity for one in mine.positions if one.quantity != ZERO}
+    left = {order.venue_order_id for order in mine.left}
+    for order in books.orders:
+        if order["orderId"] in left:
+            filled = Decimal(order["filledQuantity"])
+            signed = filled if str(order["side"]).lower() == "buy" else -filled
+            ours[order["symbol"]] = ours.get(order["symbol"], ZERO) + signed
     for symbol in sorted({*ours, *books.positions}):
-        mine, theirs = ours.get(symbol, ZERO), books.positions.get(symbol, ZERO)
-        if mine != theirs:
-            yield {"symbol": symbol, "what": f"{theirs} at the venue, {mine} in our books"}
+        known, theirs = ours.get(symbol, ZERO), books.positions.get(symbol, ZERO)
+        if known != theirs:
+            yield {"symbol": symbol, "what": f"{theirs} at the venue, {known} in our books"}
 
 
 def _overdrawn(books: VenueBooks, ours: OurBooks) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ from tradesaga.bootstrap import databases, translation
 from tradesaga.bootstrap.fresh import is_replay
 from tradesaga.bootstrap.simulated import START_CASH
 from tradesaga.bootstrap.venue_check import OurBooks, compare_until_settled, not_asked
-from tradesaga.config import Settings
+from tradesaga.config import SelfTrading, Settings
 from tradesaga.domain.agent import Mode
 from tradesaga.domain.errors import Invalid, Unavailable
 from tradesaga.domain.ids import AgentId
@@ -58,10 +58,14 @@ class VerifyOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Venue:
-    """Where the venue is, and what the account began with, if that is known."""
+    """Where the venue is, and what the account began with, if that is known.
+
+    `trades_itself`: it is left to execute decisions by itself.
+    """
 
     url: str
     start_cash: Decimal | None
+    trades_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +197,7 @@ async def check_venue(pool: ReaderPool, agent_id: AgentId, venue: Venue) -> Sequ
             positions=await records.positions(agent_id),
             reserved=await tally.reserved(),
             start_cash=venue.start_cash,
+            left=await tally.left() if venue.trades_itself else (),
         )
 
     return await compare_until_settled(venue.url, ours)
@@ -232,8 +237,17 @@ def system_of(options: VerifyOptions, environment: Mapping[str, str]) -> System:
         port = Ports(state_dir / "ports.json").get("paper_trading_engine")
         url, start_cash = f"http://127.0.0.1:{port}", START_CASH
         clock = clock or state_dir / "paper" / CLOCK_FILE
-    venue = Venue(url=(options.venue_url or url).rstrip("/"), start_cash=start_cash)
+    venue = Venue(
+        url=(options.venue_url or url).rstrip("/"),
+        start_cash=start_cash,
+        trades_itself=is_left_to_engine(settings),
+    )
     return System(settings=settings, dsn=dsn, venue=venue, market_clock=clock)
+
+
+def is_left_to_engine(settings: Settings) -> bool:
+    """Whether the engine is left to execute decisions by itself."""
+    return translation.self_trading(settings) is SelfTrading.ADOPT
 
 
 def _embedded_dsn(state_dir: Path, settings: Settings) -> str:

@@ -79,16 +79,26 @@ def kind_of(client_order_id: str | None) -> ExternalKind:
 
 
 def seen_again(
-    order: ExternalOrder, *, state: ExternalState, filled: Decimal, now: datetime
+    order: ExternalOrder,
+    *,
+    state: ExternalState,
+    filled: Decimal,
+    now: datetime,
+    decision_id: str | None = None,
 ) -> ExternalOrder:
-    """As it is now; the same value if nothing has changed. Fills never become fewer."""
-    filled = max(filled, order.filled_quantity)
-    if (state, filled) == (order.state, order.filled_quantity):
+    """As it is now; the same value if nothing has changed. Fills never become fewer.
+
+    `decision_id` is kept from whoever told it first: the news of a fill does not name it, and may
+    come before the one that does.
+    """
+    filled, decision_id = max(filled, order.filled_quantity), order.decision_id or decision_id
+    if (state, filled, decision_id) == (order.state, order.filled_quantity, order.decision_id):
         return order
     return replace(
         order,
         state=state,
         filled_quantity=filled,
+        decision_id=decision_id,
         updated_at=now,
         ended_at=None if state is ExternalState.OPEN else order.ended_at or now,
         version=order.version + 1,

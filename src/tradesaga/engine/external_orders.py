@@ -99,7 +99,11 @@ class ExternalOrders:
                 state = known.state  # an event may be older than what was seen
             before = known or self._of_report(report, state)
             after = external.seen_again(
-                before, state=state, filled=report.filled_quantity, now=self.clock.now()
+                before,
+                state=state,
+                filled=report.filled_quantity,
+                now=self.clock.now(),
+                decision_id=report.decision_id,
             )
             if known is None or after is not known:
                 await self._write(after, is_new=known is None, also=(Insert(inbox),))
@@ -117,7 +121,11 @@ class ExternalOrders:
                 return
             known = order
         after = external.seen_again(
-            known, state=ExternalState.OPEN, filled=each.filled_quantity, now=self.clock.now()
+            known,
+            state=ExternalState.OPEN,
+            filled=each.filled_quantity,
+            now=self.clock.now(),
+            decision_id=each.decision_id,
         )
         if after is not known and not await self._write(after):
             return

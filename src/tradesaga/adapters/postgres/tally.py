@@ -89,6 +89,15 @@ class Reserved:
     outstanding: Decimal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOrder:
+    """An order that the engine has made of a decision by itself; `is_ours_too`: so have we."""
+
+    venue_order_id: str
+    decision_id: str
+    is_ours_too: bool
+
+
 class Tally:
     """Readers of one agent's run. All raise Unavailable when the database gives no answer."""
 
@@ -158,5 +167,13 @@ class Tally:
         rows = await self._pool.fetch(_SQL["order_facts"], self._agent_id)
         return [
             OrderFact(**{name: row[name] for name in OrderFact.__dataclass_fields__})
+            for row in rows
+        ]
+
+    async def left(self) -> Sequence[LeftOrder]:
+        """Orders of others that were made of a decision, the first seen first."""
+        rows = await self._pool.fetch(_SQL["left_orders"], self._agent_id)
+        return [
+            LeftOrder(**{name: row[name] for name in LeftOrder.__dataclass_fields__})
             for row in rows
         ]

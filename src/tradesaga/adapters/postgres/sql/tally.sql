@@ -71,3 +71,12 @@ order by r.created_at, r.id;
 select id, client_order_id, coalesce(venue_order_id, '') as venue_order_id, status, symbol, side,
   quantity, filled_quantity, sends
 from orders where agent_id = $1 order by created_at, id;
+
+-- left_orders: orders of others that were made of a decision, and whether one of ours was, too
+select e.venue_order_id, e.decision_id, exists (
+    select 1 from decisions d join orders o on o.decision_id = d.id
+    where d.agent_id = $1 and d.external_id = e.decision_id and o.sends > 0
+  ) as is_ours_too
+from external_orders e
+where e.agent_id = $1 and e.decision_id is not null and e.state <> 'ours'
+order by e.seen_at, e.id;
