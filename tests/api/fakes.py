@@ -16,6 +16,7 @@ from tests.api.fake_access import ADMIN_HEADER, FakeAccess
 from tests.api.fake_accounts import FLEET, FakeAccounts
 from tests.api.fake_approvals import FakeApprovals
 from tests.api.fake_feed import FakeFeed
+from tests.api.fake_history import FakeHistory
 from tests.api.fake_ids import OneId
 from tests.api.fake_ladder import FakeLadder
 from tests.api.fake_letters import FakeLetters
@@ -348,28 +349,16 @@ class Api:
         self.accounts = FakeAccounts()
         self.store = store or Store()
         self.feed = FakeFeed()
+        self.history = FakeHistory()
         self.seconds = 0.0
         self.metrics = CountedErrors()
         self.app = create_app(
-            self.operations,
-            self.sagas,
-            self.retention,
-            self.risk,
-            self.approvals,
-            self.access,
-            repeats_over(self.store, self),
-            self.feed,
-            self.strategies,
-            self.schedules,
-            self.ladder,
+            self.operations, self.sagas, self.retention, self.risk, self.approvals, self.access,
+            repeats_over(self.store, self), self.feed, self.strategies, self.schedules, self.ladder,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
-            dead_letters=self.dead_letters,
-            accounts=self.accounts,
-            metrics_port=self.metrics,
-            ids=OneId(),
-            monotonic=self._monotonic,
-            tracer=tracer,
-        )
+            dead_letters=self.dead_letters, accounts=self.accounts, history=self.history,
+            metrics_port=self.metrics, ids=OneId(), monotonic=self._monotonic, tracer=tracer,
+        )  # fmt: skip
 
     def fresh(self) -> Api:
         """The same application, its fakes as at the beginning; building one takes a while."""

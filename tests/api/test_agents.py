@@ -36,6 +36,7 @@ class Town:
             risk=other.risk,
             approvals=other.approvals,
             feed=other.feed,
+            history=other.history,
             dead_letters=other.dead_letters,
             strategies=other.strategies,
             schedules=other.schedules,

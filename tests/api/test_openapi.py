@@ -79,6 +79,8 @@ OPERATIONS = {
     ("POST", "/api/v1/tokens/{tokenName}/revoke"): "revokeToken",
     ("POST", "/api/v1/tokens/{tokenName}/rotate"): "rotateToken",
     ("GET", "/api/v1/checkpoints"): "listCheckpoints",
+    ("GET", "/api/v1/audit"): "listAudit",
+    ("GET", "/api/v1/decisions"): "listDecisions",
     ("GET", "/api/v1/nodes"): "listNodes",
     ("GET", "/api/v1/retention"): "getRetention",
     ("POST", "/api/v1/retention/run"): "runRetention",

@@ -28,7 +28,7 @@ NO_PAGES = {"listNodes", "nextFires"}
 """The nodes that live, as one picture; fires go on for ever."""
 KNOWN = (
     "sagas orders orders/external reservations positions locks approvals dead-letters"
-    " checkpoints cycles strategies schedules tokens agents risk/limits/history"
+    " checkpoints cycles strategies schedules tokens agents risk/limits/history audit decisions"
 )
 TIMES = st.datetimes(timezones=st.just(UTC))
 

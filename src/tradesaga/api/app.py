@@ -29,6 +29,7 @@ from tradesaga.api.doors import AgentDoors, Doors, provided
 from tradesaga.api.event_stream import stream_events
 from tradesaga.api.forwarding import Passing
 from tradesaga.api.gate import Gate
+from tradesaga.api.history import list_audit, list_decisions
 from tradesaga.api.invariants import get_invariants
 from tradesaga.api.json_response import JsonResponse
 from tradesaga.api.ladder import acknowledge, get_ladder, kill, rearm
@@ -92,6 +93,7 @@ from tradesaga.ports.accounts import AccountOperations
 from tradesaga.ports.approval_operations import ApprovalOperations
 from tradesaga.ports.dead_letters import DeadLetterOperations
 from tradesaga.ports.event_feed import EventFeed
+from tradesaga.ports.history import History
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.ladder_operations import LadderOperations
 from tradesaga.ports.metrics import Metrics
@@ -120,7 +122,7 @@ OPERATIONS: Final = (
     get_strategy, create_strategy, update_strategy, activate_strategy, deactivate_strategy,
     delete_strategy,
     get_ladder, kill, rearm, acknowledge,
-    list_agents, add_agent, get_agent, retire_agent,
+    list_agents, add_agent, get_agent, retire_agent, list_audit, list_decisions,
     list_tokens, create_token, revoke_token, rotate_token, stream_events,
 )  # fmt: skip
 DEPENDENCIES: Final = (
@@ -134,6 +136,7 @@ DEPENDENCIES: Final = (
     "access",
     "accounts",
     "feed",
+    "history",
     "dead_letters",
     "strategies",
     "metrics_text",
@@ -158,6 +161,7 @@ def create_app(
     *,
     dead_letters: DeadLetterOperations,
     accounts: AccountOperations,
+    history: History,
     metrics_port: Metrics,
     ids: IdSource,
     monotonic: Callable[[], float],
@@ -178,7 +182,7 @@ def create_app(
     own = Doors(
         operations=operations, sagas=sagas, retention=retention, risk=risk, approvals=approvals,
         feed=feed, dead_letters=dead_letters, strategies=strategies, schedules=schedules,
-        ladder=ladder, repeats=repeats,
+        ladder=ladder, repeats=repeats, history=history,
     )  # fmt: skip
     app = Litestar(
         [*_routes(), _document_route(document()), events_document(asyncapi)],

@@ -13,6 +13,7 @@ from tradesaga.domain.ids import AgentId
 from tradesaga.ports.approval_operations import ApprovalOperations
 from tradesaga.ports.dead_letters import DeadLetterOperations
 from tradesaga.ports.event_feed import EventFeed
+from tradesaga.ports.history import History
 from tradesaga.ports.ladder_operations import LadderOperations
 from tradesaga.ports.operations import Operations
 from tradesaga.ports.repeat_operations import RepeatOperations
@@ -36,6 +37,7 @@ class Doors:
     risk: RiskOperations
     approvals: ApprovalOperations
     feed: EventFeed
+    history: History
     dead_letters: DeadLetterOperations
     strategies: StrategyOperations
     schedules: ScheduleOperations
@@ -49,7 +51,8 @@ class AgentDoors(Protocol):
     def of(self, agent_id: AgentId) -> Doors | None:
         """The doors of the agent; None for the default one.
 
-        Those of an agent that is not driven here raise Unavailable, but its events can be read.
+        Those of an agent that is not driven here raise Unavailable, but for its events and its
+        history, which can be read.
 
         Raises:
             NotFound: there is no such agent.

@@ -32,6 +32,7 @@ from tradesaga.api.approvals import ApprovalAnswer, ApprovalRequest, ApprovalsAn
 from tradesaga.api.checkpoints import CheckpointsAnswer
 from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
 from tradesaga.api.dead_letters import LetterRequest, LettersAnswer, WholeLetterAnswer
+from tradesaga.api.history import AuditAnswer, DecisionsAnswer
 from tradesaga.api.invariants import InvariantsAnswer
 from tradesaga.api.ladder import (
     AcknowledgeRequest,
@@ -96,7 +97,7 @@ BODIES = (
     LimitsRequest, LimitsAnswer, LimitHistoryAnswer,
     CreateStrategyRequest, UpdateStrategyRequest, ActivateRequest, DeactivateRequest,
     StrategyAnswer, ActivatedAnswer, DeactivatedAnswer, DeletedAnswer,
-    AddAgentRequest, AgentAnswer, AgentsAnswer,
+    AddAgentRequest, AgentAnswer, AgentsAnswer, AuditAnswer, DecisionsAnswer,
     CreateTokenRequest, RotateTokenRequest, TokenAnswer, TokensAnswer, MintedAnswer,
     KillRequest, RearmRequest, AcknowledgeRequest, LadderAnswer, KilledAnswer, RearmedAnswer,
 )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,6 +15,7 @@ from msgspec import Struct
 from tradesaga.api.answers import Timestamp, stamp
 from tradesaga.api.problems import failures, invalid, shown
 from tradesaga.api.sagas import SYMBOL
+from tradesaga.api.times import moment_of, moment_parameter
 from tradesaga.domain.ids import DecisionId
 from tradesaga.domain.risk import RULES
 from tradesaga.ports.risk_operations import RiskOperations, Why
@@ -108,28 +108,11 @@ async def why(
     ],
     at: Annotated[
         str | None,
-        QueryParameter(
-            max_length=40,
-            description="a time with its zone, as 2020-12-15T17:00:00Z; without it now",
-            schema_extra={"format": "date-time"},
-        ),
+        moment_parameter("without it now"),
     ] = None,
 ) -> WhyAnswer:
     """The last decision on the symbol at that time, or why nobody decided."""
-    return why_answer(await risk.why(symbol, None if at is None else _time_of(at)))
-
-
-def _time_of(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        moment = datetime.min  # noqa: DTZ901 -- never used: it has no zone, so it is refused
-    if moment.tzinfo is None:
-        raise invalid([f"at is {shown(text)}: it takes a time with its zone, as {_EXAMPLE}"])
-    return moment.astimezone(UTC)
-
-
-_EXAMPLE = "2020-12-15T17:00:00Z"
+    return why_answer(await risk.why(symbol, moment_of("at", at)))
 
 
 def why_answer(why: Why) -> WhyAnswer:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
 from tradesaga.adapters.postgres.event_feed import PostgresEventFeed
+from tradesaga.adapters.postgres.history import PostgresHistory
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.bootstrap.access import must_be_guarded, token_book
@@ -31,6 +32,7 @@ class Front:
     tokens: TokenBook
     repeats: RepeatBook
     feed: PostgresEventFeed
+    history: PostgresHistory
     others: Others
     looks: Sequence[Callable[[], Coroutine[Any, Any, None]]]
 
@@ -66,6 +68,7 @@ async def front_of(
             scribe=control.scribe, records=known, clock=world.clock, agent_id=engine.agent_id
         ),
         feed=PostgresEventFeed(pool, engine.agent_id),
+        history=PostgresHistory(pool, engine.agent_id),
         others=others,
         looks=[tokens.run, *([] if foreign is None else [foreign.run])],
     )

@@ -22,6 +22,7 @@ from tradesaga.adapters.nats.bus import NatsBus
 from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
 from tradesaga.adapters.postgres.accounts import PostgresAccountRecords
 from tradesaga.adapters.postgres.event_feed import PostgresEventFeed
+from tradesaga.adapters.postgres.history import PostgresHistory
 from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.lease_round import LeaseRound
 from tradesaga.adapters.postgres.reading import ReaderPool
@@ -133,10 +134,12 @@ class Others:
         return doors
 
     def _closed(self, agent_id: AgentId, why: str) -> Doors:
-        """Doors of an agent that this node does not drive: its events are read all the same."""
+        """Doors of an agent that this node does not drive: what it wrote is read all the same."""
         nobody: Any = _NotHere(why)
         doors = {field.name: nobody for field in fields(Doors)}
-        return Doors(**{**doors, "feed": PostgresEventFeed(self._shared.pool, agent_id)})
+        doors["feed"] = PostgresEventFeed(self._shared.pool, agent_id)
+        doors["history"] = PostgresHistory(self._shared.pool, agent_id)
+        return Doors(**doors)
 
     async def _drive(self, hosted: Hosted) -> None:
         account, shared = hosted.account, self._shared
@@ -210,6 +213,7 @@ class Others:
         return doors_of(
             control,
             PostgresEventFeed(pool, agent_id),
+            PostgresHistory(pool, agent_id),
             RepeatBook(
                 scribe=control.scribe,
                 records=PostgresAccessRecords(pool),
@@ -219,7 +223,9 @@ class Others:
         )
 
 
-def doors_of(control: AgentControl, feed: PostgresEventFeed, repeats: RepeatBook) -> Doors:
+def doors_of(
+    control: AgentControl, feed: PostgresEventFeed, history: PostgresHistory, repeats: RepeatBook
+) -> Doors:
     """The driving ports of one agent."""
     return Doors(
         operations=control,
@@ -228,6 +234,7 @@ def doors_of(control: AgentControl, feed: PostgresEventFeed, repeats: RepeatBook
         risk=control.risk,
         approvals=control.approvals,
         feed=feed,
+        history=history,
         dead_letters=control.dead_letters,
         strategies=control.strategy_control,
         schedules=control.schedules,

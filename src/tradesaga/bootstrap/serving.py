@@ -316,6 +316,7 @@ async def _api(
         addresses=not is_loopback(settings.server.host),
         asyncapi=events_document(settings),
         accounts=front.others.book,
+        history=front.history,
         passing=fellows.passing(control, front.others, stack),
         agents=front.others,
         tracer=tracer,

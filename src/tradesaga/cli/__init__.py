@@ -34,7 +34,7 @@ COMMANDS: Final = {
         "checkpoints:checkpoints",
         "Show what was found and done after each start, and under which code and settings.",
     ),
-    "audit": ("audit:audit", "Check or export the hash-chained audit log."),
+    "audit": ("audit:audit", "List, check or export the hash-chained audit log."),
     "config": ("config:settings", "Show or check the configuration."),
     "status": ("control:status", "Show the agent, its cycles and its active strategies."),
     "start": ("control:start", "Run the agent."),
@@ -65,6 +65,7 @@ COMMANDS: Final = {
     "token": ("tokens:token", "List, create, revoke and rotate the tokens of the API."),
     "limits": ("limits:limits", "Show the risk limits in force, change them, list the changes."),
     "retention": ("retention:retention", "Show what is kept where, or archive what is old."),
+    "decisions": ("decisions:decisions", "List decisions and what the rules made of them."),
     "trace": ("trace:trace", "Show a decision from its market data to the position."),
     "why": ("why:why", "Say which rule blocked an order, by how much, and what would pass."),
     "positions": (

@@ -1,12 +1,12 @@
-"""`tradesaga audit`: the hash-chained log of everything the agent did, checked and exported."""
+"""`tradesaga audit`: the hash-chained log of all that the agent did, listed, checked, exported."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from cyclopts import App, Parameter, validators
@@ -19,11 +19,16 @@ from tradesaga.bootstrap.auditing import (
     verify_file,
     verify_log,
 )
+from tradesaga.cli.asking import tell
+from tradesaga.cli.client import Server, call
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.cli.flags import ConfigFile, Output
+from tradesaga.cli.rendering import moment, more, table
 from tradesaga.config import process_environment
 
-audit: Final = App(name="audit", help="Check or export the audit log.")
+audit: Final = App(name="audit", help="List, check or export the audit log.")
+HERE: Final = Server()
+COLUMNS: Final = ("NUMBER", "AT", "ACTION", "SUBJECT", "ACTOR")
 Anchors = Annotated[list[str] | None, Parameter(name="--anchor", negative=())]
 Sequence = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 
@@ -67,6 +72,42 @@ def verify(
     return ExitCode.FAILED if found.faults else ExitCode.OK
 
 
+@audit.command(name="ls")
+async def listed(
+    *,
+    since: Annotated[str | None, Parameter(name="--from")] = None,
+    until: Annotated[str | None, Parameter(name="--to")] = None,
+    actor: str | None = None,
+    action: str | None = None,
+    limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 20,
+    cursor: str | None = None,
+    server: Server = HERE,
+) -> int:
+    """List what was done and by whom, the latest first.
+
+    Parameters
+    ----------
+    since
+        A time with its zone: rows from then on.
+    until
+        A time with its zone: rows before then.
+    actor
+        How the actor begins, as engine or api:ann.
+    action
+        How the action begins, as agent. or token.
+    limit
+        How many, 1 to 1000.
+    cursor
+        Where to go on, as the page before has told it.
+    """
+    query: dict[str, str | int | None] = {
+        "from": since, "to": until, "actor": actor, "action": action, "limit": limit,
+        "cursor": cursor,
+    }  # fmt: skip
+    given = {name: value for name, value in query.items() if value is not None}
+    return await tell(server, call(server, "GET", "/audit", query=given), _page)
+
+
 @audit.command
 def export(
     *,
@@ -99,6 +140,15 @@ def export(
         written = asyncio.run(coming)
     print(f"{written:,} rows exported", file=sys.stderr)
     return ExitCode.OK
+
+
+def _page(answer: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (str(one["seq"]), moment(one["at"]), one["action"], one["subject"], one["actor"])
+        for one in answer["entries"]
+    ]
+    lines = table(COLUMNS, rows, right=(0,)) if rows else ["no rows"]
+    return [*lines, *more(answer)]
 
 
 def _lines(found: ChainCheck) -> Iterator[str]:

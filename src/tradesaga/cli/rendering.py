@@ -142,6 +142,12 @@ def span(seconds: float) -> str:
     return f"{minute}m {second:02}s" if minute else f"{second}s"
 
 
+def more(answer: Mapping[str, Any]) -> list[str]:
+    """How to see the next page, if there is one."""
+    cursor = answer["nextCursor"]
+    return [] if cursor is None else [f"more: --cursor {cursor}"]
+
+
 def section(title: str, lines: list[str]) -> list[str]:
     """A titled block below what came before; nothing without lines."""
     return ["", title, *(f"  {line}" for line in lines)] if lines else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tradesaga.cli.rendering import NOTHING, moment, number, section, table
+from tradesaga.cli.rendering import NOTHING, moment, more, number, section, table
 
 _COLUMNS: Final = (
     "CREATED", "STATE", "SYMBOL", "SIDE", "QUANTITY", "FILLED", "ORDER", "STEP", "ID",
@@ -17,9 +17,8 @@ _WIDTHS: Final = (20, 17, 8, 4, 9, 9, 16, 20, 36)
 
 def sagas_text(answer: Mapping[str, Any]) -> list[str]:
     """A page of the list, and how to see the next one."""
-    lines = table(_COLUMNS, [_row(saga) for saga in answer["sagas"]], right=_NUMBERS)
-    cursor = answer["nextCursor"]
-    return lines if cursor is None else [*lines, f"more: --cursor {cursor}"]
+    rows = [_row(saga) for saga in answer["sagas"]]
+    return [*table(_COLUMNS, rows, right=_NUMBERS), *more(answer)]
 
 
 def saga_line(saga: Mapping[str, Any] | None) -> str:
