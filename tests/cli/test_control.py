@@ -32,7 +32,7 @@ async def test_status_as_text(api: Api, terminal: Terminal) -> None:
     assert lines[0] == "agent          running, mode normal, up 1h 00m 00s"
     assert "current cycle  analysis, 50 %, since 2020-12-15 17:00:00Z" in said.out
     assert "next cycle     2020-12-15 17:00:01Z" in said.out
-    assert "counted        7 cycles, 5 decisions, 3 orders, 1 errors" in said.out
+    assert "counted        7 cycles, 5 decisions, 3 orders, 1 error" in said.out
     header, row = lines[-2:]
     assert header.split()[:5] == ["STRATEGY", "STATUS", "MODE", "TYPE", "SYMBOLS"]
     assert header.index("TRADES") + len("TRADES") == row.index(" 3 ") + 2  # aligned to the right
@@ -93,7 +93,7 @@ async def test_the_commands_send_what_they_were_given(api: Api, terminal: Termin
         ("start", {"strategies": None, "mode": None, "actor": actor}),
         ("stop", {"reason": "", "cancel_open_orders": False, "actor": actor}),
     ]
-    assert said[0].out.startswith("started 2020-12-15 17:00:00Z, 1 strategies, agent ")
+    assert said[0].out.startswith("started 2020-12-15 17:00:00Z, 1 active strategy, agent ")
     assert said[1].out.startswith("paused until 2020-12-15 18:30:00Z")
     assert said[2].out == "running since 2020-12-15 17:00:01Z\n"
     assert said[3].out.splitlines() == [

@@ -139,6 +139,27 @@ async def test_a_submission_tells_whether_it_came_to_anything(backend: Backend) 
     assert found == {True: None, False: NOW + SECOND}
 
 
+async def test_strategies_have_run_when_they_were_last_judged_or_their_schedule_fired(
+    backend: Backend,
+) -> None:
+    cycle, decision = values.cycle(), values.decision()
+    await backend.journal.commit(change(Insert(values.strategy())))
+    [record] = await backend.records.strategies(AGENT)
+    assert record.strategy.last_run_at is None
+    await backend.journal.commit(
+        change(Insert(cycle), Insert(replace(decision, cycle_id=cycle.id)))
+    )
+    assert decision.strategy_id is not None
+    record_ = await backend.records.strategy(AGENT, decision.strategy_id)
+    assert record_ is not None
+    assert record_.strategy.last_run_at == cycle.started_at
+    later = cycle.started_at + SECOND
+    schedule = replace(values.schedule(), strategy_id=decision.strategy_id, last_run_at=later)
+    await backend.journal.commit(change(Insert(schedule)))
+    [record] = await backend.records.strategies(AGENT)
+    assert record.strategy.last_run_at == later
+
+
 async def test_strategies_have_the_figures_of_their_trades(backend: Backend) -> None:
     trade = values.trade()
     bought = values.trade_record(trade, values.fill(trade))  # 10 at 366.01, fee 0.35

@@ -26,7 +26,7 @@ QUICK = {
     "cancel request is the verdict": 1,
     "external order booked as ours": 3,
     "foreign order cancelled": 1,
-    "fresh client id on retry": 20,
+    "fresh client id on retry": 8,
     "no answer is a refusal": 2,
     "opened in a pause": 1,
     "outbox marked before the bus took it": 3,

@@ -35,6 +35,10 @@ OF_ALL_AGENTS: Final = ("/agents", "/nodes", "/tokens")
 """Paths that are not below an agent's."""
 
 
+HINT_WITHOUT_ONE: Final = (
+    "The token of the usual state directory is shown by itself; give that of another one "
+    "with --token-file DIR/api-token, or one that `tradesaga token create` made."
+)
 _EXIT_CODES: Final[Mapping[str, ExitCode]] = {
     "invalid-request": ExitCode.USAGE,
     "not-found": ExitCode.NOT_FOUND,
@@ -185,7 +189,10 @@ def _bearer(path: Path) -> dict[str, str]:
 def _usable(server: Server, response: httpx2.Response) -> bytes:
     media_type = response.headers.get("Content-Type", "").partition(";")[0]
     if media_type == PROBLEM:
-        raise _failure_of(decoded(response.content))
+        problem = decoded(response.content)
+        if problem["code"] == "unauthenticated" and server.token_file is None:
+            problem["hint"] = HINT_WITHOUT_ONE
+        raise _failure_of(problem)
     if response.is_success and media_type == "application/json":
         return response.content
     raise CallFailed(

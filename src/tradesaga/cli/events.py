@@ -6,7 +6,7 @@ import asyncio
 import sys
 from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from cyclopts import App, Parameter, validators
@@ -24,6 +24,12 @@ events: Final = App(
 )
 Sequence = Annotated[int, Parameter(validator=validators.Number(gte=1))]
 Number = Annotated[int, Parameter(validator=validators.Number(gte=1))]
+ABOUT: Final = (
+    "cycleType", "sagaType", "symbol", "action", "side", "quantity", "filledQuantity", "status",
+    "strategyId", "session", "service", "error", "sagaId", "cycleId",
+)  # fmt: skip
+ABOUT_MAX: Final = 4
+"""What a line tells of an event: the first of these fields that it has."""
 
 
 @events.command
@@ -161,8 +167,27 @@ async def _tail(
 
 
 def _line(seen: Seen) -> str:
+    """When, what, about what, and its id; the subject where it does not end with the type."""
     said = "" if seen.problem is None else f"  BROKEN: {seen.problem}"
-    return f"{seen.subject}  {seen.event_type or '?'}  {seen.event_id or '?'}{said}"
+    kind = seen.event_type or "?"
+    known = kind if seen.subject.endswith(kind) else f"{seen.subject}  {kind}"
+    at, about = _told(seen.body)
+    return "  ".join(filter(None, (at, f"{known:<36}", about, seen.event_id or "?"))) + said
+
+
+def _told(body: bytes) -> tuple[str, str]:
+    """The time of an event and what it is about, as far as it can be read."""
+    try:
+        event = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return "", ""
+    envelope = event.get("metadata")
+    payload = event.get("payload")
+    at = (envelope if isinstance(envelope, dict) else event).get("timestamp")
+    named = payload if isinstance(payload, dict) else event
+    plain = {key: one for key, one in named.items() if isinstance(one, str | int | float)}
+    about = [f"{key}={plain[key]}" for key in ABOUT if key in plain]
+    return at[11:19] + "Z" if isinstance(at, str) else "", " ".join(about[:ABOUT_MAX])
 
 
 def _given(payload: str | None, file: Path | None) -> bytes:

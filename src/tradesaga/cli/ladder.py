@@ -19,6 +19,7 @@ from tradesaga.bootstrap.halting import leave_mark
 from tradesaga.cli.asking import tell
 from tradesaga.cli.client import CallFailed, Server, call
 from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.cli.rendering import moment
 from tradesaga.embedded.state import default_state_dir
 
 HERE: Final = Server()
@@ -102,6 +103,11 @@ async def rearm(
     where = _where(strategy, symbol)
     if where is None:
         return _both()
+    if not confirm:
+        print(
+            "tradesaga: orders are sent again from then on: say so with --confirm", file=sys.stderr
+        )
+        return ExitCode.USAGE
     fields = {**where, "operator": operator, "reason": reason, "confirm": confirm}
     return await tell(server, call(server, "POST", "/rearm", fields=fields), rearmed_text)
 
@@ -141,7 +147,8 @@ def ladder_text(answer: Mapping[str, Any]) -> list[str]:
     lines = [answer["rung"] + ("" if answer["recorded"] else " (not in the database yet)")]
     for reason in answer["reasons"]:
         scope = f"{reason['scope']} {reason['subject']}".rstrip()
-        lines.append(f"  {reason['rung']} for {scope} by {reason['cause']} since {reason['since']}")
+        since = moment(reason["since"])
+        lines.append(f"  {reason['rung']} for {scope} by {reason['cause']} since {since}")
         lines.append(f"    {reason['detail']} (by {reason['who']}); left by {reason['exit']}")
         if known := reason["acknowledgedBy"]:
             lines.append(f"    acknowledged by {known}")
@@ -158,7 +165,7 @@ def killed_text(answer: Mapping[str, Any]) -> list[str]:
         "in the database" if answer["recorded"] else "not in the database yet",
     ]
     lines = [
-        f"halted {scope} at {answer['at']}: {', '.join(kept)}",
+        f"halted {scope} at {moment(answer['at'])}: {', '.join(kept)}",
         f"{answer['orders']} entries were open, cancels of {answer['asked']} are out, "
         f"{answer['ended']} are settled",
     ]

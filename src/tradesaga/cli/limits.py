@@ -152,7 +152,8 @@ def _shown(answer: Mapping[str, Any], only: str | None) -> list[str]:
     ]
     said = [f"revision {answer['revision']}, the agent's mode is {answer['activeMode']}"]
     said += table(tuple(heads), rows)
-    return [*said, "* changed while running: `tradesaga limits history`"]
+    changed = any("*" in cell for row in rows for cell in row[1:])
+    return [*said, "* changed while running: `tradesaga limits history`"] if changed else said
 
 
 def _marked(mode: Mapping[str, Any], name: str) -> str:

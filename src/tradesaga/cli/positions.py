@@ -81,7 +81,7 @@ def _locks_text(answer: Mapping[str, Any]) -> list[str]:
          lock["detail"])
         for lock in answer["locks"]
     ]  # fmt: skip
-    return table(("SYMBOL", "REASON", "SINCE", "SAGA", "DETAIL"), rows)
+    return table(("SYMBOL", "REASON", "SINCE", "SAGA", "DETAIL"), rows) if rows else ["no locks"]
 
 
 def _external_text(answer: Mapping[str, Any]) -> list[str]:

@@ -63,9 +63,8 @@ def status_text(status: Mapping[str, Any]) -> list[str]:
 def started_text(answer: Mapping[str, Any]) -> list[str]:
     """The answer to start."""
     number = len(answer["activeStrategies"])
-    return [
-        f"started {moment(answer['startedAt'])}, {number} strategies, agent {answer['agentId']}"
-    ]
+    active = f"{number} active {'strategy' if number == 1 else 'strategies'}"
+    return [f"started {moment(answer['startedAt'])}, {active}, agent {answer['agentId']}"]
 
 
 def stopped_text(answer: Mapping[str, Any]) -> list[str]:
@@ -128,6 +127,11 @@ def cycle_text(record: Mapping[str, Any]) -> list[str]:
 def moment(at: str | None) -> str:
     """A timestamp of the API without fractions."""
     return NOTHING if at is None else f"{at[:10]} {at[11:19]}Z"
+
+
+def counted(found: int, what: str) -> str:
+    """So many of what, in words: `1 order`, `2 orders`."""
+    return f"{found} {what}" if found == 1 else f"{found} {what}s"
 
 
 def span(seconds: float) -> str:
@@ -239,15 +243,16 @@ def _last(cycle: Mapping[str, Any] | None) -> str:
         return NOTHING
     return (
         f"{cycle['type']} {cycle['status']} {moment(cycle['completedAt'])} "
-        f"after {_duration(cycle['duration'])}, {cycle['decisions']} decisions, "
-        f"{cycle['orders']} orders, {cycle['id']}"
+        f"after {_duration(cycle['duration'])}, {counted(cycle['decisions'], 'decision')}, "
+        f"{counted(cycle['orders'], 'order')}, {cycle['id']}"
     )
 
 
 def _counted(stats: Mapping[str, Any]) -> str:
     return (
-        f"{stats['cyclesCompleted']} cycles, {stats['decisionsGenerated']} decisions, "
-        f"{stats['ordersExecuted']} orders, {stats['errors']} errors"
+        f"{counted(stats['cyclesCompleted'], 'cycle')}, "
+        f"{counted(stats['decisionsGenerated'], 'decision')}, "
+        f"{counted(stats['ordersExecuted'], 'order')}, {counted(stats['errors'], 'error')}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import quote
@@ -12,12 +13,13 @@ from tradesaga.cli.asking import tell
 from tradesaga.cli.client import Server, call
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.cli.rendering import NOTHING, moment, number, section, table
+from tradesaga.domain.ids import uuid_or_none
 
 HERE: Final = Server()
 
 
 async def why(
-    decision: str | None = None,
+    subject: str | None = None,
     /,
     *,
     symbol: str | None = None,
@@ -32,17 +34,22 @@ async def why(
 
     Parameters
     ----------
-    decision
-        The id of a decision.
+    subject
+        The id of a decision, or a symbol.
     symbol
-        The symbol, instead of a decision.
+        The symbol, if it could be taken for something else.
     time
         The moment with its zone, as 2020-12-15T17:00:00Z; now without it.
     rules
         Show every rule and the inputs, not only those that blocked.
     """
+    decision = subject if subject is not None and uuid_or_none(subject) else None
+    if decision is None and symbol is None:
+        symbol = subject
+    elif subject is not None and symbol is not None:
+        symbol = decision = None
     if (decision is None) == (symbol is None) or (time is not None and symbol is None):
-        print("tradesaga: name a decision, or --symbol with or without --time")
+        print("tradesaga: name a decision, or a symbol with or without --time", file=sys.stderr)
         return ExitCode.USAGE
     if decision is not None:
         answer = call(server, "GET", f"/decisions/{quote(decision, safe='')}/why")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cash import CashMark
@@ -25,6 +25,8 @@ from tradesaga.ports.dead_letters import DeadLetterRecords
 from tradesaga.ports.journal import CycleLog
 from tradesaga.ports.risk_records import RiskRecords
 from tradesaga.ports.trade_records import Place, TradeRecords
+
+RUNS_LOOKED_AT: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,11 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrategyRecord:
-    """A strategy with its figures."""
+    """A strategy with its figures.
+
+    Its `last_run_at` is the begin of the latest of the last `RUNS_LOOKED_AT` analyses that judged
+    an answer of it, or the last fire of a schedule of its own.
+    """
 
     strategy: Strategy
     performance: Performance

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,7 +15,7 @@ from tradesaga.adapters.memory.journal import LoggedEntry, MemoryStore
 from tradesaga.domain.agent import Agent, AgentCounts
 from tradesaga.domain.cash import CashMark
 from tradesaga.domain.checkpoint import Checkpoint
-from tradesaga.domain.cycle import Cycle, CycleStatus
+from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType
 from tradesaga.domain.decisions import Action, Decision, Verdict
 from tradesaga.domain.ids import AgentId, CycleId, StrategyId
 from tradesaga.domain.ladder import Ladder
@@ -26,6 +27,7 @@ from tradesaga.domain.schedule import FiresMark, Schedule
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.records import (
+    RUNS_LOOKED_AT,
     Circumstances,
     CycleRecord,
     Invariant,
@@ -109,16 +111,32 @@ class MemoryRecords(MemoryDeadLetterRecords):
         for trade in sorted(self._store.of(Trade, agent_id), key=lambda t: (t.executed_at, t.id)):
             trades[trade.strategy_id].append(trade)
         listed = [s for s in self._store.of(Strategy, agent_id) if s.deleted_at is None]
-        decided = self._imagined(agent_id)
+        decided, runs = self._imagined(agent_id), await self._last_runs(agent_id)
         return [
             StrategyRecord(
-                strategy=s,
+                strategy=replace(s, last_run_at=runs.get(s.id)),
                 performance=imagined(d for d in decided if d.strategy_id == s.id)
                 if s.is_shadow
                 else performance(trades[s.id]),
             )
             for s in sorted(listed, key=lambda s: (s.name, s.id))
         ]
+
+    async def _last_runs(self, agent_id: AgentId) -> Mapping[StrategyId, datetime]:
+        cycles = [c for c in self._store.of(Cycle, agent_id) if c.type is CycleType.ANALYSIS]
+        latest = sorted(cycles, key=lambda c: c.started_at)[-RUNS_LOOKED_AT:]
+        began = {cycle.id: cycle.started_at for cycle in latest}
+        runs = [
+            (d.strategy_id, began[d.cycle_id])
+            for d in self._store.of(Decision, agent_id)
+            if d.strategy_id is not None and d.cycle_id in began
+        ]
+        runs += [
+            (s.strategy_id, s.last_run_at)
+            for s in await self.schedules(agent_id)
+            if s.strategy_id is not None and s.last_run_at is not None
+        ]
+        return dict(sorted(runs, key=lambda run: run[1]))
 
     async def strategy(self, agent_id: AgentId, strategy_id: StrategyId) -> StrategyRecord | None:
         """One strategy that is not deleted."""

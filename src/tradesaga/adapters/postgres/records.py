@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 import asyncpg
 
+from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.adapters.postgres.dead_letters import PostgresDeadLetterRecords
 from tradesaga.adapters.postgres.decoding import read_trade, reader
 from tradesaga.adapters.postgres.figures import Figures
@@ -30,6 +32,7 @@ from tradesaga.domain.strategies import Performance, Strategy
 from tradesaga.domain.trade_messages import TradeState
 from tradesaga.ports.journal import CycleLog
 from tradesaga.ports.records import (
+    RUNS_LOOKED_AT,
     Circumstances,
     CycleRecord,
     Invariant,
@@ -118,7 +121,8 @@ class PostgresRecords(PostgresDeadLetterRecords):
         async with self._pool.snapshot() as connection:
             rows = await connection.fetch(QUERIES["strategies"], agent_id)
             earned = await self._figures.read(connection, agent_id)
-            known = [s for s in map(_strategy, rows) if s.deleted_at is None]
+            runs = await _last_runs(connection, agent_id)
+            known = [_as_run(s, runs) for s in map(_strategy, rows) if s.deleted_at is None]
             shadowed = any(strategy.is_shadow for strategy in known)
             asked = QUERIES["imagined_decisions"], agent_id
             decided = await connection.fetch(*asked) if shadowed else ()
@@ -142,7 +146,7 @@ class PostgresRecords(PostgresDeadLetterRecords):
             rows = await connection.fetch(QUERIES["strategy"], *key)
             if not rows:
                 return None
-            strategy = _strategy(rows[0])
+            strategy = _as_run(_strategy(rows[0]), await _last_runs(connection, agent_id))
             if strategy.is_shadow:
                 made = await connection.fetch(QUERIES["imagined_of_strategy"], *key)
                 return StrategyRecord(strategy=strategy, performance=imagined(map(_decision, made)))
@@ -293,3 +297,12 @@ def _outbox_row(row: asyncpg.Record) -> OutboxRow:
         causation_id=row["causation_id"],
         at=row["at"],
     )
+
+
+async def _last_runs(connection: Connection, agent_id: AgentId) -> Mapping[StrategyId, datetime]:
+    rows = await connection.fetch(QUERIES["last_runs"], agent_id, RUNS_LOOKED_AT)
+    return {row["strategy_id"]: row["run_at"] for row in rows}
+
+
+def _as_run(strategy: Strategy, runs: Mapping[StrategyId, datetime]) -> Strategy:
+    return replace(strategy, last_run_at=runs.get(strategy.id))

@@ -126,6 +126,25 @@ from strategies
 where agent_id = $1
 order by name, id;
 
+-- last_runs: when each strategy was analysed last: in the latest cycles, or by a schedule of its own
+select strategy_id, max(run_at) as run_at
+from (
+  select d.strategy_id, c.started_at as run_at
+  from (
+    select id, started_at from cycles
+    where agent_id = $1 and type = 'analysis'
+    order by started_at desc
+    limit $2
+  ) c
+  join decisions d on d.cycle_id = c.id
+  where d.strategy_id is not null
+  union all
+  select strategy_id, last_run_at
+  from strategy_schedules
+  where agent_id = $1 and strategy_id is not null and last_run_at is not null
+) runs
+group by strategy_id;
+
 -- trades_of_symbols: all trades in these symbols that belong to a strategy, as they were executed
 select id, agent_id, fill_id, order_id, saga_id, decision_id, strategy_id, symbol, side, quantity,
   price, fee, executed_at, correction_reason
