@@ -42,6 +42,7 @@ class AddAgentRequest(
             min_length=1,
             max_length=URL_CHARACTERS_MAX,
             description="the address of the trading engine of its account, of no other agent's",
+            examples=["http://127.0.0.1:3001"],
         ),
     ]
 

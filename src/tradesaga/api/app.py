@@ -24,6 +24,7 @@ from tradesaga.api.approvals import approve, deny, list_approvals
 from tradesaga.api.asyncapi import events_document
 from tradesaga.api.checkpoints import list_checkpoints
 from tradesaga.api.dead_letters import discard_letter, get_letter, list_letters, replay_letter
+from tradesaga.api.document_page import HEADERS, page_of
 from tradesaga.api.doorman import Doorman
 from tradesaga.api.doors import AgentDoors, Doors, provided
 from tradesaga.api.event_stream import stream_events
@@ -185,7 +186,7 @@ def create_app(
         ladder=ladder, repeats=repeats, history=history,
     )  # fmt: skip
     app = Litestar(
-        [*_routes(), _document_route(document()), events_document(asyncapi)],
+        [*_routes(), _document_route(document()), _page_route(page()), events_document(asyncapi)],
         dependencies={
             **provided(own),
             "access": Provide(lambda: access, sync_to_thread=False),
@@ -222,6 +223,12 @@ def document() -> bytes:
     return openapi_document(_routes(), DEPENDENCIES)
 
 
+@cache
+def page() -> bytes:
+    """The same document for people, a page of HTML."""
+    return page_of(document())
+
+
 def _routes() -> list[ControllerRouterHandler]:
     return [
         Router(PREFIX, route_handlers=OPERATIONS, before_request=before_operation),
@@ -242,3 +249,12 @@ def _document_route(body: bytes) -> ControllerRouterHandler:
         return JsonResponse(body, media_type=MediaType.JSON)
 
     return openapi
+
+
+def _page_route(body: bytes) -> ControllerRouterHandler:
+    @get("/docs", sync_to_thread=False)
+    def docs() -> Response[bytes]:
+        """The OpenAPI document for people."""
+        return JsonResponse(body, media_type=MediaType.HTML, headers=dict(HEADERS))
+
+    return docs

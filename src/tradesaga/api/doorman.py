@@ -10,7 +10,8 @@ that was not checked before is not checked for an address with many wrong ones: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from base64 import b64decode
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from math import ceil
 from typing import Final
@@ -36,6 +37,9 @@ WRONG: Final = (0.2, 20.0)
 """Wrong tokens of one address, or one wrong token from anywhere: twelve a minute."""
 ALL: Final = "all"
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="tradesaga"'}
+_ASKED: Final = {
+    "WWW-Authenticate": 'Basic realm="tradesaga: any name, a token as password", charset="UTF-8"'
+}
 
 
 class Doorman:
@@ -56,17 +60,21 @@ class Doorman:
         if wait:
             raise _too_many(wait)
 
-    def let_in(self, authorization: str | None, address: str) -> Caller:
-        """The caller.
+    def let_in(
+        self, authorization: str | None, address: str, *, in_browser: bool = False
+    ) -> Caller:
+        """The caller; `in_browser` he may show his token as a password, too.
 
         Raises:
             Refusal: nobody we know, or one who asks too often.
         """
         now = self._monotonic()
         secret = bearer_of(authorization)
+        if in_browser and secret is None:
+            secret = password_of(authorization)
         caller = None if secret is None else self._caller(secret, address, now)
         if caller is None:
-            raise self._stranger(secret, address, now)
+            raise self._stranger(secret, address, now, _ASKED if in_browser else _CHALLENGE)
         wait = self._by_token.take(caller.token_id, now)
         if wait:
             raise _too_many(wait)
@@ -79,7 +87,9 @@ class Doorman:
         except Throttled as error:
             raise _too_many(1) from error
 
-    def _stranger(self, secret: str | None, address: str, now: float) -> Refusal:
+    def _stranger(
+        self, secret: str | None, address: str, now: float, challenge: Mapping[str, str]
+    ) -> Refusal:
         wait = self._wrong.take(_of_address(address), now)
         if secret is not None:
             mark = sha256(secret.encode("utf-8", "replace")).hexdigest()[:16]
@@ -89,7 +99,7 @@ class Doorman:
         if wait:
             return _too_many(wait)
         detail = "there is no bearer token" if secret is None else "the bearer token opens nothing"
-        return Refusal(UNAUTHENTICATED, detail, headers=_CHALLENGE)
+        return Refusal(UNAUTHENTICATED, detail, headers=challenge)
 
 
 def _of_address(address: str) -> str:
@@ -101,6 +111,18 @@ def bearer_of(authorization: str | None) -> str | None:
     kind, _, token = (authorization or "").partition(" ")
     token = token.strip()
     return token if kind.lower() == "bearer" and 0 < len(token) <= TOKEN_CHARACTERS_MAX else None
+
+
+def password_of(authorization: str | None) -> str | None:
+    """The token as a browser sends it: the password of a login, whatever its name."""
+    kind, _, login = (authorization or "").partition(" ")
+    if kind.lower() != "basic" or len(login) > 2 * TOKEN_CHARACTERS_MAX:
+        return None
+    try:
+        password = b64decode(login.strip(), validate=True).decode().partition(":")[2]
+    except ValueError:  # no base 64, or no text
+        return None
+    return password if 0 < len(password) <= TOKEN_CHARACTERS_MAX else None
 
 
 def _too_many(wait: float) -> Refusal:

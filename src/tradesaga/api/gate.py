@@ -27,7 +27,7 @@ from tradesaga.api.doorman import Doorman
 from tradesaga.api.loopback import is_address, is_loopback
 from tradesaga.api.problem_kinds import CROSS_SITE, MISDIRECTED, TOO_MANY, TOO_MANY_HEADERS
 from tradesaga.api.problems import Refusal, document, shown
-from tradesaga.api.scopes import SAFE_METHODS, is_open
+from tradesaga.api.scopes import DOCUMENTS, SAFE_METHODS, is_open
 from tradesaga.domain.trace_context import TraceContext, read_trace
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.tracing import UNTRACED, SpanKind, Tracer
@@ -144,7 +144,11 @@ class Gate:
         if is_open(scope["path"]):
             self._doorman.let_pass(address)
             return {}
-        caller = self._doorman.let_in(headers.get("authorization"), address)
+        caller = self._doorman.let_in(
+            headers.get("authorization"),
+            address,
+            in_browser=scope["path"] in DOCUMENTS,
+        )
         scope["state"]["caller"] = caller
         return {"caller": caller.name}
 

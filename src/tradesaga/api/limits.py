@@ -52,6 +52,7 @@ class LimitsRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             Meta(
                 max_length=40,
                 description="when a change for a while ends, with its zone; without it it lasts",
+                extra_json_schema={"format": "date-time"},
             ),
         ]
         | None

@@ -22,6 +22,8 @@ RISK_ADMIN, ADMIN = AccessScope.RISK_ADMIN, AccessScope.ADMIN
 
 OPEN_PATHS: Final = frozenset({"/health", "/livez", "/readyz", "/startupz", "/problems"})
 OPEN_BELOW: Final = "/problems/"
+DOCUMENTS: Final = frozenset({"/docs", "/api/v1/openapi.json", "/asyncapi.json"})
+"""What a person reads in a browser, which asks for the token by itself (Basic) and nowhere else."""
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _ONE_OF: Final[Mapping[tuple[AccessScope, ...], str]] = {

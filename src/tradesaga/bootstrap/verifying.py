@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -145,7 +145,9 @@ async def _others(system: System, pool: ReaderPool) -> Sequence[_Examined]:
         _Examined(
             agent_id=one.id,
             name=one.name,
-            venue=Venue(url=one.trading_engine, start_cash=None) if one.lives else None,
+            venue=replace(system.venue, url=one.trading_engine, start_cash=None)
+            if one.lives
+            else None,
         )
         for one in await records.accounts(AgentId(system.settings.agent.id))
     ]
