@@ -9,8 +9,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from tradesaga.adapters.logging import without_secrets
 from tradesaga.adapters.otel import OtelTracer
+from tradesaga.domain.redaction import without_secrets
 
 
 class Spans:
@@ -52,6 +52,11 @@ def id_of(span: ReadableSpan) -> str:
 def parent_of(span: ReadableSpan) -> str | None:
     """The id of the span above it."""
     return None if span.parent is None else f"{span.parent.span_id:016x}"
+
+
+def links_of(span: ReadableSpan) -> list[str]:
+    """The ids of the spans that it is linked to."""
+    return [f"{link.context.span_id:016x}" for link in span.links]
 
 
 def facts_of(span: ReadableSpan) -> Mapping[str, Any]:

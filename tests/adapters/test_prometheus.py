@@ -43,6 +43,7 @@ OURS = {
     "orchestrator_sagas_waiting_for_person": "gauge",
     "orchestrator_orders_unresolved": "gauge",
     "orchestrator_outbox_stuck_seconds": "gauge",
+    "orchestrator_outbox_lag_seconds": "gauge",
     "orchestrator_agents_driven": "gauge",
     "orchestrator_agents_ready": "gauge",
     "orchestrator_agents_worst_rung": "gauge",

@@ -8,16 +8,16 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
-from typing_extensions import override
 
+from tests.collector import collecting
+from tests.engine.place import Place, another, carried_out
 from tradesaga.adapters.otel import OtelTracer
 from tradesaga.adapters.span_export import BATCH_MAX, SpanExport, otlp_exporter
+from tradesaga.domain.saga import SagaStatus
 
 LONG = timedelta(seconds=10)
 SHORT = timedelta(milliseconds=100)
@@ -94,7 +94,23 @@ def test_a_black_hole_costs_its_spans_and_ends_within_its_bound() -> None:
     assert 0 < counts["dropped"] <= 2000
 
 
-def test_a_refusing_collector_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+async def test_trades_go_on_beside_a_black_hole() -> None:
+    counts: Counter[str] = Counter()
+    place = Place()
+    with black_hole() as url:
+        exporter = otlp_exporter(url, "", LONG)
+        export = SpanExport(exporter, queue_max=256, counted=lambda o, n: counts.update({o: n}))
+        place.tracer = tracer_over(export)
+        async with place.running() as parts:
+            for number in range(200):
+                saga = await carried_out(place, parts, another(number))
+                assert saga.status is SagaStatus.COMPLETED
+        assert counts["exported"] == 0
+        assert counts["dropped"] > 0, "the queue is full, and nobody has waited"
+        export.close(SHORT)
+
+
+def test_what_a_refusing_collector_does_not_take_is_lost() -> None:
     counts: Counter[str] = Counter()
     kept = Kept(SpanExportResult.FAILURE)
     kept.free.set()
@@ -104,67 +120,31 @@ def test_a_refusing_collector_is_told_once(caplog: pytest.LogCaptureFixture) -> 
     assert counts == {"lost": 600}
 
 
-class _Collector(BaseHTTPRequestHandler):
-    """As much of OTLP/HTTP as takes traces."""
-
-    seen: list[tuple[str, str | None, bytes]]
-    location = ""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.seen.append((self.path, self.headers.get("authorization"), body))
-        self.send_response(307 if self.location else 200)
-        if self.location:
-            self.send_header("location", self.location)
-        self.send_header("content-length", "0")
-        self.end_headers()
-
-    @override
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def collector(location: str = "") -> Iterator[tuple[str, type[_Collector]]]:
-    handler = type("Collector", (_Collector,), {"seen": [], "location": location})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1/traces", handler
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 def test_a_collector_gets_spans_in_the_form_of_otlp(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # nobody listens there
     counts: Counter[str] = Counter()
-    with collector() as (url, handler):
-        exporter = otlp_exporter(url, "sesame", LONG)
+    with collecting() as collector:
+        exporter = otlp_exporter(collector.url, "sesame", LONG)
         export = SpanExport(exporter, queue_max=1000, counted=lambda o, n: counts.update({o: n}))
         tell(tracer_over(export), 3)
         export.close(LONG)
     assert counts == {"exported": 3}
-    [(path, authorization, body)] = handler.seen
+    [(path, authorization, _)] = collector.requests
     assert (path, authorization) == ("/v1/traces", "Bearer sesame")
-    [of_service] = ExportTraceServiceRequest.FromString(body).resource_spans
+    [body] = collector.bodies()
+    [of_service] = body.resource_spans
     named = {one.key: one.value.string_value for one in of_service.resource.attributes}
     assert named["service.name"] == "orchestrator"
-    assert [span.name for scope in of_service.scope_spans for span in scope.spans] == ["saga"] * 3
+    assert [span.name for span in collector.spans()] == ["saga"] * 3
 
 
 def test_it_is_not_sent_elsewhere() -> None:
     counts: Counter[str] = Counter()
-    with (
-        collector() as (elsewhere, other),
-        collector(location=elsewhere) as (url, handler),
-    ):
-        exporter = otlp_exporter(url, "", LONG)
+    with collecting() as other, collecting(location=other.url) as collector:
+        exporter = otlp_exporter(collector.url, "", LONG)
         export = SpanExport(exporter, queue_max=1000, counted=lambda o, n: counts.update({o: n}))
         tell(tracer_over(export), 1)
         export.close(LONG)
     assert counts == {"lost": 1}
-    assert len(handler.seen) >= 1
-    assert other.seen == []
+    assert len(collector.requests) >= 1
+    assert other.requests == []

@@ -54,3 +54,4 @@ async def test_it_is_in_no_answer_and_in_no_log_line(
         assert response.status_code in (401, 500)
         assert "CANARY" not in response.text + str(response.headers)
     assert "CANARY" not in repr(api.store.kept)
+    assert "CANARY" not in repr(api.metrics.errors), "the labels of metrics"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.api.fakes import Api
-from tests.spans import Spans, facts_of, id_of, parent_of, trace_of
+from tests.spans import Spans, all_text, facts_of, id_of, parent_of, trace_of
 from tradesaga.domain.trace_context import TraceContext, read_trace
 
 ABOVE = TraceContext(trace_id="ab" * 16, span_id="cd" * 8, sampled=True)
@@ -57,3 +57,18 @@ async def test_strangers_and_probes_make_no_span(traced: tuple[Api, Spans]) -> N
     assert stranger.status_code == 401
     await api.client.get("/livez", headers=flagged)
     assert len(spans.ended()) == before
+
+
+async def test_a_defect_leaves_nothing_of_its_text(traced: tuple[Api, Spans]) -> None:
+    api, spans = traced
+    api.come_from("127.0.0.1")
+    api.operations.error = RuntimeError("postgresql://u:CANARY@db")
+    answered = await api.client.post(
+        "/api/v1/agent/stop", json={"reason": "CANARY"}, headers={"Cookie": "CANARY"}
+    )
+    api.operations.error = None
+    assert answered.status_code == 500
+    span = spans.ended("api.request")[-1]
+    assert not span.status.is_ok
+    assert facts_of(span)["error.type"] == "500"
+    assert "CANARY" not in all_text(spans.ended())

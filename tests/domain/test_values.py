@@ -76,7 +76,7 @@ def test_what_comes_of_a_decision_stands_beside_it() -> None:
 def test_every_moment_makes_an_id(at: datetime, part: str) -> None:
     made = derived_at(at, part)
     assert (made.version, made.variant) == (7, "specified in RFC 4122")
-    milliseconds = int((at - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(milliseconds=1))
+    milliseconds = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
     assert made.int >> 80 == max(0, milliseconds)
     assert derived_beside(made, part).int >> 80 == made.int >> 80
     assert derived_at(at, part + "x") != made == derived_at(at, part)

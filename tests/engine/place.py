@@ -40,6 +40,7 @@ from tradesaga.ports.halt_marks import HaltMarks
 from tradesaga.ports.journal import Change
 from tradesaga.ports.lease import Held
 from tradesaga.ports.services import EngineParking, VenueMemory
+from tradesaga.ports.tracing import UNTRACED, Tracer
 from tradesaga.testing.bus import MemoryBus
 from tradesaga.testing.clock import VirtualClock
 from tradesaga.testing.journal import MemoryJournal, MemoryStore
@@ -204,6 +205,7 @@ class Place:
     venue_clock: OtherClock | None = None
     parking: EngineParking | None = None
     venue_memory: VenueMemory | None = None
+    tracer: Tracer = UNTRACED
     found: Found = field(default_factory=Found, init=False)
     """By the latest recovery."""
 
@@ -238,6 +240,7 @@ class Place:
             venue_clock=self.venue_clock,
             parking=self.parking,
             venue_memory=self.venue_memory,
+            tracer=self.tracer,
         )
 
     @asynccontextmanager

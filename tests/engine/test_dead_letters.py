@@ -19,12 +19,10 @@ from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.domain.orders import Fill, OrderStatus
 from tradesaga.engine.assembly import Parts
 from tradesaga.engine.dead_letters import DeadLetters
+from tradesaga.engine.event_bounds import FLOOD_MAX, FLOOD_SPAN, TRIES_MAX
 from tradesaga.engine.event_coordinator import (
-    FLOOD_MAX,
-    FLOOD_SPAN,
     LETTER_BYTES_MAX,
     LETTER_TEXT_MAX,
-    TRIES_MAX,
 )
 from tradesaga.testing.bus import Answer
 from tradesaga.testing.journal import MemoryJournal

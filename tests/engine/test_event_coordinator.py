@@ -30,7 +30,7 @@ from tradesaga.domain.orders import Fill, OrderStatus, VenueReport
 from tradesaga.domain.saga import Saga, SagaStatus
 from tradesaga.domain.trade_messages import Reported, TradeState
 from tradesaga.engine.assembly import Parts
-from tradesaga.engine.event_coordinator import TRIES_MAX
+from tradesaga.engine.event_bounds import TRIES_MAX
 from tradesaga.engine.health import TRADING_ENGINE
 from tradesaga.ports.services import Health
 from tradesaga.testing.bus import Answer

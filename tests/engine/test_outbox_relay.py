@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import timedelta
 
 import pytest
 from typing_extensions import override
@@ -46,10 +46,11 @@ class Desk:
     def __init__(self) -> None:
         self.store, self.bus, self.wake = MemoryStore(), FussyBus(), asyncio.Event()
         self.journal, self.outbox = MemoryJournal(self.store), MemoryOutbox(self.store)
+        self.clock = VirtualClock(START)
         self.relay = OutboxRelay(
             outbox=self.outbox,
             bus=self.bus,
-            clock=VirtualClock(START),
+            clock=self.clock,
             agent_id=DEFAULT_AGENT,
             wake=self.wake,
         )
@@ -67,7 +68,7 @@ class Desk:
             )
             for thing in things
         )
-        now = datetime(2026, 1, 1, tzinfo=UTC)
+        now = self.clock.now()
         change = Change(agent_id=DEFAULT_AGENT, epoch=1, at=now, rows=(), entries=entries)
         await self.journal.commit(change)
         self.wake.set()
@@ -134,6 +135,24 @@ async def test_a_bus_that_is_away_keeps_everything_in_the_outbox() -> None:
     with pytest.raises(Unavailable):
         await desk.relay.run_once()
     assert await desk.outbox.backlog(DEFAULT_AGENT) == 2
+
+
+async def test_the_lag_is_the_age_of_the_oldest_that_waits() -> None:
+    desk = Desk()
+    assert desk.relay.lag() == 0.0
+    desk.bus.refused = {"b"}
+    await desk.write("a")
+    desk.clock.advance(timedelta(seconds=10))
+    await desk.write("b")
+    desk.clock.advance(timedelta(seconds=5))
+    with pytest.raises(Unavailable):
+        await desk.relay.run_once()
+    assert desk.relay.lag() == 5.0, "a is out, and b was written five seconds ago"
+    desk.clock.advance(timedelta(seconds=2))
+    assert desk.relay.lag() == 7.0
+    desk.bus.refused = set()
+    await desk.relay.run_once()
+    assert desk.relay.lag() == 0.0
 
 
 async def test_a_batch_is_bounded() -> None:

@@ -17,12 +17,14 @@ from typing import Annotated, Final
 
 import msgspec
 from structlog import get_logger
+from structlog.contextvars import bound_contextvars
 
 from tradesaga.domain.errors import Rejected, Transient, Unavailable
 from tradesaga.domain.events import ANALYSIS_REQUESTED, DecisionGenerated, Incoming
 from tradesaga.ports.bus import Bus, Delivery, Published, ReadMessage
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.records import OutboxRow
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 log = get_logger(__name__)
 GENERATED: Final = "ai.decision.generated"
@@ -66,7 +68,15 @@ class DirectDelivery:
 class AskingBus:
     """Implements `ports.bus.Bus` over another one."""
 
-    def __init__(self, bus: Bus, analyse: Analyse, read: ReadMessage, clock: Clock) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        analyse: Analyse,
+        read: ReadMessage,
+        clock: Clock,
+        tracer: Tracer = UNTRACED,
+    ) -> None:
+        self._tracer = tracer
         self._bus = bus
         self._analyse = analyse
         self._read = read
@@ -123,7 +133,11 @@ class AskingBus:
             symbol = msgspec.json.decode(row.payload, type=_Question).symbol
             self._open[symbol] = self._open.get(symbol, 0) + 1
             try:
-                decision = await self._analyse(symbol)
+                with (
+                    bound_contextvars(correlation_id=row.correlation_id),
+                    self._tracer.span("analyse", about=row.correlation_id),
+                ):
+                    decision = await self._analyse(symbol)
                 delivery = self._answer(decision, row)
             except (Transient, Rejected, msgspec.DecodeError) as error:
                 log.warning("not analysed", symbol=symbol, error=str(error))

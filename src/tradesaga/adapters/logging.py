@@ -26,9 +26,10 @@ from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor, WrappedLogger
 from typing_extensions import override
 
+from tradesaga.domain.redaction import MASK, without_secrets
+
 Form = Literal["json", "text"]
 
-MASK: Final = "***"
 NESTING_MAX: Final = 8
 FIRST: Final = ("timestamp", "level", "event")
 QUIET: Final[Mapping[str, int]] = {
@@ -46,11 +47,6 @@ QUIET: Final[Mapping[str, int]] = {
 """Loggers of libraries and the level from which they are heard."""
 _SECRET_KEY: Final = re.compile(
     r"token|passw|secret|authorization|credential|cookie|api_?key|private_?key", re.IGNORECASE
-)
-_SECRET_TEXT: Final = re.compile(
-    r"(?<=://)[^/\s@\"']+(?=@)"  # the user part of a URL
-    r"|\btsk_[A-Za-z0-9_-]{43}|(?<=\bBearer )[^\s\"']+"  # a token of the API, or of any other
-    r"|\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*",  # a JWT
 )
 
 
@@ -80,11 +76,6 @@ def configure(
     logging.captureWarnings(capture=True)
     for name, quiet in QUIET.items():
         logging.getLogger(name).setLevel(max(quiet, threshold))
-
-
-def without_secrets(text: str) -> str:
-    """`text` with what must not be read replaced."""
-    return _SECRET_TEXT.sub(MASK, text)
 
 
 def masked(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -44,6 +44,7 @@ VITAL_SENTENCES: Final = {
     "sagas_waiting_for_person": "Sagas that no machine can end.",
     "orders_unresolved": "Orders whose outcome nobody knows yet.",
     "outbox_stuck_seconds": "Seconds since the bus has not taken what waits.",
+    "outbox_lag_seconds": "Seconds since the oldest event that waits was committed.",
     "agents_driven": "Agents beside the default one that this node drives.",
     "agents_ready": "Those of them that lead and have been recovered.",
     "agents_worst_rung": "The worst rung that stands for everything of one of them.",

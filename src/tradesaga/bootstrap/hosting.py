@@ -272,6 +272,7 @@ def others_of(
         user=settings.event_bus.user,
         token=settings.event_bus.token.reveal(),
         signatures=signature_check(settings),
+        tracer=world.tracer,
         clock=world.clock,
         publish_prefix=settings.event_bus.publish_prefix,
         subscriptions=settings.event_bus.subscriptions,

@@ -144,7 +144,7 @@ class Clients:
             tracer=self.tracer,
         )
         self.stack.push_async_callback(analyst.close)
-        return AskingBus(bus, analyst.analyse, bus.read, self.clock)
+        return AskingBus(bus, analyst.analyse, bus.read, self.clock, self.tracer)
 
     def _parking(self, bus: NatsBus) -> EngineParking | None:
         if translation.self_trading(self.settings) is not SelfTrading.PARK:

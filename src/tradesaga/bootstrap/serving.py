@@ -114,9 +114,10 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
     await _bus_looked_at(settings)
     clock = SystemClock() if options.market_clock is None else ScaledClock(options.market_clock)
     metrics = PrometheusMetrics(version=__version__, now=SystemClock().now)
-    journal, bus = PostgresJournal(dsn, on_written=metrics.batch_written), _bus(settings, clock)
     async with AsyncExitStack() as stack:
         tracer = tracer_of(settings, metrics, stack)
+        journal = PostgresJournal(dsn, on_written=metrics.batch_written, tracer=tracer)
+        bus = _bus(settings, clock, tracer)
         world = await _world(settings, dsn, stack, clock, metrics, journal, bus, gate, tracer)
         identity = identity_of(shared_digest(settings))
         fellows = Fellowship.of(settings, dsn, identity, stack)
@@ -201,7 +202,7 @@ def _halt_marks(options: ServeOptions, gate: SendGate) -> HaltFiles | None:
     return marks
 
 
-def _bus(settings: Settings, clock: Clock) -> NatsBus:
+def _bus(settings: Settings, clock: Clock, tracer: Tracer) -> NatsBus:
     return NatsBus(
         url=settings.event_bus.url,
         token=settings.event_bus.token.reveal(),
@@ -210,6 +211,7 @@ def _bus(settings: Settings, clock: Clock) -> NatsBus:
         publish_prefix=settings.event_bus.publish_prefix,
         subscriptions=settings.event_bus.subscriptions,
         signatures=signature_check(settings),
+        tracer=tracer,
     )
 
 

@@ -11,10 +11,10 @@ from functools import partial
 from structlog import get_logger
 
 from tradesaga import __version__
-from tradesaga.adapters.logging import without_secrets
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.config import Settings
 from tradesaga.domain.errors import Invalid
+from tradesaga.domain.redaction import without_secrets
 from tradesaga.ports.tracing import UNTRACED, Tracer
 
 log = get_logger()

@@ -1,7 +1,8 @@
 """What the commands say to their caller, and what each error of ours comes to.
 
-Errors are told on stderr, one problem a line; stdout stays with the answer. A server that is asked
-to end by a first signal and ends in good order says 0; a second signal makes it 130 or 143.
+Errors are told on stderr, one problem a line and without secrets; stdout stays with the answer. A
+server that is asked to end by a first signal and ends in good order says 0; a second signal makes
+it 130 or 143.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from tradesaga.domain.errors import (
     TradesagaError,
     Transient,
 )
+from tradesaga.domain.redaction import without_secrets
 
 TRACEBACK_VARIABLE: Final = "TRADESAGA_TRACEBACK"
 
@@ -39,11 +41,12 @@ class ExitCode(IntEnum):
 def told(error: BaseException, *, with_traceback: bool) -> ExitCode:
     """Print what went wrong to stderr; the exit code of the first cause."""
     if with_traceback:
-        traceback.print_exception(error)
+        text = "".join(traceback.format_exception(error))
+        print(without_secrets(text), end="", file=sys.stderr)
     causes = list(dict.fromkeys(_causes(error)))
     lines = dict.fromkeys(line for cause in causes for line in _lines(cause))
     for line in lines:
-        print(f"tradesaga: {line}", file=sys.stderr)
+        print(f"tradesaga: {without_secrets(line)}", file=sys.stderr)
     if not with_traceback and not all(isinstance(cause, TradesagaError) for cause in causes):
         print(f"tradesaga: {TRACEBACK_VARIABLE}=1 shows where it happened", file=sys.stderr)
     return _code(causes[0])

@@ -11,6 +11,7 @@ from tradesaga.domain.decisions import Proposal
 from tradesaga.domain.market import SessionKind
 from tradesaga.domain.orders import VenueReport
 from tradesaga.domain.signed_decisions import Refusal
+from tradesaga.domain.trace_context import TraceContext
 from tradesaga.domain.values import quick
 
 CYCLE_STARTED = "orchestrator.cycle.started"
@@ -103,7 +104,10 @@ Content = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A neighbour's event, decoded. `event_id` is theirs: the key of the inbox."""
+    """A neighbour's event, decoded. `event_id` is theirs: the key of the inbox.
+
+    `trace` is where it was sent, if its sender and we trace.
+    """
 
     event_id: str
     type: str
@@ -111,3 +115,4 @@ class Incoming:
     correlation_id: str | None
     at: datetime
     content: Content
+    trace: TraceContext | None = None

@@ -302,6 +302,7 @@ class AgentControl:
             "sagas_open": trades.__len__,
             "sagas_waiting_for_person": trades.waiting_for_person,
             "outbox_stuck_seconds": self._relay.stuck_for,
+            "outbox_lag_seconds": self._relay.lag,
             "leading": self.leads,
         }
 

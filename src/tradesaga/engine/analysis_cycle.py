@@ -232,7 +232,7 @@ class AnalysisCycle:
         for question in work.questions:
             if question.answer is None:
                 continue
-            strategy = question.strategy
+            strategy, since = question.strategy, self.gate.tracer.moment()
             decision = self.gate.judge(
                 question.answer.proposal,
                 strategy,
@@ -248,6 +248,7 @@ class AnalysisCycle:
                     asked=question.decision_id,
                 ),
             )
+            self.gate.told(decision, since, question)
             work.decisions.append(decision)
             work.rows += [Insert(decision), *taken(question.answer, now)]
             work.entries.append(trade_rows.judged(decision, actor="engine"))
@@ -334,7 +335,7 @@ class AnalysisCycle:
         if judgement.denials:
             why = ", ".join(f"{d.code}: {d.message}" for d in judgement.denials)
             work.note("warning", f"denied at execution: {why}", now, decisionId=str(decision.id))
-            work.entries.append(_denied_at_execution(decision, judgement))
+            work.entries.append(trade_rows.denied_at_execution(decision, judgement))
             return
         state = trade_for(
             decision, reserve=risk.cost_to_reserve(situation), now=now, policy=self.desk.policy
@@ -382,14 +383,6 @@ class AnalysisCycle:
 def _seen(work: AnalysisWork) -> MarketView:
     assert work.view is not None, "fetch_market_data comes first"
     return work.view
-
-
-def _denied_at_execution(decision: Decision, judgement: risk.Judgement) -> Entry:
-    body = {"symbol": decision.symbol, **judgement.stored()}
-    name = str(decision.id)
-    return Entry(
-        kind="decision.denied", subject=name, actor="engine", body=body, correlation_id=name
-    )
 
 
 def _outcome(trade: OpenTrade) -> str:

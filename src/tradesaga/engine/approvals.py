@@ -79,9 +79,7 @@ class Approvals:
                 entries.append(_entry("approval.expired", gone, "engine"))
             await self.trades.scribe.fact(rows, entries)
             self._changed.set()
-            log.warning(
-                "an order waits for an approval", approval_id=str(new.id), symbol=new.symbol
-            )
+            log.warning("an order waits for an approval", **_ids_of(new), symbol=new.symbol)
             return new
 
     async def approve(
@@ -167,7 +165,7 @@ class Approvals:
                     correlation_id=str(one.decision_id),
                 )
                 await self.trades.scribe.fact((Update(after),), (said,))
-                log.warning("approval ends soon", approval_id=str(one.id), why=why)
+                log.warning("approval ends soon", **_ids_of(one), why=why)
                 told += 1
             return told
 
@@ -257,6 +255,16 @@ class Approvals:
 def _is_leg(decision: Decision) -> bool:
     """Whether it is one of a rebalance, which the rules on pace leave alone."""
     return decision.strategy_id is None and decision.model == Origin.REBALANCE
+
+
+def _ids_of(approval: Approval) -> dict[str, str]:
+    """What a line of the log says it is about."""
+    decision = str(approval.decision_id)
+    return {
+        "approval_id": str(approval.id),
+        "decision_id": decision,
+        "correlation_id": decision,
+    }
 
 
 def _entry(kind: str, approval: Approval, actor: str, **more: object) -> Entry:

@@ -83,13 +83,13 @@ def assemble(
     """All parts of one agent; their tasks will belong to `group`."""
     core = core_of(world, settings, policy, group)
     kill = kill_switch(world, settings.agent_id, core.desk, core.book, core.ladder)
-    requests = DecisionRequests(settings.decision_rate)
+    requests = DecisionRequests(settings.decision_rate, world.tracer)
     if world.exchange is not None:
         world.exchange.join(settings.agent_id, core.desk, requests)
     relay = _relay(world, settings, core, requests)
     watchers = watchers_of(world, settings, core, relay)
     kill.on_rearmed = watchers.losses.rearmed
-    gate = _gate(settings, core, watchers)
+    gate = _gate(world, settings, core, watchers)
     core.watch.limits = core.limits
     instructed = _instructed(world, settings, core, gate)
     approvals = Approvals(settings=settings, trades=instructed, book=core.book)
@@ -189,6 +189,7 @@ def _coordinator(
         told=scheduler.heard,
         books=core.books,
         others=world.others,
+        tracer=world.tracer,
     )
 
 
@@ -323,7 +324,7 @@ def _retention(world: World, settings: EngineSettings, scribe: Scribe) -> Retent
     )
 
 
-def _gate(settings: EngineSettings, core: Core, watchers: Watchers) -> RiskGate:
+def _gate(world: World, settings: EngineSettings, core: Core, watchers: Watchers) -> RiskGate:
     return RiskGate(
         settings=settings,
         state=core.state,
@@ -333,6 +334,7 @@ def _gate(settings: EngineSettings, core: Core, watchers: Watchers) -> RiskGate:
         ladder=core.ladder,
         watchers=watchers,
         breaker=core.breaker,
+        tracer=world.tracer,
     )
 
 

@@ -73,7 +73,7 @@ def core_of(
         on_epoch=world.journal.open,
         hindrance=_nothing if world.fleet is None else world.fleet.hindrance,
     )
-    scribe = Scribe(journal=world.journal, clock=clock, leadership=leadership, agent_id=agent_id)
+    scribe = _scribe(world, settings, leadership)
     records, name = world.records, settings.agent_name
     state = AgentState(scribe=scribe, records=records, clock=clock, agent_id=agent_id, name=name)
     desk = _desk(world, settings, policy, scribe)
@@ -87,8 +87,9 @@ def core_of(
     )
     book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
     world.gate.ask(book.refusal_to_send)
-    saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock)
-    crew = SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group)
+    tracer = world.tracer
+    saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock, tracer=tracer)
+    crew = SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group, tracer=tracer)
     desk.on_revived = crew.take
     breaker = _breaker(world, settings, state, scribe)
     ladder = _ladder(world, settings, scribe)
@@ -109,6 +110,7 @@ def core_of(
             metrics=world.metrics,
             agent_id=agent_id,
             on_ended=_ended(causes, breaker),
+            tracer=tracer,
         ),
         breaker=breaker,
         board=HealthBoard(
@@ -126,6 +128,16 @@ def core_of(
         limits=LimitBook(
             settings.limits, scribe=scribe, records=records, clock=clock, agent_id=agent_id
         ),
+    )
+
+
+def _scribe(world: World, settings: EngineSettings, leadership: Leadership) -> Scribe:
+    return Scribe(
+        journal=world.journal,
+        clock=world.clock,
+        leadership=leadership,
+        agent_id=settings.agent_id,
+        tracer=world.tracer,
     )
 
 

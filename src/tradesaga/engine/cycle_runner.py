@@ -31,6 +31,7 @@ from tradesaga.ports.clock import Clock
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.journal import Add, CycleLog, Entry, Insert, Row, Update
 from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 log = get_logger()
 END_TRIES_MAX = 10
@@ -118,7 +119,9 @@ class CycleRunner:
         metrics: Metrics,
         agent_id: AgentId,
         on_ended: Callable[[Cycle], Awaitable[None]],
+        tracer: Tracer = UNTRACED,
     ) -> None:
+        self._tracer = tracer
         self._scribe = scribe
         self._clock = clock
         self._ids = ids
@@ -160,7 +163,15 @@ class CycleRunner:
             Unavailable: the journal takes no more.
         """
         work = plan.work
-        bind_contextvars(cycle_id=str(work.cycle.id), cycle_type=work.cycle.type)
+        name, kind = str(work.cycle.id), work.cycle.type
+        bind_contextvars(cycle_id=name, cycle_type=kind, correlation_id=name)
+        with self._tracer.span("cycle", about=name, first=True) as span:
+            cycle = await self._run(plan, time_max)
+            span.note(status=cycle.outcome)
+            return cycle
+
+    async def _run(self, plan: Plan, time_max: timedelta) -> Cycle:
+        work = plan.work
         self.current[work.cycle.id] = work.cycle
         try:
             await self._from_the_start(plan, time_max)
@@ -247,7 +258,8 @@ class CycleRunner:
         until, patience_until = work.cycle.started_at + time_max, patience_from(clock, time_max)
         for name in work.cycle.steps:
             began_at = clock.now()
-            await within(clock, until, plan.steps[name], patience_until=patience_until)
+            with self._tracer.span("cycle.step", step=name):
+                await within(clock, until, plan.steps[name], patience_until=patience_until)
             after = machine.step_done(
                 work.cycle, clock.now(), began_at=began_at, errors=tuple(work.errors),
                 **work.figures,

@@ -19,9 +19,11 @@ from tradesaga.domain.ids import CycleId, DecisionId, question_id
 from tradesaga.domain.schedule import EPOCH
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.token_bucket import Rate, TokenBucket
+from tradesaga.domain.trace_context import TraceContext
 from tradesaga.ports.bus import Delivery
 from tradesaga.ports.journal import InboxEntry, Insert
 from tradesaga.ports.records import OutboxRow
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,10 @@ class Question:
     decision_id: DecisionId | None = None
     """What the answer will be known by, if we have asked: the question's own id."""
     answer: Answer | None = None
+    cycle_id: CycleId | None = None
+    since: int = 0
+    asked_in: TraceContext | None = None
+    """When and where it was asked, for whoever traces."""
 
     @property
     def name(self) -> str:
@@ -53,7 +59,7 @@ class Question:
 def question_about(symbol: str, strategy: Strategy, cycle_id: CycleId, now: datetime) -> Question:
     """What a cycle asks a strategy; the answer will be known by the question's id."""
     name = question_id(cycle_id, strategy.id, symbol)
-    return Question(str(name), strategy, symbol, now, decision_id=name)
+    return Question(str(name), strategy, symbol, now, decision_id=name, cycle_id=cycle_id)
 
 
 @dataclass(slots=True, eq=False)
@@ -67,7 +73,8 @@ class Round:
 class DecisionRequests:
     """All rounds that are open, and how often may be asked."""
 
-    def __init__(self, rate: Rate | None = None) -> None:
+    def __init__(self, rate: Rate | None = None, tracer: Tracer = UNTRACED) -> None:
+        self._tracer = tracer
         self._open: list[Round] = []
         self._in_hand: set[str] = set()
         self._bucket = None if rate is None else TokenBucket(rate, 0.0)
@@ -90,6 +97,9 @@ class DecisionRequests:
     def ask(self, questions: Sequence[Question]) -> Round:
         """Open a round; close it with `end`."""
         asked = Round(questions)
+        if self._tracer.is_on:
+            for question in questions:
+                question.since, question.asked_in = self._tracer.moment(), self._tracer.here()
         if not questions:
             asked.complete.set()
         self._open.append(asked)
@@ -98,6 +108,9 @@ class DecisionRequests:
     def end(self, asked: Round) -> None:
         """Answers that come from now on are unsolicited."""
         self._open.remove(asked)
+        for question in asked.questions:
+            if question.answer is None:
+                self._told(question, "unanswered")
 
     def still_wants(self, row: OutboxRow) -> bool:
         """Whether the event is no question, or one whose answer somebody waits for."""
@@ -130,11 +143,27 @@ class DecisionRequests:
             if question is None:
                 continue
             question.answer = Answer(proposal, delivery)
+            self._told(question, "answered")
             self._in_hand.add(decision_key(proposal))
             if all(q.answer is not None for q in asked.questions):
                 asked.complete.set()
             return True
         return False
+
+    def _told(self, question: Question, outcome: str) -> None:
+        """It is over with the question: the first span of the decision's trace."""
+        if self._tracer.is_on:
+            self._tracer.told(
+                "decision",
+                since=question.since,
+                about=question.request_id,
+                first=True,
+                links=() if question.asked_in is None else (question.asked_in,),
+                cycle_id=str(question.cycle_id),
+                decision_id=question.request_id,
+                correlation_id=question.request_id,
+                outcome=outcome,
+            )
 
 
 def _is_shadow(question: Question) -> bool:

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
 
 from structlog import get_logger
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from tradesaga.domain.decisions import Proposal
 from tradesaga.domain.errors import Conflict, Fenced, Rejected, Unavailable
@@ -31,7 +31,7 @@ from tradesaga.domain.events import (
     SessionChanged,
     Unhandled,
 )
-from tradesaga.domain.ids import AgentId, is_client_order_id
+from tradesaga.domain.ids import AgentId, is_client_order_id, uuid_or_none
 from tradesaga.domain.orders import VenueReport
 from tradesaga.domain.schedule import ORDER_FILLED, SESSION_CHANGED
 from tradesaga.domain.signed_decisions import Refusal
@@ -42,7 +42,9 @@ from tradesaga.engine.decision_requests import (
     decision_key,
     echoed_by,
 )
+from tradesaga.engine.event_bounds import REMEMBERED_MAX, TRIES_MAX, Flood, Tries
 from tradesaga.engine.health import HealthBoard
+from tradesaga.engine.log_ids import ids_of
 from tradesaga.engine.market_gate import MarketGate
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.reconciliation import Reconciliation
@@ -53,18 +55,13 @@ from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import DeadLetter, Entry, InboxEntry, Insert, Row
 from tradesaga.ports.metrics import Metrics
 from tradesaga.ports.records import Records
+from tradesaga.ports.tracing import UNTRACED, SpanKind, Tracer
 
 log = get_logger()
 IN_FLIGHT_MAX = 64
-TRIES_MAX = 5
-"""A decision whose analysis fails this often is put aside: its like would come back for ever."""
-REMEMBERED_MAX = 10_000
 LETTER_BYTES_MAX = 256 * 1024
 """Of a message that is kept: no readable one is larger."""
 LETTER_TEXT_MAX = 500
-FLOOD_MAX = 100
-FLOOD_SPAN = timedelta(minutes=1)
-"""So many unreadable messages are kept in such a time; more are counted and dropped."""
 
 Unsolicited = Callable[[Answer], Awaitable[bool]]
 """Analyses an answer that nobody asked for; False when the agent does not run."""
@@ -90,7 +87,9 @@ class EventCoordinator:
         told: Callable[..., None],
         books: Reconciliation,
         others: Callable[[], bool] = lambda: False,
+        tracer: Tracer = UNTRACED,
     ) -> None:
+        self._tracer = tracer
         self._bus = bus
         self._scribe = scribe
         self._records = records
@@ -105,8 +104,8 @@ class EventCoordinator:
         self._told = told
         self._books = books
         self._others = others
-        self._tries = _Tries()
-        self._flood = _Flood()
+        self._tries = Tries()
+        self._flood = Flood()
         self._nonces: dict[str, str] = {}
         self._deciding: set[str] = set()
 
@@ -119,6 +118,7 @@ class EventCoordinator:
                 group.create_task(self._handle_one(delivery, room))
 
     async def _handle_one(self, delivery: Delivery, room: asyncio.Semaphore) -> None:
+        bind_contextvars(**_ids_of(delivery))
         try:
             await self.handle(delivery)
         except Unavailable as error:
@@ -147,7 +147,8 @@ class EventCoordinator:
         """Handle what was put aside. Raises Rejected, Conflict, Unavailable, Fenced."""
         if delivery.incoming is not None:
             self._tries.forget(delivery.incoming.event_id)
-        await self.handle(delivery)
+        with bound_contextvars(**_ids_of(delivery)):
+            await self.handle(delivery)
 
     async def handle(self, delivery: Delivery) -> None:
         """Give one delivery its effect and settle it with the bus. Raises Unavailable, Fenced."""
@@ -155,6 +156,16 @@ class EventCoordinator:
         if incoming is None:
             await self._bury(delivery, delivery.problem)
             return
+        with self._tracer.span(
+            "consume",
+            kind=SpanKind.CONSUMER,
+            parent=incoming.trace,
+            about=incoming.correlation_id,
+            subject=delivery.subject,
+        ):
+            await self._take(delivery, incoming)
+
+    async def _take(self, delivery: Delivery, incoming: Incoming) -> None:
         match incoming.content:
             case DecisionGenerated() as decided:
                 await self._decision(delivery, incoming, decided)
@@ -278,10 +289,14 @@ class EventCoordinator:
                 pass  # taken before
             self._books.wake.set()
         else:
-            actor = f"neighbour:{incoming.source}"
-            await self._desk.book(
-                trade, Reported(report=report), actor=actor, inbox=(self._inbox(incoming),)
-            )
+            actor, ids = f"neighbour:{incoming.source}", ids_of(trade.state.order)
+            with (
+                bound_contextvars(**ids),
+                self._tracer.span("order.reported", about=ids["decision_id"]),
+            ):
+                await self._desk.book(
+                    trade, Reported(report=report), actor=actor, inbox=(self._inbox(incoming),)
+                )
             if incoming.type == ORDER_FILLED:
                 self._told(ORDER_FILLED)
         await delivery.acknowledge()
@@ -333,40 +348,13 @@ class EventCoordinator:
         )
 
 
-class _Tries:
-    """How often each event was tried in this life of the process; the oldest are forgotten."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-
-    def tried_enough(self, event_id: str) -> bool:
-        """Count one more try; True when there have been `TRIES_MAX` before it."""
-        count = self._counts.pop(event_id, 0)
-        if count >= TRIES_MAX:
-            return True
-        self._counts[event_id] = count + 1
-        if len(self._counts) > REMEMBERED_MAX:
-            self._counts.pop(next(iter(self._counts)))
-        return False
-
-    def forget(self, event_id: str) -> None:
-        """Begin to count anew."""
-        self._counts.pop(event_id, None)
-
-
-class _Flood:
-    """How many unreadable messages were kept in the present span of time."""
-
-    def __init__(self) -> None:
-        self._since: datetime | None = None
-        self._count = 0
-
-    def has_room(self, now: datetime) -> bool:
-        """Count one more; False when the span has its fill."""
-        if self._since is None or now - self._since >= FLOOD_SPAN:
-            self._since, self._count = now, 0
-        self._count += 1
-        return self._count <= FLOOD_MAX
+def _ids_of(delivery: Delivery) -> dict[str, str]:
+    """What the log is bound to; a correlation id of theirs, which goes on, only if it is a UUID."""
+    if (incoming := delivery.incoming) is None:
+        return {}
+    name = incoming.correlation_id
+    ids = {"event_id": _plain(incoming.event_id)}
+    return ids if name is None or uuid_or_none(name) is None else {**ids, "correlation_id": name}
 
 
 def _plain(text: str) -> str:

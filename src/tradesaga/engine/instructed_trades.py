@@ -168,7 +168,7 @@ class InstructedTrades:
     def _judged(
         self, given: Instruction, view: MarketView, price: Decimal | None, batch: Batch
     ) -> Decision:
-        now = self.clock.now()
+        now, since = self.clock.now(), self.gate.tracer.moment()
         judged = self.gate.judge(
             given.proposal(now, price),
             None,
@@ -180,7 +180,9 @@ class InstructedTrades:
             circumstances=_circumstances(given),
         )
         decision_id = given.decision_id(self.agent_id)
-        return replace(judged, id=decision_id, strategy_id=given.strategy_id)
+        decision = replace(judged, id=decision_id, strategy_id=given.strategy_id)
+        self.gate.told(decision, since)
+        return decision
 
     async def _known(self, given: Instruction) -> Instructed | None:
         """The trade that this instruction has made before."""

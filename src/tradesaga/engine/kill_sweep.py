@@ -16,11 +16,13 @@ from enum import StrEnum
 from typing import Final
 
 from structlog import get_logger
+from structlog.contextvars import bind_contextvars
 
 from tradesaga.domain.errors import Refused, Transient
 from tradesaga.domain.orders import ENDED, Order, OrderStatus
 from tradesaga.domain.trade_messages import CancelWanted, Reported
 from tradesaga.domain.values import changed
+from tradesaga.engine.log_ids import ids_of
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.services import AmbiguousMatch, TradingEngine
@@ -113,6 +115,7 @@ class KillSweep:
         sweep.asked.set()
 
     async def _bring_in(self, trade: OpenTrade, swept: Swept) -> None:
+        bind_contextvars(**ids_of(swept.order))
         while trade.is_sending:  # its answer has the id, or its failure says to look
             await _pause(SENDING_LOOK_SECONDS)
         swept.order = _known(trade)

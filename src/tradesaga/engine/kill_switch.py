@@ -34,6 +34,7 @@ from tradesaga.domain.ladder import (
 from tradesaga.domain.orders import ENDED
 from tradesaga.engine.kill_sweep import Fate, KillSweep, Sweep
 from tradesaga.engine.ladder_state import LadderState
+from tradesaga.engine.log_ids import ids_of
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.strategy_book import StrategyBook
@@ -185,7 +186,7 @@ class KillSwitch:
         for swept in sweep.unresolved:
             self._metrics.error_occurred("kill_unresolved")
             log.error(
-                "kill switch: no verdict", client_order_id=swept.order.client_order_id,
+                "kill switch: no verdict", **ids_of(swept.order),
                 venue_order_id=swept.order.venue_order_id, symbol=swept.order.symbol,
                 said=swept.said,
             )  # fmt: skip

@@ -17,6 +17,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from structlog import get_logger
+from structlog.contextvars import bind_contextvars
 
 from tradesaga.domain.checkpoint import Occasion
 from tradesaga.domain.errors import Fenced, Unavailable
@@ -56,6 +57,7 @@ class Orchestrator:
         Raises:
             ExceptionGroup: a loop failed; with Fenced in it when the lease has passed on.
         """
+        bind_contextvars(agent_id=str(self._settings.agent_id))
         async with asyncio.TaskGroup() as group:
             parts = assemble(self._world, self._settings, self._policy, group)
             self._on_control(parts.control)

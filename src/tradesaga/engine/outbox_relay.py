@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from structlog import get_logger
 
@@ -26,6 +26,12 @@ BATCH_MAX = 256
 IDLE_SECONDS = 0.5
 """Real time between looks when nothing wakes the relay."""
 RETRY_SECONDS = 0.2
+
+
+def _ids_of(row: OutboxRow) -> dict[str, str]:
+    """What a line of the log says it is about."""
+    ids = {"event_id": row.event_id, "event_type": row.type}
+    return ids if row.correlation_id is None else {**ids, "correlation_id": row.correlation_id}
 
 
 def _always(_row: OutboxRow) -> bool:
@@ -62,6 +68,12 @@ class OutboxRelay:
         self._idle_seconds = idle.total_seconds()
         self.stuck_since: float | None = None
         """Since when, on the clock's monotonic scale, the bus has not taken what waits."""
+        self._oldest: datetime | None = None
+
+    def lag(self) -> float:
+        """Seconds since the oldest event that waits was committed; 0 when none does."""
+        oldest = self._oldest
+        return 0.0 if oldest is None else max(0.0, (self._clock.now() - oldest).total_seconds())
 
     def stuck_for(self) -> float:
         """Seconds since the bus has not taken what waits; 0 while it does."""
@@ -87,8 +99,9 @@ class OutboxRelay:
         """Publish one batch; how many rows the bus has taken. Raises Unavailable."""
         rows = await self._outbox.pending(self._agent_id, limit=BATCH_MAX)
         if not rows:
-            self.stuck_since = None
+            self.stuck_since = self._oldest = None
             return 0
+        self._oldest = rows[0].at
         begun = self._clock.monotonic()
         by_thing: defaultdict[str, list[OutboxRow]] = defaultdict(list)
         for row in rows:
@@ -108,22 +121,23 @@ class OutboxRelay:
                 at=self._clock.now(),
             )
         if done < len(rows):
+            self._oldest = rows[done].at
             if done or self.stuck_since is None:
                 self.stuck_since = begun
             raise Unavailable(f"the bus took {done} of {len(rows)} events")
-        self.stuck_since = None
+        self.stuck_since = self._oldest = None
         return done
 
     async def _publish(self, rows: Sequence[OutboxRow], sent: dict[int, int]) -> None:
         for row in rows:
             if not self._wanted(row):
-                log.info("question dropped: nobody waits for its answer", event_id=row.event_id)
+                log.info("question dropped: nobody waits for its answer", **_ids_of(row))
                 sent[row.sequence] = 0
                 continue
             try:
                 published = await self._bus.publish(row)
             except Unavailable as error:
-                log.warning("event not acknowledged", event_type=row.type, error=str(error))
+                log.warning("event not acknowledged", **_ids_of(row), error=str(error))
                 return  # what follows about the same thing must not overtake it
             sent[row.sequence] = published.stream_sequence
 

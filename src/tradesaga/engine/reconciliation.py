@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from structlog import get_logger
+from structlog.contextvars import bound_contextvars
 
 from tradesaga.domain.cash import CashDrift
 from tradesaga.domain.errors import Refused, Transient
@@ -30,6 +31,7 @@ from tradesaga.domain.schedule import NOT_LATER, next_multiple
 from tradesaga.domain.trade_messages import Reported, TradeState
 from tradesaga.engine.cash_check import CashCheck
 from tradesaga.engine.external_orders import ExternalOrders
+from tradesaga.engine.log_ids import ids_of
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import Drift, PositionCheck
 from tradesaga.engine.trade_desk import TradeDesk
@@ -155,19 +157,22 @@ class Reconciliation:
     async def _ask(self, trade: OpenTrade) -> VenueReport | None:
         """Look an order up and book the answer, unless something else was booked meanwhile."""
         known = trade.state
+        with bound_contextvars(**ids_of(known.order)):
+            return await self._looked_up(trade, known)
+
+    async def _looked_up(self, trade: OpenTrade, known: TradeState) -> VenueReport | None:
         try:
             report = await self.venue.look_up(known.order)
         except (Refused, AmbiguousMatch) as error:
-            log.info("reconciliation: no answer", saga_id=str(known.saga.id), error=str(error))
+            log.info("reconciliation: no answer", error=str(error))
             return None
         if report is None or trade.state is not known:
             return None  # what it means that it is not found is for its saga to say
         await self.desk.book(trade, Reported(report=report), actor="reconciliation")
         if trade.state is not known:
             log.info(
-                "reconciliation books what was missed", saga_id=str(known.saga.id),
-                symbol=known.order.symbol, status=report.status,
-                filled=str(report.filled_quantity),
+                "reconciliation books what was missed", symbol=known.order.symbol,
+                status=report.status, filled=str(report.filled_quantity),
             )  # fmt: skip
         return report
 

@@ -25,6 +25,7 @@ from tradesaga.domain.risk import Book, Candidate, Conditions, Limits, Pace, Sit
 from tradesaga.domain.strategies import Strategy, is_on_first_day
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.breaker import Breaker
+from tradesaga.engine.decision_requests import Question
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.market_gate import MarketGate
@@ -35,6 +36,7 @@ from tradesaga.engine.shadows import book_of, shadowed
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.watchers import Watchers
 from tradesaga.ports.services import Account
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class RiskGate:
     ladder: LadderState
     watchers: Watchers
     breaker: Breaker
+    tracer: Tracer = UNTRACED
 
     def judge(
         self,
@@ -152,6 +155,26 @@ class RiskGate:
             return shadowed(decision, candidate.quote)
         batch.add(situation, decision)
         return decision
+
+    def told(self, decision: Decision, since: int, question: Question | None = None) -> None:
+        """Tell who traces of a verdict; the trace begins with it unless the decision was asked."""
+        if not self.tracer.is_on:
+            return
+        name = str(decision.id)
+        answer = None if question is None else question.answer
+        heard = None if answer is None else answer.delivery.incoming
+        cause = None if heard is None else heard.trace
+        self.tracer.told(
+            "risk.verdict",
+            since=since,
+            about=name,
+            first=question is None or question.decision_id is None,
+            links=() if cause is None else (cause,),
+            decision_id=name,
+            correlation_id=name,
+            action=decision.action,
+            verdict=decision.verdict,
+        )
 
     def situation_of(
         self,

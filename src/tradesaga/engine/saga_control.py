@@ -34,6 +34,7 @@ from tradesaga.domain.trade_messages import (
     TurnedBack,
 )
 from tradesaga.engine.instructed_trades import InstructedTrades
+from tradesaga.engine.log_ids import ids_of
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.identity import IdSource
@@ -114,7 +115,11 @@ class SagaControl:
         begun = [one.trade.state for one in done if one.trade is not None]
         if not begun:
             raise _refusal_to_close(symbol, [d for one in done for d in one.decision.denials])
-        log.warning("a person closes a position", symbol=symbol, actor=actor, reason=reason)
+        for one in begun:
+            log.warning(
+                "a person closes a position", **ids_of(one.order), symbol=symbol, actor=actor,
+                reason=reason,
+            )  # fmt: skip
         return begun
 
     async def retry(self, saga_id: SagaId, *, reason: str, actor: str) -> TradeRecord:
@@ -162,8 +167,8 @@ class SagaControl:
         except Fenced as error:
             raise Unavailable("another node has taken over the agent; ask again") from error
         log.warning(
-            "a person has intervened", saga_id=str(saga_id), actor=actor, reason=happened.reason,
-            status=trade.state.saga.status,
+            "a person has intervened", **ids_of(trade.state.order), actor=actor,
+            reason=happened.reason, status=trade.state.saga.status,
         )  # fmt: skip
         return await self.trade(saga_id)
 

@@ -13,12 +13,14 @@ from structlog.contextvars import bind_contextvars
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.saga import ENDS
 from tradesaga.domain.trade_messages import TradeState
+from tradesaga.engine.log_ids import ids_of
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.saga_runner import SagaRunner
 from tradesaga.engine.shutdown import finish
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Entry, Row
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 log = get_logger()
 RETRY_AFTER = timedelta(seconds=1)
@@ -28,8 +30,15 @@ class SagaCrew:
     """Starts runners; a saga goes on whatever becomes of the cycle that began it."""
 
     def __init__(
-        self, *, runner: SagaRunner, desk: TradeDesk, clock: Clock, group: asyncio.TaskGroup
+        self,
+        *,
+        runner: SagaRunner,
+        desk: TradeDesk,
+        clock: Clock,
+        group: asyncio.TaskGroup,
+        tracer: Tracer = UNTRACED,
     ) -> None:
+        self._tracer = tracer
         self._runner = runner
         self._desk = desk
         self._clock = clock
@@ -81,14 +90,13 @@ class SagaCrew:
 
     async def _run(self, trade: OpenTrade) -> None:
         saga = trade.state.saga
-        bind_contextvars(
-            saga_id=str(saga.id),
-            decision_id=str(saga.decision_id),
-            correlation_id=str(saga.decision_id),
-        )
+        ids = ids_of(trade.state.order)
+        bind_contextvars(**ids)
         while True:
             try:
-                saga = await self._runner.run(trade)
+                with self._tracer.span("saga", about=ids["decision_id"]) as span:
+                    saga = await self._runner.run(trade)
+                    span.note(status=saga.status)
             except Unavailable as error:
                 log.warning("saga waits for the journal", error=str(error))
                 await self._clock.sleep_until(self._clock.now() + RETRY_AFTER)

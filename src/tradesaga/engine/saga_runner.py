@@ -17,6 +17,7 @@ from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.trade_actions import TradeActions
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.clock import Clock
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class SagaRunner:
     desk: TradeDesk
     actions: TradeActions
     clock: Clock
+    tracer: Tracer = UNTRACED
 
     async def run(self, trade: OpenTrade) -> Saga:
         """Run or resume the saga until it ends or needs a person.
@@ -46,7 +48,8 @@ class SagaRunner:
                 return trade.state.saga
             # Kept until it is committed: what was asked of the venue must not be asked again
             # because the journal did not take the answer.
-            trade.unbooked = await self.actions.perform(command, trade)
+            with self.tracer.span("saga.step", command=type(command).__name__):
+                trade.unbooked = await self.actions.perform(command, trade)
 
 
 def _wish(trade: OpenTrade) -> str | None:

@@ -17,14 +17,22 @@ from tradesaga.engine.commit_times import CommitTimes
 from tradesaga.engine.leadership import Leadership
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Change, Entry, Journal, Row
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 
 class Scribe:
     """One agent's way to the journal; `events_written` is set by every commit with an event."""
 
     def __init__(
-        self, *, journal: Journal, clock: Clock, leadership: Leadership, agent_id: AgentId
+        self,
+        *,
+        journal: Journal,
+        clock: Clock,
+        leadership: Leadership,
+        agent_id: AgentId,
+        tracer: Tracer = UNTRACED,
     ) -> None:
+        self._tracer = tracer
         self._journal = journal
         self._clock = clock
         self._leadership = leadership
@@ -71,7 +79,8 @@ class Scribe:
         )
         begun = self.times.begin()
         try:
-            await self._journal.commit(change)
+            with self._tracer.span("journal.commit"):
+                await self._journal.commit(change)
         except TradesagaError:
             if claim is not None:
                 claim.rides = False  # nothing was written: the next Change carries it

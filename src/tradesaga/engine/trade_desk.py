@@ -39,6 +39,7 @@ from tradesaga.domain.trade_messages import (
 )
 from tradesaga.engine import saga_audit, trade_rows
 from tradesaga.engine.holdings import Holdings
+from tradesaga.engine.log_ids import ids_of
 from tradesaga.engine.open_trades import OpenTrade, OpenTrades
 from tradesaga.engine.scribe import Scribe
 from tradesaga.ports.clock import Clock
@@ -229,7 +230,7 @@ class TradeDesk:
         for void in outcome.voids:
             self._metrics.error_occurred("fill_busted")
             log.error(
-                "the venue took a fill back", saga_id=str(saga.id), symbol=saga.symbol,
+                "the venue took a fill back", **ids_of(order), symbol=saga.symbol,
                 quantity=str(void.quantity), price=str(void.price), reason=void.reason,
             )  # fmt: skip
         if ended_now:
@@ -240,13 +241,13 @@ class TradeDesk:
                 self.holdings.pace.came_to_nothing(order)
             self._metrics.order_ended(order.status)
             log.info(
-                "saga ended", saga_id=str(saga.id), symbol=saga.symbol, status=saga.status,
+                "saga ended", **ids_of(order), symbol=saga.symbol, status=saga.status,
                 order_status=order.status, filled=str(order.filled_quantity),
             )  # fmt: skip
         elif saga.status is SagaStatus.MANUAL_REQUIRED and outcome.transitions:
             self._metrics.error_occurred("saga_manual_required")
             log.error(
-                "saga needs a person", saga_id=str(saga.id), symbol=saga.symbol, reason=saga.reason
+                "saga needs a person", **ids_of(order), symbol=saga.symbol, reason=saga.reason
             )
 
     def locks(self) -> list[SymbolLock]:
@@ -270,7 +271,7 @@ class TradeDesk:
         self._metrics.error_occurred("order_revived")
         log.error(
             "an order that was taken for not placed is at the venue",
-            saga_id=str(saga.id), symbol=saga.symbol,
+            **ids_of(trade.state.order), symbol=saga.symbol,
         )  # fmt: skip
         self.trades.put_back(trade)
         self.on_revived(trade)

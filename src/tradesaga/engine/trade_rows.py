@@ -10,6 +10,7 @@ from tradesaga.domain.decisions import Decision
 from tradesaga.domain.events import SAGA_COMPLETED, SAGA_STARTED, Event
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Fill, Side, Void
+from tradesaga.domain.risk import Judgement
 from tradesaga.domain.saga import ENDS, Input, Saga, SagaStatus, Transition
 from tradesaga.domain.trade_messages import Outcome, TradeState
 from tradesaga.domain.trade_plan import PLAN
@@ -113,6 +114,15 @@ def judged(decision: Decision, *, actor: str, **more: object) -> Entry:
         actor=actor,
         body=body,
         correlation_id=str(decision.id),
+    )
+
+
+def denied_at_execution(decision: Decision, judgement: Judgement) -> Entry:
+    """The log entry of an allowed decision that the rules refuse as an order."""
+    body = {"symbol": decision.symbol, **judgement.stored()}
+    name = str(decision.id)
+    return Entry(
+        kind="decision.denied", subject=name, actor="engine", body=body, correlation_id=name
     )
 
 

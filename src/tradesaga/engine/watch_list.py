@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from structlog import get_logger
+from structlog.contextvars import bound_contextvars
 
 from tradesaga.domain.errors import Refused, Transient
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.market import Calendar
 from tradesaga.domain.orders import Order, OrderStatus, VenueReport
 from tradesaga.domain.trade_messages import Reported
+from tradesaga.engine.log_ids import ids_of
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.clock import Clock
@@ -57,9 +59,11 @@ class WatchList:
         for trade in tuple(self.desk.absent.values())[:AT_ONCE_MAX]:
             saga_id = trade.state.saga.id
             try:
-                report = await self._found(trade.state.order)
+                with bound_contextvars(**ids_of(trade.state.order)):
+                    report = await self._found(trade.state.order)
             except (Transient, Refused) as error:
-                log.info("watch list: no answer", saga_id=str(saga_id), error=str(error))
+                ids = ids_of(trade.state.order)
+                log.info("watch list: no answer", **ids, error=str(error))
                 return
             if self.desk.absent.pop(saga_id, None) is None:
                 continue  # it has been heard of meanwhile

@@ -118,14 +118,16 @@ class Bus:
         """Publish one event and wait for the stream's acknowledgement. Raises Unavailable."""
         if not self.connected:
             raise Unavailable("no connection to NATS")
-        headers = None if message_id is None else {"Nats-Msg-Id": message_id}
+        headers = {} if event.trace is None else {"traceparent": event.trace}
+        if message_id is not None:
+            headers["Nats-Msg-Id"] = message_id
         try:
             await _cancellable(
                 self._stream_api(event.source).publish(
                     self._address.subject(event.event_type),
                     event.body,
                     timeout=PUBLISH_SECONDS_MAX,
-                    headers=headers,
+                    headers=headers or None,
                 )
             )
         except nats.js.errors.NoStreamResponseError as error:

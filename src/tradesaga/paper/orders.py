@@ -45,7 +45,8 @@ OPEN_STATUSES = frozenset({OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED})
 class Ticket(Struct, frozen=True, kw_only=True):
     """An order as asked for, already checked for form.
 
-    `correlation_id` is what the request named; the order's events bear it.
+    `correlation_id` and `trace` (a traceparent) are what the request named; the order's events bear
+    them.
     """
 
     symbol: str
@@ -57,6 +58,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     client_order_id: str | None = None
     strategy_id: str | None = None
     correlation_id: str | None = None
+    trace: str | None = None
 
 
 class Fill(Struct, frozen=True, kw_only=True):

@@ -41,13 +41,14 @@ _account = msgspec.json.Decoder(Account).decode
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
-    """An event on its way to the bus; `body` is the whole message."""
+    """An event on its way to the bus; `body` is the whole message, `trace` its traceparent."""
 
     event_id: str
     event_type: str
     source: str
     symbol: str | None
     body: bytes
+    trace: str | None = None
 
 
 _outgoing = msgspec.json.Decoder(Outgoing).decode

@@ -23,7 +23,7 @@ import msgspec
 
 from tradesaga.adapters.http.circuit import Circuit
 from tradesaga.adapters.http.pace import UNPACED, Pace
-from tradesaga.adapters.http.trace import trace_headers
+from tradesaga.adapters.http.trace import asked_about, trace_headers
 from tradesaga.domain.errors import DeadlineExceeded, NotSent, Throttled, Unavailable
 from tradesaga.ports.services import Health
 from tradesaga.ports.tracing import UNTRACED, SpanKind, Tracer
@@ -253,10 +253,11 @@ class ServiceClient:
         body: bytes | None = None,
         leave: Leave | None = None,
     ) -> Reply:
+        about = asked_about()
         with self._tracer.span(
-            "http.request", kind=SpanKind.CLIENT, service=self.name, method=method
+            "http.request", kind=SpanKind.CLIENT, about=about, service=self.name, method=method
         ) as span:
-            reply = await self._sent(method, path, params, body, leave)
+            reply = await self._sent(method, path, params, body, leave, about)
             span.note(status_code=reply.status)
             return reply
 
@@ -267,6 +268,7 @@ class ServiceClient:
         params: Mapping[str, str] | None,
         body: bytes | None,
         leave: Leave | None,
+        about: str | None,
     ) -> Reply:
         asked = {} if leave is None else {"trace": _asking(leave)}
         request = httpx2.Request(
@@ -276,7 +278,7 @@ class ServiceClient:
             content=body,
             headers={
                 **(HEADERS if body is None else HEADERS_WITH_BODY),
-                **trace_headers(self._tracer.here()),
+                **trace_headers(about, self._tracer.here()),
             },
             extensions={**self._extensions, **asked},
         )

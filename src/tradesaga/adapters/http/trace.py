@@ -17,11 +17,15 @@ CORRELATION: Final = "X-Correlation-Id"
 TRACEPARENT: Final = "traceparent"
 
 
-def trace_headers(here: TraceContext | None) -> Mapping[str, str]:
-    """The headers of a request that is made `here`; none when it is about nothing of ours."""
+def asked_about() -> str | None:
+    """What a request that is made now is about; None when it is about nothing of ours."""
     correlation_id = get_contextvars().get("correlation_id")
-    if correlation_id is None:
+    return None if correlation_id is None else str(correlation_id)
+
+
+def trace_headers(name: str | None, here: TraceContext | None) -> Mapping[str, str]:
+    """The headers of a request about the thing of this id, made `here`."""
+    if name is None:
         return {} if here is None else {TRACEPARENT: here.header}
-    name = str(correlation_id)
     named = here or trace_about(name)
     return {CORRELATION: name} if named is None else {CORRELATION: name, TRACEPARENT: named.header}

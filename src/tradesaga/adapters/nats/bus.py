@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import nats.errors
@@ -36,10 +37,12 @@ from tradesaga.adapters.nats.provisioning import (
 from tradesaga.adapters.nats.pull import pull
 from tradesaga.domain.errors import Refused, Rejected, Unavailable
 from tradesaga.domain.events import CYCLE_STARTED, Incoming
+from tradesaga.domain.trace_context import read_trace
 from tradesaga.ports.bus import Delivery, Published
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.records import OutboxRow
 from tradesaga.ports.stream import StreamEnd
+from tradesaga.ports.tracing import UNTRACED, SpanKind, Tracer
 
 log = get_logger(__name__)
 
@@ -50,6 +53,7 @@ PAUSE_MAX = timedelta(seconds=1)
 OPEN_TIME_MAX = timedelta(seconds=3)
 PREPARE_TIME_MAX = timedelta(seconds=30)
 RETRY_AFTER = timedelta(seconds=1)
+TRACEPARENT = "traceparent"
 
 
 class NatsBus:
@@ -75,7 +79,9 @@ class NatsBus:
         limits: StreamLimits | None = None,
         idle_max: timedelta | None = None,
         signatures: Check | None = None,
+        tracer: Tracer = UNTRACED,
     ) -> None:
+        self._tracer = tracer
         self._signatures = signatures
         self._url = url
         self._token, self._user = token, user
@@ -98,7 +104,20 @@ class NatsBus:
     async def publish(self, row: OutboxRow) -> Published:
         """Return when the bus has stored the event; waits for a connection within its time."""
         subject = topology.subject_of(self._publish_prefix, row.type)
-        headers = {"Nats-Msg-Id": row.event_id}
+        with self._tracer.span(
+            "publish",
+            kind=SpanKind.PRODUCER,
+            about=row.correlation_id,
+            subject=subject,
+            event_id=row.event_id,
+            correlation_id=row.correlation_id or "",
+        ):
+            return await self._publish(row, subject)
+
+    async def _publish(self, row: OutboxRow, subject: str) -> Published:
+        headers, here = {"Nats-Msg-Id": row.event_id}, self._tracer.here()
+        if here is not None:  # never in the body: a repeat must be the same to the byte
+            headers[TRACEPARENT] = here.header
         try:
             async with asyncio.timeout(self._publish_seconds_max) as bound:
                 link = await self._open_link()
@@ -246,6 +265,9 @@ class NatsBus:
         problem = ""
         try:
             incoming = decode_event(message.data, self._clock.now(), self._signatures)
+            sent = message.headers if self._tracer.is_on else None
+            if sent and (trace := read_trace(sent.get(TRACEPARENT))):
+                incoming = replace(incoming, trace=trace)
         except Unreadable as error:
             problem = str(error)
         return NatsDelivery(

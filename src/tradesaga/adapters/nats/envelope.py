@@ -8,10 +8,11 @@ a NUL character (Postgres stores none). A payload's numbers stay text until `pay
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
+from tradesaga.domain.trace_context import TraceContext, read_trace
 from tradesaga.ports.records import OutboxRow
 
 SOURCE = "orchestrator"
@@ -48,6 +49,8 @@ class Metadata(msgspec.Struct, rename="camel", frozen=True, kw_only=True, omit_d
     correlation_id: _Text | None = None
     causation_id: _Text | None = None
     signature: Signature | None = None
+    trace_id: Any = None
+    """The platform's place for a traceparent; whatever else it holds is nobody's fault."""
 
 
 class Nested(msgspec.Struct, frozen=True):
@@ -80,6 +83,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str | None
     payload: bytes
     signature: Signature | None = None
+    trace: TraceContext | None = None
 
 
 def encode(row: OutboxRow) -> bytes:
@@ -164,4 +168,5 @@ def _envelope(metadata: Metadata, payload: msgspec.Raw) -> Envelope:
         correlation_id=metadata.correlation_id,
         payload=text,
         signature=metadata.signature,
+        trace=read_trace(metadata.trace_id),
     )

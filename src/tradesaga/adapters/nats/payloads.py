@@ -65,6 +65,7 @@ def decode_event(body: bytes, received_at: datetime, check: Check | None = None)
         correlation_id=envelope.correlation_id,
         at=envelope.at,
         content=content,
+        trace=envelope.trace,
     )
 
 

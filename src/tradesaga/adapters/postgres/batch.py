@@ -23,6 +23,7 @@ from tradesaga.adapters.postgres.encoding import (
     encode_rows,
 )
 from tradesaga.domain.ids import AgentId
+from tradesaga.domain.trace_context import TraceContext
 from tradesaga.domain.values import quick
 from tradesaga.ports.journal import Change
 
@@ -75,6 +76,7 @@ class Pending:
     keys: Set[Key]
     log: Sequence[LogRow]
     size: int
+    asked_in: TraceContext | None = None
     _outcome: int | Exception | None = None
     _waiter: asyncio.Future[None] | None = None
 

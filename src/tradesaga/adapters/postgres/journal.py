@@ -29,6 +29,7 @@ from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.ports.journal import Change
+from tradesaga.ports.tracing import UNTRACED, Tracer
 
 BATCH_MIN = 16
 """Smaller batches are not halved."""
@@ -78,7 +79,9 @@ class PostgresJournal:
         waiting_max: int = 10_000,
         command_time_max: timedelta = timedelta(seconds=30),
         on_written: Written = _unseen,
+        tracer: Tracer = UNTRACED,
     ) -> None:
+        self._tracer = tracer
         self._dsn, self._schema = dsn, schema
         self._waiting_max = waiting_max
         self._on_written = on_written
@@ -128,6 +131,8 @@ class PostgresJournal:
         if not self._is_current(change.agent_id, change.epoch):
             raise _fenced(change.agent_id, change.epoch)
         pending = encode(change)
+        if self._tracer.is_on:
+            pending.asked_in = self._tracer.here()
         self._waiting.append(pending)
         self._wake.set()
         return await pending.outcome()
@@ -145,10 +150,12 @@ class PostgresJournal:
                     await self._open_agents()
                 elif (batch := self._gather()) is not None:
                     self._in_flight = batch
-                    began = asyncio.get_running_loop().time()
+                    began, since = asyncio.get_running_loop().time(), self._tracer.moment()
                     await self._settle(batch)
                     took = asyncio.get_running_loop().time() - began
                     self._on_written(len(batch.changes), took)
+                    if self._tracer.is_on:
+                        self._tell(batch, since)
                     self._in_flight = None
         finally:
             self._closing.set()
@@ -171,6 +178,12 @@ class PostgresJournal:
             await self._ended.wait()
 
     # -- batches --
+
+    def _tell(self, batch: Batch, since: int) -> None:
+        """Tell who traces, with the commits that the batch was made of."""
+        links = [change.asked_in for change in batch.changes if change.asked_in is not None]
+        changes = len(batch.changes)
+        self._tracer.told("journal.batch", since=since, links=links, changes=changes)
 
     async def _has_work(self) -> bool:
         while not self._waiting and not self._openings:

@@ -20,7 +20,7 @@ from tradesaga.paper.faults import FaultBook
 from tradesaga.paper.identifiers import derived_uuid7
 from tradesaga.paper.outbox import Outbox
 from tradesaga.paper.spec.events import event
-from tradesaga.paper.spec.wire import Wire, encode
+from tradesaga.paper.spec.wire import Wire, encode, passed_on
 from tradesaga.paper.store import Outgoing, Store
 
 SERVICE = "ai-decision"
@@ -133,7 +133,7 @@ class DecisionDesk:
         self._outbox = outbox
         self._made = 0
 
-    def on_message(self, raw: bytes) -> bool:
+    def on_message(self, raw: bytes, traceparent: object = None) -> bool:
         """Answer a request from the bus; False when it cannot be read and never will be."""
         try:
             message = msgspec.json.decode(raw, type=Message)
@@ -142,11 +142,17 @@ class DecisionDesk:
             return False
         nested = message.metadata
         causation_id = message.event_id if nested is None else nested.event_id
-        self.decide(message.payload, correlates=True, causation_id=causation_id)
+        trace = passed_on(traceparent)
+        self.decide(message.payload, correlates=True, causation_id=causation_id, trace=trace)
         return True
 
     def decide(
-        self, asked: Asked, *, correlates: bool, causation_id: str | None = None
+        self,
+        asked: Asked,
+        *,
+        correlates: bool,
+        causation_id: str | None = None,
+        trace: str | None = None,
     ) -> Decision:
         """Make the decision, once; it is durable and on its way when this returns."""
         started = time.perf_counter_ns()
@@ -178,6 +184,7 @@ class DecisionDesk:
             symbol=symbol,
             correlation_id=asked.request_id if correlates else None,
             causation_id=causation_id,
+            trace=trace,
         )
         if self._sign is not None:
             told = self._sign(told, now if asked.requested_at is None else as_of)

@@ -63,6 +63,7 @@ def event(
     symbol: str | None = None,
     correlation_id: str | None = None,
     causation_id: str | None = None,
+    trace: str | None = None,
 ) -> Outgoing:
     """A message; its id is a function of the type, the moment and `about`."""
     event_id = str(derived_uuid7(at, event_type, *about))
@@ -84,6 +85,7 @@ def event(
         source=source,
         symbol=symbol,
         body=encode(envelope),
+        trace=trace,
     )
 
 
@@ -104,6 +106,7 @@ def of_venue(happened: VenueEvent) -> Outgoing:
         about=about,
         symbol=order.ticket.symbol,
         correlation_id=order.ticket.correlation_id,
+        trace=order.ticket.trace,
     )
 
 

@@ -96,7 +96,8 @@ class SpecificationNeighbours:
     async def _answer_requests(self) -> None:
         bus = self._around.bus
         async for message in bus.requests(ANALYSIS_REQUESTED, ANALYSIS_DURABLE):
-            readable = self.deciding.on_message(message.data)
+            traceparent = (message.headers or {}).get("traceparent")
+            readable = self.deciding.on_message(message.data, traceparent)
             await bus.settle(message, readable=readable)
 
     async def _heartbeats(self) -> None:

@@ -22,6 +22,7 @@ from tradesaga.paper.spec.wire import (
     correlation_id_of,
     integer,
     invalid,
+    trace_of,
     usable,
 )
 
@@ -133,7 +134,8 @@ def shown(order: Order) -> ShownOrder:
 @post("/orders")
 async def submit(request: _AnyRequest) -> Response[bytes]:
     """Accept an order: 201 with its id, or the reason why not."""
-    ticket = ticket_of(await body_of(request, NewOrder), correlation_id_of(request))
+    body = await body_of(request, NewOrder)
+    ticket = ticket_of(body, correlation_id_of(request), trace_of(request))
     desk = _desk(request)
 
     async def act() -> Response[bytes]:
@@ -242,7 +244,9 @@ def _filter(request: _AnyRequest) -> Callable[[Order], bool]:
     return fits
 
 
-def ticket_of(body: NewOrder, correlation_id: str | None = None) -> Ticket:
+def ticket_of(
+    body: NewOrder, correlation_id: str | None = None, trace: str | None = None
+) -> Ticket:
     """The checked order. Raises Refusal with what is wrong in its form."""
     if not body.symbol or len(body.symbol) > SYMBOL_LETTERS_MAX:
         raise invalid(f"symbol: must have 1 to {SYMBOL_LETTERS_MAX} letters")
@@ -273,6 +277,7 @@ def ticket_of(body: NewOrder, correlation_id: str | None = None) -> Ticket:
         client_order_id=client_id,
         strategy_id=body.strategy_id,
         correlation_id=correlation_id,
+        trace=trace,
     )
 
 

@@ -11,6 +11,7 @@ from litestar import Request, Response
 from litestar.enums import MediaType
 from msgspec import Struct
 
+from tradesaga.domain.trace_context import read_trace
 from tradesaga.paper.orders import Refusal
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -80,6 +81,17 @@ async def body_of(request: Request[Any, Any, Any], kind: type[T]) -> T:
 def correlation_id_of(request: Request[Any, Any, Any]) -> str | None:
     """What the caller says the request is about (`X-Correlation-Id`); its events bear it."""
     return request.headers.get("X-Correlation-Id", "")[:CORRELATION_LETTERS_MAX] or None
+
+
+def trace_of(request: Request[Any, Any, Any]) -> str | None:
+    """Where the caller stands in a trace (`traceparent`); what comes of it stands there, too."""
+    return passed_on(request.headers.get("traceparent"))
+
+
+def passed_on(traceparent: object) -> str | None:
+    """A `traceparent` that may go on; None for anything else."""
+    read = read_trace(traceparent)
+    return None if read is None else read.header
 
 
 def integer(request: Request[Any, Any, Any], name: str, *, default: int, most: int) -> int:
