@@ -47,6 +47,7 @@ async def test_the_log_is_narrowed_as_asked(api: Api) -> None:
         ("from=0001-01-01T00:00:00%2B14:00", "from"), ("from=", "from"),
         ("actor=", "actor"), ("actor=a%00b", "actor"), ("action=%C3%A4", "action"),
         (f"actor={'x' * 201}", "actor"), ("agent=x", "agent"), ("limit=0", "limit"),
+        ("by=ann", "by"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_meant_is_named(api: Api, query: str, named: str) -> None:
@@ -76,6 +77,15 @@ async def test_decisions_are_listed_and_narrowed(api: Api) -> None:
 async def test_a_wrong_filter_of_decisions_is_named(api: Api, query: str, named: str) -> None:
     answer = await api.client.get(f"/api/v1/decisions?{query}")
     assert is_problem(answer, 400, "invalid-request")["problems"][0].startswith(f"{named} is")
+
+
+async def test_the_log_of_an_agent_is_had_by_its_id_too(api: Api) -> None:
+    first = (await api.client.get(f"/api/v1/audit?agent={OTHER_ID}&limit=1")).json()
+    assert api.history.calls == [LogQuery(limit=2, agent_id=OTHER_ID)]
+    path = f"/api/v1/audit?limit=1&cursor={first['nextCursor']}"
+    is_problem(await api.client.get(path), 400, "invalid-request")
+    more = await api.client.get(f"{path}&agent={OTHER_ID}")
+    assert [row["seq"] for row in more.json()["entries"]] == [6]
 
 
 async def test_each_agent_has_its_own(api: Api, other: Api) -> None:

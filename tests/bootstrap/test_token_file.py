@@ -61,3 +61,16 @@ def test_a_file_without_a_token_opens_nothing(tmp_path: Path, content: str) -> N
     with pytest.raises(Invalid, match="holds no token"):
         read_token(path)
     assert TokenFile(path).callers() == {}
+
+
+def test_a_token_of_another_issuer_is_shown_where_one_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "jwt"
+    path.touch(mode=0o600)
+    path.write_text("eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ." + "c" * 86 + "\n")
+    assert read_token(path, foreign=True).startswith("eyJ")
+    with pytest.raises(Invalid, match="holds no token"):
+        read_token(path)
+    for wrong in ("a.b", "a.b.c.d", "a b.c.d", "..", "a..c", "x" * 60):
+        path.write_text(wrong)
+        with pytest.raises(Invalid, match="holds no token"):
+            read_token(path, foreign=True)

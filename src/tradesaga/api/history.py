@@ -18,10 +18,10 @@ from tradesaga.api.problems import failures, invalid, shown
 from tradesaga.api.sagas import Symbol
 from tradesaga.api.times import moment_of, moment_parameter
 from tradesaga.domain.decisions import Decision, Verdict
-from tradesaga.domain.ids import CycleId
+from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.ports.history import DecisionQuery, History, LoggedRow, LogQuery
 
-LOG, DECISIONS = by_number("audit log"), by_time("decisions")
+DECISIONS = by_time("decisions")
 BEGINNING: Final = r"^[!-~]{1,200}$"
 HistoryPort = NamedDependency[SkipValidation[History]]
 _decode: Final = msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
@@ -103,19 +103,29 @@ async def list_audit(
             pattern=BEGINNING, description="how the action begins, as agent. or kill, in ASCII"
         ),
     ] = None,
+    agent: Annotated[
+        str | None,
+        QueryParameter(
+            description="the id of the agent whose log it is, a UUID; without it that of the path",
+            schema_extra={"format": "uuid"},
+        ),
+    ] = None,
     limit: Limit = PAGE_USUAL,
     cursor: Cursor = None,
 ) -> AuditAnswer:
     """Everything that was done, by whom, the latest first; `tradesaga audit` checks the chain."""
+    agent_id = None if agent is None else AgentId(_uuid_of("agent", agent, "an agent"))
+    listing = by_number("audit log" if agent_id is None else f"audit log of {agent_id}")
     query = LogQuery(
         limit=limit + 1,
-        before=LOG.after(cursor),
+        agent_id=agent_id,
+        before=listing.after(cursor),
         since=moment_of("from", since),
         until=moment_of("to", until),
         actor=by,
         kind=action,
     )
-    page, following = LOG.page(await history.log(query), limit, lambda row: row.seq)
+    page, following = listing.page(await history.log(query), limit, lambda row: row.seq)
     return AuditAnswer(entries=[_logged(row) for row in page], next_cursor=following)
 
 
@@ -145,7 +155,7 @@ async def list_decisions(
         limit=limit + 1,
         after=DECISIONS.after(cursor),
         symbol=symbol,
-        cycle_id=None if cycle is None else _cycle_of(cycle),
+        cycle_id=None if cycle is None else CycleId(_uuid_of("cycle", cycle, "a cycle")),
         verdict=None if outcome is None else Verdict(outcome),
     )
     found = await history.decisions(query)
@@ -153,11 +163,11 @@ async def list_decisions(
     return DecisionsAnswer(decisions=[_listed(one) for one in page], next_cursor=following)
 
 
-def _cycle_of(text: str) -> CycleId:
+def _uuid_of(name: str, text: str, what: str) -> UUID:
     try:
-        return CycleId(UUID(text))
+        return UUID(text)
     except ValueError as error:
-        problem = f"cycle is {shown(text)}: it takes the id of a cycle, a UUID"
+        problem = f"{name} is {shown(text)}: it takes the id of {what}, a UUID"
         raise invalid([problem]) from error
 
 

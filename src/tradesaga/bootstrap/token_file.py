@@ -20,11 +20,12 @@ from structlog import get_logger
 from tradesaga.adapters.system import new_api_secret
 from tradesaga.domain.access import TOKEN, AccessScope, Caller, digest_of
 from tradesaga.domain.errors import Invalid
+from tradesaga.domain.foreign_tokens import FORM
 from tradesaga.embedded.state import write_private
 
 log = get_logger()
 NAME: Final = "api-token"
-BYTES_MAX: Final = 4096
+BYTES_MAX: Final = 16 * 1024
 LOCAL: Final = Caller(name="local", token_id="file", scopes=frozenset(AccessScope))  # noqa: S106 -- no secret
 _NOBODY: Final[Mapping[str, Caller]] = MappingProxyType({})
 
@@ -54,8 +55,8 @@ def rotate_token(state_dir: Path) -> Path:
     return token_path(state_dir)
 
 
-def read_token(path: Path) -> str:
-    """The token in a private file of this user.
+def read_token(path: Path, *, foreign: bool = False) -> str:
+    """The token in a private file of this user; `foreign`: it may be another issuer's, too.
 
     Raises:
         FileNotFoundError: there is none.
@@ -71,7 +72,7 @@ def read_token(path: Path) -> str:
         raise Invalid([f"{path} cannot be read: {error.strerror}"]) from error
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise Invalid([f"{path} may be read by others: chmod 600, and rotate the token"])
-    if TOKEN.fullmatch(text) is None:
+    if TOKEN.fullmatch(text) is None and not (foreign and FORM.fullmatch(text)):
         raise Invalid([f"{path} holds no token: `tradesaga token rotate --local` writes one"])
     return text
 

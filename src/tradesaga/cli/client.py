@@ -168,22 +168,21 @@ def _authorization(server: Server) -> dict[str, str]:
     """
     try:
         if server.token_file is not None:
-            return _bearer(server.token_file)
+            return _bearer(read_token(server.token_file, foreign=True))
         if is_loopback(urlsplit(server.url).hostname or ""):
-            return _bearer(token_path(default_state_dir()))
+            return _bearer(read_token(token_path(default_state_dir())))
     except FileNotFoundError as error:
         if server.token_file is not None:
             raise CallFailed(ExitCode.USAGE, f"there is no {server.token_file}") from error
     except Unusable:  # no home, no state directory
         return {}
+    except Invalid as error:
+        raise CallFailed(ExitCode.USAGE, *error.problems) from error
     return {}
 
 
-def _bearer(path: Path) -> dict[str, str]:
-    try:
-        return {"Authorization": f"Bearer {read_token(path)}"}
-    except Invalid as error:
-        raise CallFailed(ExitCode.USAGE, *error.problems) from error
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
 def _usable(server: Server, response: httpx2.Response) -> bytes:

@@ -21,6 +21,8 @@ from typing import Final
 from tradesaga.domain.access import AccessScope, Caller, with_reading
 from tradesaga.domain.errors import Rejected
 
+FORM: Final = re.compile(r"[A-Za-z0-9_-]{1,4000}(?:\.[A-Za-z0-9_-]{1,4000}){2}")
+"""What such a token looks like, whatever it says."""
 SUBJECT_LENGTH_MAX: Final = 255
 VALUES_MAX: Final = 1000
 _SECONDS_MAX: Final = 253_402_300_799  # the end of the year 9999

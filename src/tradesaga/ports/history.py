@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from tradesaga.domain.decisions import Decision, Verdict
-from tradesaga.domain.ids import CycleId
+from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.ports.trade_records import Place
 
 
@@ -16,10 +16,11 @@ from tradesaga.ports.trade_records import Place
 class LogQuery:
     """Which rows of the log; `actor` and `kind` are how they begin, None narrows nothing.
 
-    From `since` on and before `until`, below the number `before`.
+    From `since` on and before `until`, below the number `before`. `agent_id`: of that agent's log.
     """
 
     limit: int
+    agent_id: AgentId | None = None
     before: int | None = None
     since: datetime | None = None
     until: datetime | None = None

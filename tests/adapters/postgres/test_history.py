@@ -103,6 +103,8 @@ async def test_another_agent_sees_nothing_of_it(parts: Running) -> None:
     pool = ReaderPool(parts.dsn)
     nobody = PostgresHistory(pool, AgentId(derived("nobody")))
     assert await nobody.log(LogQuery(limit=9)) == []
+    await parts.journal.commit(change())
+    assert len(await nobody.log(LogQuery(limit=1, agent_id=AGENT))) == 1
     assert await nobody.decisions(DecisionQuery(limit=9)) == []
     await pool.close()
 

@@ -29,8 +29,8 @@ class PostgresHistory:
         """Rows of the log, the latest first."""
         before = SEQ_MAX if query.before is None else query.before
         rows = await self._pool.fetch(
-            _SQL["log"], self._agent_id, before, query.since, query.until, query.actor,
-            query.kind, query.limit,
+            _SQL["log"], query.agent_id or self._agent_id, before, query.since, query.until,
+            query.actor, query.kind, query.limit,
         )  # fmt: skip
         return [
             LoggedRow(
