@@ -48,6 +48,9 @@ _EXIT_CODES: Final[Mapping[str, ExitCode]] = {
 }
 """By the code of the problem document; every other is a failure."""
 
+_HINTS: Final = {"wrong-state": "", "invalid-request": "Nothing has been done."}
+"""In place of hints that speak of the document's fields, whose content stands above them."""
+
 _DECODER: Final = msgspec.json.Decoder(float_hook=Decimal)
 
 
@@ -209,7 +212,7 @@ def _failure_of(problem: Mapping[str, Any]) -> CallFailed:
         state = problem.get("currentState")
         where = "Allowed now" if state is None else f"It is {state}; allowed now"
         lines.append(f"{where}: {', '.join(actions)}")
-    lines.append(problem["hint"])
+    lines += filter(None, [_HINTS.get(problem["code"], problem["hint"])])
     if exit_code is ExitCode.FAILED:
         lines.append(f"trace id {problem['traceId']}")
     return CallFailed(exit_code, *lines)

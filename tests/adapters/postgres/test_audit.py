@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tests.adapters.postgres.running import Running, running
-from tests.adapters.postgres.values import AGENT, change
+from tests.adapters.postgres.values import AGENT, change, entry
 from tradesaga.adapters.chain import GENESIS, LogRow, hash_of
 from tradesaga.adapters.postgres.audit import (
     AuditLine,
@@ -22,6 +22,7 @@ from tradesaga.adapters.postgres.audit import (
 )
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.domain.errors import Invalid
+from tradesaga.domain.events import Event
 from tradesaga.ports.journal import Entry
 from tradesaga.ports.records import LogMark
 
@@ -78,6 +79,40 @@ async def test_tampering_with_any_row_is_found(
 ) -> None:
     await parts.admin.execute(tampering)
     assert [fault.seq for fault in (await check(parts)).faults] == rows
+
+
+OTHERWISE = {
+    "uuid": "'00000000-0000-7000-8000-0000000000ff'::uuid",
+    "bigint": "77",
+    "timestamp with time zone": "'2020-01-01 00:00:00Z'::timestamptz",
+    "text": "'something else'",
+    "bytea": "decode(repeat('ab', 32), 'hex')",
+}
+"""Another value of each type that a column of the log has."""
+
+
+async def test_no_column_of_a_row_can_be_changed_unnoticed(parts: Running) -> None:
+    told = Event(type="orchestrator.test", payload={"n": 1}, correlation_id="c", causation_id="d")
+    seq = await parts.journal.commit(change(entries=(entry(event=told),)))
+    await parts.journal.commit(change())
+    columns = await parts.admin.fetch(
+        "select attname as name, format_type(atttypid, null) as type from pg_attribute "
+        "where attrelid = 'journal_log'::regclass and attnum > 0 and not attisdropped"
+    )
+    unnoticed = []
+    for column in columns:
+        name = column["name"]
+        saved = await parts.admin.fetchval(f"select {name} from journal_log where seq = $1", seq)
+        await parts.admin.execute(
+            f"update journal_log set {name} = {OTHERWISE[column['type']]} where seq = {seq}"
+        )
+        if not (await check(parts)).faults:
+            unnoticed.append(name)
+        undo = "seq = 77" if name == "seq" else f"seq = {seq}"
+        await parts.admin.execute(f"update journal_log set {name} = $1 where {undo}", saved)
+        assert (await check(parts)).faults == [], name
+    assert unnoticed == []
+    assert len(columns) == 14
 
 
 async def test_a_chain_written_anew_is_told_by_its_anchor(parts: Running) -> None:
