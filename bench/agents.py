@@ -10,13 +10,12 @@ every agent must hold, and its books must be those of its account.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,10 +25,9 @@ from uuid import UUID
 import asyncpg
 import httpx2
 
-from bench.accounts import START_CASH, ManyAccounts
+from tests.acceptance.accounts import START_CASH, ManyAccounts, accounts_beside
 from tests.acceptance.running import STRATEGIES, Up, write_strategies
 from tradesaga.adapters.postgres.reading import ReaderPool
-from tradesaga.adapters.system import ScaledClock
 from tradesaga.bootstrap.token_file import token_path
 from tradesaga.bootstrap.verifying import (
     Venue,
@@ -40,10 +38,6 @@ from tradesaga.bootstrap.verifying import (
 )
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.spreading import node_for
-from tradesaga.paper.bus import Bus, BusAddress
-from tradesaga.paper.personality import TRADING_ENGINE
-from tradesaga.paper.places import CLOCK_FILE
-from tradesaga.paper.recordings import DEFAULT_DATA, load
 
 LED: Final = """select count(*) from leases
   where agent_id = any ($1) and holder is not null and expires_at > clock_timestamp()"""
@@ -58,6 +52,7 @@ UNSETTLED: Final = """select count(*) from sagas where agent_id = any ($1)
 PERIOD_SECONDS: Final = 0.02
 WAYS: Final = {"kill": signal.SIGKILL, "freeze": signal.SIGSTOP, "end": signal.SIGTERM}
 SETTLE_SECONDS_MAX: Final = 180.0
+MADE_AT_ONCE: Final = 8
 HITS_MAX, HIT_WINDOW_SECONDS = 6, 60.0
 """The supervisor gives up a process that ends more than eight times in a minute."""
 
@@ -75,16 +70,34 @@ class Town:
 
     async def make(self, number: int, trading: int) -> None:
         """Make the agents; the first `trading` of them get strategies and run."""
-        for index in range(number):
-            url = f"http://127.0.0.1:{self.venue.port}/accounts/a{index}"
-            answer = await self.post("/agents", {"name": f"a{index}", "tradingEngine": url})
-            self.agents.append(UUID(answer["id"]))
+        self.agents = [UUID(int=0)] * number
+        await self._at_once(range(number), self._make)
         await self.all_led()
-        for agent_id in self.agents[:trading]:
-            for one in STRATEGIES:
-                fields = {name: one[name] for name in ("name", "type", "symbols", "parameters")}
-                await self.post(f"/agents/{agent_id}/strategies", {**fields, "active": True})
-            await self.post(f"/agents/{agent_id}/agent/start", {})
+        await self._at_once(range(trading), self._start)
+
+    async def _at_once(self, items: range, do: Callable[[int], Awaitable[None]]) -> None:
+        """Do it for each, some at a time."""
+        waiting = list(reversed(items))
+
+        async def work() -> None:
+            while waiting:
+                await do(waiting.pop())
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(MADE_AT_ONCE):
+                group.create_task(work())
+
+    async def _make(self, index: int) -> None:
+        url = f"http://127.0.0.1:{self.venue.port}/accounts/a{index}"
+        answer = await self.post("/agents", {"name": f"a{index}", "tradingEngine": url})
+        self.agents[index] = UUID(answer["id"])
+
+    async def _start(self, index: int) -> None:
+        agent_id = self.agents[index]
+        for one in STRATEGIES:
+            fields = {name: one[name] for name in ("name", "type", "symbols", "parameters")}
+            await self.post(f"/agents/{agent_id}/strategies", {**fields, "active": True})
+        await self.post(f"/agents/{agent_id}/agent/start", {})
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer; asked again while nobody leads the agent yet."""
@@ -309,8 +322,8 @@ async def run(place: Path, plan: Plan) -> int:
         await up.until("select to_regclass('accounts') is not null")
         await up.until("select count(*) >= $1 from nodes where url <> ''", plan.nodes)
         async with asyncio.TaskGroup() as group:
-            venue = _venue(up)
-            serving = group.create_task(venue.run())
+            venue = accounts_beside(up)
+            group.create_task(venue.run())
             await venue.listening.wait()
             token = token_path(up.state_dir).read_text().strip()
             async with httpx2.AsyncClient(
@@ -321,7 +334,7 @@ async def run(place: Path, plan: Plan) -> int:
             ) as client:
                 town = Town(up, plan.nodes, venue, await up.connect(), client)
                 found = await _examined(town, plan)
-            serving.cancel()
+            venue.stop.set()
         return found
     finally:
         up.stop()
@@ -339,22 +352,3 @@ async def _examined(town: Town, plan: Plan) -> int:
     else:
         await take_overs(town, plan.number, draw)
     return await checked(town, plan.trading)
-
-
-def _venue(up: Up) -> ManyAccounts:
-    """The trading engine of all accounts, on the bus of the simulated neighbours."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        with suppress(OSError):
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            if b"--start-cash" in words and str(up.state_dir / "paper").encode() in words:
-                raw = (entry / "environ").read_bytes().split(b"\0")
-                known = dict(one.decode().split("=", 1) for one in raw if b"=" in one)
-                logins = json.loads(Path(known["NATS_LOGINS"]).read_text())
-                own = {TRADING_ENGINE: logins[TRADING_ENGINE]}
-                bus = Bus(BusAddress(url=known["NATS_URL"], logins=own), name="accounts")
-                return ManyAccounts(
-                    load(DEFAULT_DATA), ScaledClock(up.state_dir / "paper" / CLOCK_FILE), bus
-                )
-    raise AssertionError("the simulated neighbours do not run")

@@ -16,6 +16,7 @@ from tests.api.fake_access import ADMIN_HEADER, FakeAccess
 from tests.api.fake_accounts import FLEET, FakeAccounts
 from tests.api.fake_approvals import FakeApprovals
 from tests.api.fake_feed import FakeFeed
+from tests.api.fake_halting import FakeHalting, FakePeers
 from tests.api.fake_history import FakeHistory
 from tests.api.fake_ids import OneId
 from tests.api.fake_ladder import FakeLadder
@@ -35,14 +36,7 @@ from tradesaga.domain.checkpoint import Checkpoint
 from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Action, Decision, Denial, Verdict
 from tradesaga.domain.errors import IllegalTransition, NotFound
-from tradesaga.domain.ids import (
-    DEFAULT_AGENT,
-    CycleId,
-    DecisionId,
-    OrderId,
-    SagaId,
-    StrategyId,
-)
+from tradesaga.domain.ids import DEFAULT_AGENT, CycleId, DecisionId, OrderId, SagaId, StrategyId
 from tradesaga.domain.orders import Order, OrderStatus, OrderType, Side
 from tradesaga.domain.strategies import Performance, Strategy, StrategyStatus
 from tradesaga.ports.journal import CycleLog
@@ -347,6 +341,7 @@ class Api:
         self.ladder = FakeLadder()
         self.access = FakeAccess()
         self.accounts = FakeAccounts()
+        self.halting, self.peers = FakeHalting(), FakePeers()
         self.store = store or Store()
         self.feed = FakeFeed()
         self.history = FakeHistory()
@@ -357,6 +352,7 @@ class Api:
             repeats_over(self.store, self), self.feed, self.strategies, self.schedules, self.ladder,
             lambda: (b"orchestrator_agent_uptime 1.0\n", "text/plain; version=1.0.0"),
             dead_letters=self.dead_letters, accounts=self.accounts, history=self.history,
+            halting=self.halting, peers=self.peers,
             metrics_port=self.metrics, ids=OneId(), monotonic=self._monotonic, tracer=tracer,
         )  # fmt: skip
 

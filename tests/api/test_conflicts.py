@@ -59,6 +59,7 @@ COMMANDS = {
     "putRiskLimits": "risk.change_limits",
     "runRetention": "retention.run_once",
     "kill": "ladder.kill",
+    "killAll": "halting.halt",
     "rearm": "ladder.rearm",
     "acknowledge": "ladder.acknowledge",
     "addAgent": "accounts.add",

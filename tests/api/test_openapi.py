@@ -18,6 +18,7 @@ OPERATIONS = {
     ("GET", "/api/v1/ladder"): "getLadder",
     ("POST", "/api/v1/kill"): "kill",
     ("POST", "/api/v1/rearm"): "rearm",
+    ("POST", "/api/v1/agents/kill"): "killAll",
     ("POST", "/api/v1/ladder/acknowledge"): "acknowledge",
     ("POST", "/api/v1/agent/start"): "startAgent",
     ("POST", "/api/v1/agent/stop"): "stopAgent",

@@ -72,6 +72,26 @@ async def test_without_an_answer_the_mark_is_left(
     assert name in said.out
 
 
+async def test_all_agents_are_halted_by_one_command(
+    api: Api, terminal: Terminal, tmp_path: Path
+) -> None:
+    async with served(api.app) as url:
+        said = await terminal.types("kill", "--all-agents", "--reason", "odd", url=url)
+        assert said.code == 0
+        assert "agent second" in said.out
+        assert "2 agents are halted" in said.out
+        api.halting.here, api.halting.urls = (), ["http://gone"]
+        said = await terminal.types("kill", "--all-agents", url=url)
+        assert said.code == ExitCode.FAILED
+        assert "NO ANSWER of the node at http://gone" in said.out
+        assert "NOBODY ANSWERED for agent default" in said.out
+        said = await terminal.types("kill", "--all-agents", "--symbol", "SPY", url=url)
+        assert said.code == ExitCode.USAGE
+    flags = ("--all-agents", "--state-dir", str(tmp_path))
+    said = await terminal.types("kill", *flags, url=NOBODY)
+    assert (said.code, (tmp_path / "HALT").exists()) == (0, True)
+
+
 async def test_no_answer_and_no_place_for_a_mark_is_a_failure(
     terminal: Terminal, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ from tradesaga.api.doors import AgentDoors, Doors, provided
 from tradesaga.api.event_stream import stream_events
 from tradesaga.api.forwarding import Passing
 from tradesaga.api.gate import Gate
+from tradesaga.api.halting import kill_all
 from tradesaga.api.history import list_audit, list_decisions
 from tradesaga.api.invariants import get_invariants
 from tradesaga.api.json_response import JsonResponse
@@ -94,10 +95,12 @@ from tradesaga.ports.accounts import AccountOperations
 from tradesaga.ports.approval_operations import ApprovalOperations
 from tradesaga.ports.dead_letters import DeadLetterOperations
 from tradesaga.ports.event_feed import EventFeed
+from tradesaga.ports.halt_operations import HaltOperations
 from tradesaga.ports.history import History
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.ladder_operations import LadderOperations
 from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.nodes import Peers
 from tradesaga.ports.operations import Operations
 from tradesaga.ports.repeat_operations import RepeatOperations
 from tradesaga.ports.retention_operations import RetentionOperations
@@ -122,7 +125,7 @@ OPERATIONS: Final = (
     get_retention, run_retention,
     get_strategy, create_strategy, update_strategy, activate_strategy, deactivate_strategy,
     delete_strategy,
-    get_ladder, kill, rearm, acknowledge,
+    get_ladder, kill, rearm, acknowledge, kill_all,
     list_agents, add_agent, get_agent, retire_agent, list_audit, list_decisions,
     list_tokens, create_token, revoke_token, rotate_token, stream_events,
 )  # fmt: skip
@@ -136,6 +139,8 @@ DEPENDENCIES: Final = (
     "approvals",
     "access",
     "accounts",
+    "halting",
+    "peers",
     "feed",
     "history",
     "dead_letters",
@@ -163,6 +168,8 @@ def create_app(
     dead_letters: DeadLetterOperations,
     accounts: AccountOperations,
     history: History,
+    halting: HaltOperations,
+    peers: Peers,
     metrics_port: Metrics,
     ids: IdSource,
     monotonic: Callable[[], float],
@@ -175,9 +182,8 @@ def create_app(
 ) -> Litestar:
     """The application; it answers for loopback and for `hosts`, with `addresses` for any address.
 
-    `asyncapi` is the document of the events, as it is served. Pass
-    `addresses` only when bound to more than loopback: see `api.gate`. `passing` puts what passes
-    requests on to another node around the routes. `agents` are those beside the default one.
+    `asyncapi` is the document of the events. Pass `addresses` only when bound to more than
+    loopback: see `api.gate`. `passing` puts what passes requests on around the routes.
     """
     problems = Problems(metrics_port)
     own = Doors(
@@ -185,13 +191,13 @@ def create_app(
         feed=feed, dead_letters=dead_letters, strategies=strategies, schedules=schedules,
         ladder=ladder, repeats=repeats, history=history,
     )  # fmt: skip
+    ports = {"access": access, "accounts": accounts, "halting": halting, "peers": peers}
     app = Litestar(
         [*_routes(), _document_route(document()), _page_route(page()), events_document(asyncapi)],
         dependencies={
             **provided(own),
-            "access": Provide(lambda: access, sync_to_thread=False),
-            "accounts": Provide(lambda: accounts, sync_to_thread=False),
-            "metrics_text": Provide(lambda: metrics_text, sync_to_thread=False),
+            **{name: _given(port) for name, port in ports.items()},
+            "metrics_text": _given(metrics_text),
             "actor": Provide(actor_of, sync_to_thread=False),
         },
         before_request=answer_options,
@@ -215,6 +221,10 @@ def create_app(
         doorman=Doorman(access, monotonic=monotonic),
     )  # fmt: skip
     return app
+
+
+def _given(port: object) -> Provide:
+    return Provide(lambda: port, sync_to_thread=False)
 
 
 @cache

@@ -32,6 +32,7 @@ from tradesaga.api.approvals import ApprovalAnswer, ApprovalRequest, ApprovalsAn
 from tradesaga.api.checkpoints import CheckpointsAnswer
 from tradesaga.api.cycle_answers import CycleRecordAnswer, CyclesAnswer
 from tradesaga.api.dead_letters import LetterRequest, LettersAnswer, WholeLetterAnswer
+from tradesaga.api.halting import KillAllRequest, KilledAllAnswer
 from tradesaga.api.history import AuditAnswer, DecisionsAnswer
 from tradesaga.api.invariants import InvariantsAnswer
 from tradesaga.api.ladder import (
@@ -100,6 +101,7 @@ BODIES = (
     AddAgentRequest, AgentAnswer, AgentsAnswer, AuditAnswer, DecisionsAnswer,
     CreateTokenRequest, RotateTokenRequest, TokenAnswer, TokensAnswer, MintedAnswer,
     KillRequest, RearmRequest, AcknowledgeRequest, LadderAnswer, KilledAnswer, RearmedAnswer,
+    KillAllRequest, KilledAllAnswer,
 )  # fmt: skip
 """Every type that is a whole body; the types within them are found."""
 

@@ -33,7 +33,7 @@ from tradesaga.domain.repeats import KeptAnswer
 HEADER: Final = "idempotency-key"
 KEY: Final = re.compile(r'"?[!#-\[\]-~]{1,255}"?')
 """Visible ASCII, with the quotes of the draft's structured field or without."""
-WITHOUT_DATABASE: Final = "/kill"
+WITHOUT_DATABASE: Final = frozenset({"/kill", "/agents/kill"})
 SECRETS_BELOW: Final = "/tokens"
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
@@ -78,7 +78,7 @@ class Repeats:
                 method="POST",
                 path=path,
                 body=_canonical(body),
-                must_know=path != WITHOUT_DATABASE,
+                must_know=path not in WITHOUT_DATABASE,
             )
             async with attempting as attempt:
                 if attempt.earlier is not None:

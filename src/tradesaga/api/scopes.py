@@ -35,7 +35,7 @@ _ONE_OF: Final[Mapping[tuple[AccessScope, ...], str]] = {
     " replayDeadLetter discardDeadLetter"
     " acknowledge",
     # Halting is for everybody who may do anything; re-arming is not.
-    (OPERATE, TRADE, RISK_ADMIN): "kill",
+    (OPERATE, TRADE, RISK_ADMIN): "kill killAll",
     (RISK_ADMIN,): "putRiskLimits rearm",
     (ADMIN,): "listTokens createToken revokeToken rotateToken addAgent retireAgent",
 }

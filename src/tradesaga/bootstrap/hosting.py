@@ -10,6 +10,7 @@ Without such an agent nothing of this exists but the look whether there is one.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
@@ -43,12 +44,14 @@ from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.agent_metrics import AgentMetrics
 from tradesaga.engine.exchange import AgentBus, Exchange
 from tradesaga.engine.fleet import Fleet
+from tradesaga.engine.halting import Halting
 from tradesaga.engine.hosting import Hosted, Hosting
 from tradesaga.engine.orchestrator import Orchestrator
 from tradesaga.engine.repeat_book import RepeatBook
 from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import World
+from tradesaga.ports.ladder_operations import LadderOperations
 
 RELAY_LOOKS_EVERY: Final = timedelta(seconds=10)
 """An agent's own events wake its relay; a thousand that look twice a second would cost a core."""
@@ -86,8 +89,13 @@ class Shared:
 class Others:
     """The agents beside the default one; implements `api.doors.AgentDoors`."""
 
-    def __init__(self, shared: Shared, book: AccountBook, fleet: Fleet) -> None:
+    def __init__(
+        self, shared: Shared, book: AccountBook, fleet: Fleet, control: AgentControl
+    ) -> None:
         self._shared = shared
+        self._default = control
+        self.default_ladder: LadderOperations = control.kill
+        """What is asked for the default agent: a tape notes what passes there."""
         self._doors: dict[AgentId, tuple[AgentControl, Doors]] = {}
         self.book = book
         self.hosting = Hosting(
@@ -95,6 +103,12 @@ class Others:
             fleet=fleet,
             drive=self._drive,
             ahead=shared.lease,
+            monotonic=shared.world.clock.monotonic,
+        )
+        self.halting = Halting(
+            driven=self._switches,
+            known=lambda: [book.default, *book.driven()],
+            fleet=fleet,
             monotonic=shared.world.clock.monotonic,
         )
 
@@ -141,6 +155,17 @@ class Others:
         doors["history"] = PostgresHistory(self._shared.pool, agent_id)
         return Doors(**doors)
 
+    def _switches(self) -> Mapping[AgentId, LadderOperations]:
+        """Those of all agents that act here; the default one's also while nobody leads it."""
+        shared, found = self._shared, dict[AgentId, LadderOperations]()
+        agent_id, fleet = shared.engine.agent_id, shared.world.fleet
+        if self._default.leads() or fleet is None or not fleet.elsewhere(agent_id):
+            found[agent_id] = self.default_ladder
+        for hosted in self.hosting.all():
+            if hosted.control is not None:
+                found[hosted.account.id] = hosted.control.kill
+        return found
+
     async def _drive(self, hosted: Hosted) -> None:
         account, shared = hosted.account, self._shared
         async with AsyncExitStack() as stack:
@@ -149,6 +174,7 @@ class Others:
 
             def made(control: AgentControl) -> None:
                 hosted.control = control
+                self.halting.begun(control.kill)
 
             orchestrator = Orchestrator(
                 world=world,
@@ -312,7 +338,7 @@ def others_of(
         ),
         refusal=partial(_refusal, settings),
     )
-    return Others(shared, book, fleet)
+    return Others(shared, book, fleet, control)
 
 
 def _shared_answers(world: World) -> World:

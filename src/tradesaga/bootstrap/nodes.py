@@ -26,9 +26,11 @@ from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.fleet import Fleet
 
 OWN_PATHS: Final = frozenset(
-    f"{PREFIX}/{path}" for path in ("nodes", "openapi.json", "asyncapi.json", "events")
+    f"{PREFIX}/{path}"
+    for path in ("nodes", "openapi.json", "asyncapi.json", "events", "agents/kill")
 )
-"""What each node tells of itself, and the event stream: any of them reads it, and it has no end."""
+"""What each node tells of itself, the event stream, which has no end and any of them reads, and the
+halt of all agents, which waits for no leader."""
 ALL_ADDRESSES: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 -- recognized, not bound
 
 LOOK_SECONDS: Final = 0.1
@@ -55,8 +57,8 @@ class Fellowship:
         """The API answers at `address` from now on."""
         self.register.url = self.settings.server.url or reachable(address)
 
-    def passing(self, control: AgentControl, others: Others, stack: AsyncExitStack) -> Passing:
-        """What passes requests on while another node leads the agent."""
+    def peers(self, control: AgentControl, others: Others, stack: AsyncExitStack) -> HttpPeers:
+        """The way to the other nodes."""
         engine = translation.engine_settings(self.settings)
 
         def elsewhere(agent_id: AgentId | None) -> str:
@@ -70,6 +72,10 @@ class Fellowship:
         # The longest command is a stop, which answers when its time is over.
         peers = HttpPeers(elsewhere, time_max=2 * engine.stop_time_max)
         stack.push_async_callback(peers.close)
+        return peers
+
+    def passing(self, peers: HttpPeers) -> Passing:
+        """What passes requests on while another node leads the agent."""
         own_id = self.fleet.own_id
         return partial(Forwarding, peers=peers, own_id=own_id, prefix=PREFIX, own=OWN_PATHS)
 

@@ -152,6 +152,7 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             looking = group.create_task(front.run(), name="tokens")
             hosting = group.create_task(front.others.run(stop), name="other agents")
             ports = captured_ports(control, notes)
+            front.others.default_ladder = ports["ladder"]
             serving = _api(
                 settings, options, control, ports, front, metrics, stop, fellows, stack, tracer
             )
@@ -297,6 +298,7 @@ async def _api(
         fellows.listens(url)
         log.info("API listens", url=url)
 
+    peers = fellows.peers(control, front.others, stack)
     app = create_app(
         ports["operations"],
         ports["sagas"],
@@ -319,7 +321,9 @@ async def _api(
         asyncapi=events_document(settings),
         accounts=front.others.book,
         history=front.history,
-        passing=fellows.passing(control, front.others, stack),
+        halting=front.others.halting,
+        peers=peers,
+        passing=fellows.passing(peers),
         agents=front.others,
         tracer=tracer,
     )

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 from cyclopts import Parameter
 
 from tradesaga.bootstrap.halting import leave_mark
@@ -25,6 +26,11 @@ from tradesaga.embedded.state import default_state_dir
 HERE: Final = Server()
 KILL_TIME_MAX: Final = 3.0
 """Seconds: then the mark is left, whatever the orchestrator is doing."""
+EVERYTHING: Final = {"scope": "all"}
+ALL_IS_ALL: Final = (
+    "tradesaga: --all-agents halts all of all agents: leave out --agent, --strategy, --symbol "
+    "and --reduce-only"
+)
 Name = Annotated[str | None, Parameter(show_default=False)]
 
 
@@ -40,6 +46,7 @@ async def kill(
     symbol: Name = None,
     who: str = "",
     reduce_only: bool = False,
+    all_agents: bool = False,
     state_dir: Path | None = None,
     server: Server = HERE,
 ) -> int:
@@ -57,12 +64,19 @@ async def kill(
         Who says so, for the audit log.
     reduce_only
         Let exits go on: cancel own working entries and enter nothing.
+    all_agents
+        Halt every agent on every node; each is re-armed by itself.
     state_dir
-        Where the mark is left when no orchestrator answers.
+        Where the mark is left when no orchestrator answers: it halts all agents of its node.
     """
     where = _where(strategy, symbol)
     if where is None:
         return _both()
+    if all_agents:
+        if reduce_only or where != EVERYTHING or server.agent is not None:
+            print(ALL_IS_ALL, file=sys.stderr)
+            return ExitCode.USAGE
+        return await _kill_all(server, reason, who, state_dir)
     fields = {**where, "reason": reason, "who": who}
     if reduce_only:
         fields["rung"] = "REDUCE_ONLY"
@@ -74,6 +88,20 @@ async def kill(
         failure.tell()
         return await asyncio.to_thread(_mark, state_dir, strategy, symbol, reason)
     return await tell(server, _given(body), killed_text)
+
+
+async def _kill_all(server: Server, reason: str, who: str, state_dir: Path | None) -> int:
+    fields = {"reason": reason, "who": who}
+    try:
+        body = await call(server, "POST", "/agents/kill", fields=fields, time_max=KILL_TIME_MAX)
+    except CallFailed as failure:
+        code = failure.tell()
+        if failure.exit_code is not ExitCode.UNREACHABLE:
+            return code
+        return await asyncio.to_thread(_mark, state_dir, None, None, reason)
+    code = await tell(server, _given(body), killed_all_text)
+    answer = msgspec.json.decode(body)
+    return ExitCode.FAILED if answer["silent"] or answer["unheard"] else code
 
 
 async def rearm(
@@ -172,6 +200,23 @@ def killed_text(answer: Mapping[str, Any]) -> list[str]:
     lines += [
         f"NO VERDICT about {order['clientOrderId']} ({order['symbol']}): {order['said']}"
         for order in answer["unresolved"]
+    ]
+    return lines
+
+
+def killed_all_text(answer: Mapping[str, Any]) -> list[str]:
+    """A kill of all agents for people; what is not halted for certain last, and loud."""
+    lines = []
+    for one in answer["agents"]:
+        first, *rest = killed_text(one["killed"])
+        lines += [f"agent {one['name']} {one['agentId']}: {first}"]
+        if one["killed"]["orders"]:
+            lines += [f"    {line}" for line in rest]
+    lines.append(f"{len(answer['agents'])} agents are halted; re-arm each by itself")
+    lines += [f"NO ANSWER of the node at {url}: repeat the command" for url in answer["silent"]]
+    lines += [
+        f"NOBODY ANSWERED for agent {one['name']} {one['agentId']}: repeat the command"
+        for one in answer["unheard"]
     ]
     return lines
 

@@ -57,7 +57,7 @@ class AccountBook:
         self._records = records
         self._clock = clock
         self._ids = ids
-        self._default = default
+        self.default = default
         self._refusal = refusal
         self._turn = asyncio.Lock()
         self._known: Mapping[AgentId, Account] = {}
@@ -73,12 +73,12 @@ class AccountBook:
 
     def find(self, agent_id: AgentId) -> Account | None:
         """One of them, retired or not; the default agent is one."""
-        return self._default if agent_id == self._default.id else self._known.get(agent_id)
+        return self.default if agent_id == self.default.id else self._known.get(agent_id)
 
     async def agents(self) -> Sequence[AgentRecord]:
         """See `ports.accounts`."""
         self._must_be_loaded()
-        return await self._told([self._default, *self._known.values()])
+        return await self._told([self.default, *self._known.values()])
 
     async def agent(self, agent_id: AgentId) -> AgentRecord:
         """See `ports.accounts`."""
@@ -93,7 +93,7 @@ class AccountBook:
             raise Conflict(refusal, allowed=())
         async with self._turn:
             await self._read()
-            live = [self._default, *(a for a in self._known.values() if a.lives)]
+            live = [self.default, *(a for a in self._known.values() if a.lives)]
             url = trading_engine.rstrip("/")
             for other in live:
                 if other.name == name:
@@ -106,7 +106,7 @@ class AccountBook:
                 raise Conflict(f"{LIVE_MAX} agents live: retire some", allowed=("retire",))
             account = Account(
                 id=AgentId(self._ids.uuid7()),
-                agent_id=self._default.id,
+                agent_id=self.default.id,
                 name=name,
                 trading_engine=url,
                 created_at=self._clock.now(),
@@ -118,7 +118,7 @@ class AccountBook:
 
     async def retire(self, agent_id: AgentId, *, actor: str) -> AgentRecord:
         """See `ports.accounts`."""
-        if agent_id == self._default.id:
+        if agent_id == self.default.id:
             raise IllegalTransition("the default agent is the configuration's, not to be retired")
         async with self._turn:
             await self._read()
@@ -160,10 +160,10 @@ class AccountBook:
             log.warning("agents are not looked up", error=str(error))
 
     async def _read(self) -> None:
-        stamp = await self._records.accounts_stamp(self._default.id)
+        stamp = await self._records.accounts_stamp(self.default.id)
         if stamp == self._stamp:
             return
-        found = {a.id: a for a in await self._records.accounts(self._default.id)}
+        found = {a.id: a for a in await self._records.accounts(self.default.id)}
         retired = [a.id for a in found.values() if not a.lives]
         standing = await self._records.standing(retired) if retired else {}
         self._unsettled = frozenset(key for key, (_, _, sagas) in standing.items() if sagas)
@@ -181,7 +181,7 @@ class AccountBook:
         records = []
         for account in accounts:
             status, node, _ = standing.get(account.id, (None, "", 0))
-            is_default = account.id == self._default.id
+            is_default = account.id == self.default.id
             records.append(
                 AgentRecord(account=account, status=status, node=node, is_default=is_default)
             )

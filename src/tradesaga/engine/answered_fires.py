@@ -19,16 +19,20 @@ from tradesaga.ports.records import Records
 
 CYCLES_LOOKED_AT: Final = 1000
 """More than the time in which a rebalance is made up has, at the default intervals."""
+CYCLES_WITHOUT_REBALANCE: Final = 50
+"""More than the minute in which an analysis is made up has: many agents begin at a time."""
 INSTANT: Final = timedelta(microseconds=1)
 
 
 async def answered_until(
-    records: Records, agent_id: AgentId, now: datetime
+    records: Records, agent_id: AgentId, now: datetime, *, rebalances: bool
 ) -> dict[CycleType, datetime]:
     """By type the last fire that is answered for; a type that never ran may be missing."""
-    latest = await records.cycles(agent_id, limit=CYCLES_LOOKED_AT)
+    looked_at = CYCLES_LOOKED_AT if rebalances else CYCLES_WITHOUT_REBALANCE
+    latest = await records.cycles(agent_id, limit=looked_at)
     last = {cycle.type: cycle.scheduled_at for cycle in reversed(latest)}
-    last[CycleType.REBALANCE] = _rebalanced_until(latest, now)
+    if rebalances:
+        last[CycleType.REBALANCE] = _rebalanced_until(latest, now)
     return last
 
 

@@ -12,7 +12,7 @@ the nodes or the agents have changed (`domain.spreading`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -79,7 +79,7 @@ class Hosting:
         self._failures: dict[AgentId, tuple[int, float]] = {}
         self._seen: tuple[object, ...] = ()
         self._fallen: Mapping[AgentId, Account] = {}
-        self._elsewhere: Collection[AgentId] = ()
+        self._is_settled = False
         self._led: frozenset[AgentId] = frozenset()
 
     def find(self, agent_id: AgentId) -> Hosted | None:
@@ -125,7 +125,8 @@ class Hosting:
 
     async def adjust(self, group: asyncio.TaskGroup) -> None:
         """Begin what falls to this node and hand over what falls to another, some at a time."""
-        self._look()
+        if not self._look() and self._is_settled:
+            return
         held = await self._held()
         room = BEGINNING_MAX - sum(not hosted.is_ready for hosted in self._hosted.values())
         for agent_id in held[: max(0, room)]:
@@ -138,6 +139,7 @@ class Hosting:
             if agent_id not in self._fallen and not hosted.stop.is_set() and self._may_go(hosted):
                 hosted.stop.set()
                 leaving -= 1
+        self._is_settled = self._hosted.keys() == self._fallen.keys()
 
     async def _held(self) -> Sequence[AgentId]:
         """Those that fall to this node and may begin: nobody else leads them, their lease is ours.
@@ -153,18 +155,19 @@ class Hosting:
             return ()
         return [agent_id for agent_id in wanted if agent_id in held]
 
-    def _look(self) -> None:
-        """Who falls to whom; asked again only when nodes or agents have changed."""
+    def _look(self) -> bool:
+        """Who falls to whom, asked again only when nodes or agents have changed; whether it was."""
         own, nodes = self._fleet.own_id, self._fleet.nodes
         driven = self._driven()
         seen = (nodes, tuple(driven))
         if seen == self._seen:
-            return
+            return False
         self._seen = seen
         ready = [node for node in nodes if node.url or node.id == own]
         names = () if self._fleet.hindrance() else able(ready)
         self._fallen = {a.id: a for a in driven if node_for(a.id, names) == own}
         self._led = frozenset(key for node in nodes if node.id != own for key in node.leads)
+        return True
 
     def _may_go(self, hosted: Hosted) -> bool:
         """One that was retired goes when nothing of it is open; others have somewhere to go."""
@@ -190,6 +193,7 @@ class Hosting:
             self._failures.pop(agent_id, None)
         finally:
             del self._hosted[agent_id]
+            self._is_settled = False
 
     def _failed(self, agent_id: AgentId) -> None:
         number, _ = self._failures.get(agent_id, (0, 0.0))

@@ -51,6 +51,7 @@ ANSWER_SECONDS_MAX: Final = 1.0
 """How long a kill waits for its cancels to be out before it answers."""
 RECORD_SECONDS_MAX: Final = 0.2
 NOT_HERE: Final = "the orchestrator is starting, or another node holds the agent; ask again"
+NO_REASON: Final = "no reason given"
 
 
 class KillSwitch:
@@ -96,7 +97,7 @@ class KillSwitch:
     ) -> Killed:
         """See `ports.ladder_operations`."""
         scope = self._known(scope)
-        at, why = self._clock.now(), reason or "no reason given"
+        at, why = self._clock.now(), reason or NO_REASON
         if rung is Rung.HALTED:
             self._gate.close(scope)
         sweep = self._next_sweep(f"kill switch: {why}")
@@ -139,6 +140,12 @@ class KillSwitch:
         for scope in scopes:
             why = "a mark of the kill switch stands on this machine"
             self._ladder.enter(Cause.KILL_SWITCH, why, scope=scope, who="mark")
+        self._due.set()
+
+    def begin_halted(self, reason: str, who: str) -> None:
+        """All agents were halted before this one began here; written once its lease lets it."""
+        self._gate.close(EVERYWHERE)
+        self._ladder.enter(Cause.KILL_SWITCH, reason or NO_REASON, scope=EVERYWHERE, who=who)
         self._due.set()
 
     async def run(self) -> None:

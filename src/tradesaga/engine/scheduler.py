@@ -264,7 +264,8 @@ class Scheduler:
         """Read what is stored, and make up what was missed while nobody watched."""
         await self._book.load()
         now = self._clock.now()
-        last = await answered_until(self._records, self._settings.agent_id, now)
+        has = CycleType.REBALANCE in self._kinds
+        last = await answered_until(self._records, self._settings.agent_id, now, rebalances=has)
         found: list[tuple[Schedule, Wake]] = []
         for schedule in self._book.all():
             known = schedule

@@ -190,7 +190,8 @@ async def test_one_round_renews_all_and_tells_each_who_has_lost_his(
         raised = await a.lease.raise_epoch(AGENTS[1], epochs[AGENTS[1]])
 
         statements: list[str] = []
-        connection = a.rounds.kept._connection
+        assert (await a.renewed(epochs))[AGENTS[2]] == epochs[AGENTS[2]]  # it is connected
+        connection = a.rounds._renewals._connection
         assert connection is not None
         connection.add_query_logger(lambda told: statements.append(told.query))
         told = await a.renewed(epochs)

@@ -182,10 +182,26 @@ async def test_each_that_asks_for_a_renewal_is_answered(town: Town) -> None:
     assert stays.result()[0]
 
 
+async def test_those_that_wait_to_be_given_up_go_by_one_statement(town: Town) -> None:
+    await town.a.ahead(AGENTS)
+    held = {agent_id: await town.a.lease.take(agent_id) for agent_id in REST}
+    town.a.statements.clear()
+    async with asyncio.TaskGroup() as group:
+        for agent_id, one in held.items():
+            assert one is not None
+            epoch = one.epoch + (agent_id == REST[-1])  # the last one's is not ours
+            group.create_task(town.a.lease.release(agent_id, epoch))
+    told = [text for text in town.a.statements if "update leases" in text]
+    assert len(told) == 2, "the first one's, and that of all who waited for its end"
+    assert await town.held("a") == {FIRST, REST[-1]}
+    assert await town.b.ahead(REST[:-1]) == set(REST[:-1])
+
+
 async def test_without_an_answer_everybody_is_told(town: Town) -> None:
     held = await town.a.lease.take(FIRST)
     assert held is not None
-    town.a.rounds.kept._dsn = "postgresql://nobody@127.0.0.1:1/none"
+    for kept in (town.a.rounds.kept, town.a.rounds._renewals):
+        kept._dsn = "postgresql://nobody@127.0.0.1:1/none"
     await town.a.rounds.close()
     with pytest.raises(ExceptionGroup) as told:
         await town.a.renewed((FIRST, held.epoch), (FIRST, held.epoch))

@@ -115,6 +115,9 @@ class PostgresLease:
 
     async def release(self, agent_id: AgentId, epoch: int) -> None:
         """Give it up at once: a clean hand-over; silent if it is lost already."""
+        if self._shared is not None:
+            await self._shared.release(agent_id, epoch)
+            return
         async with self._kept.lent("the lease") as connection:
             await connection.fetch(QUERIES["release_lease"], agent_id, self._holder, epoch)
 

@@ -1,11 +1,13 @@
-"""The leases of all agents of one process, on one connection, by statements that concern them all.
+"""The leases of all agents of one process, by statements that concern them all.
 
     hold_ahead ──► taken, by one statement, for agents that have not begun yet; renewed for them
     taken      ──► one of those, once its agent begins: it is renewed as all others are from then on
     renew      ──► asked by each agent; the next round answers, one statement for all
+    release    ──► those that wait for the same turn go by one statement
 
-`run` must be running. What is held ahead is held under an epoch like everything else: nobody writes
-or sends under it before its agent has begun here.
+Renewals have a connection of their own: however much is taken and given up, none is late. `run`
+must be running. What is held ahead is held under an epoch like everything else: nobody writes or
+sends under it before its agent has begun here.
 """
 
 from __future__ import annotations
@@ -57,8 +59,11 @@ class LeaseRound:
         is_dead: Callable[[str], bool] = is_provably_dead,
         schema: str = "orchestration",
     ) -> None:
-        self.kept = KeptConnection(
-            dsn, application="tradesaga lease", command_time_max=COMMAND_SECONDS_MAX, schema=schema
+        self.kept, self._renewals = (
+            KeptConnection(
+                dsn, application=name, command_time_max=COMMAND_SECONDS_MAX, schema=schema
+            )
+            for name in ("tradesaga lease", "tradesaga renewals")
         )
         self._clock = clock
         self._time_to_live = time_to_live
@@ -69,6 +74,7 @@ class LeaseRound:
         self._asked: dict[tuple[AgentId, int], list[asyncio.Future[Answer]]] = {}
         self._ahead: dict[AgentId, tuple[Held, float]] = {}
         self._refusals: dict[AgentId, _Refusal] = {}
+        self._leaving: dict[AgentId, int] = {}
 
     # -- renewed --
 
@@ -105,7 +111,7 @@ class LeaseRound:
     async def _renewed(
         self, keys: Sequence[tuple[AgentId, int]]
     ) -> tuple[set[tuple[AgentId, int]], float]:
-        async with self.kept.lent("the leases") as connection:
+        async with self._renewals.lent("the leases") as connection:
             before = self._clock.monotonic()
             rows = await connection.fetch(
                 QUERIES["renew_leases"],
@@ -163,9 +169,23 @@ class LeaseRound:
         return bool(refusal.rival) and self._is_dead(refusal.rival)
 
     async def _give_up(self, agent_ids: Sequence[AgentId]) -> None:
-        epochs = [self._ahead.pop(agent_id)[0].epoch for agent_id in agent_ids]
+        for agent_id in agent_ids:
+            self._leaving[agent_id] = self._ahead.pop(agent_id)[0].epoch
+        await self._release()
+
+    async def release(self, agent_id: AgentId, epoch: int) -> None:
+        """Give one up at once; silent if it is lost already. Raises Unavailable."""
+        self._leaving[agent_id] = epoch
+        await self._release()
+
+    async def _release(self) -> None:
+        """The first whose turn it is gives up all that wait; then the others find nothing."""
         async with self.kept.lent("the leases") as connection:
-            await connection.fetch(QUERIES["release_leases"], agent_ids, self._holder, epochs)
+            leaving, self._leaving = self._leaving, {}
+            if leaving:
+                await connection.fetch(
+                    QUERIES["release_leases"], [*leaving], self._holder, [*leaving.values()]
+                )
 
     async def _take(self, agent_ids: Sequence[AgentId]) -> None:
         async with self.kept.lent("the leases") as connection:
@@ -207,8 +227,9 @@ class LeaseRound:
         return _Refusal(known["holder"], at + left)
 
     async def close(self) -> None:
-        """Close the connection; what is held stays held until its time is over."""
+        """Close the connections; what is held stays held until its time is over."""
         await self.kept.close()
+        await self._renewals.close()
 
 
 def _unanswered(

@@ -8,22 +8,29 @@ in memory: it must outlive the nodes that it is used to examine, and counts what
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from litestar.enums import ScopeType
 from litestar.types import Receive, Scope, Send
 
+from tests.acceptance.running import Up
+from tradesaga.adapters.system import ScaledClock
 from tradesaga.domain.errors import TradesagaError
-from tradesaga.paper.bus import Bus
+from tradesaga.paper.bus import Bus, BusAddress
 from tradesaga.paper.http_server import listen, server
+from tradesaga.paper.personality import TRADING_ENGINE
+from tradesaga.paper.places import CLOCK_FILE
 from tradesaga.paper.prices import Prices
-from tradesaga.paper.recordings import Recording
+from tradesaga.paper.recordings import DEFAULT_DATA, Recording, load
 from tradesaga.paper.spec.events import event
 from tradesaga.paper.store import Outgoing
 from tradesaga.ports.clock import Clock
@@ -56,17 +63,21 @@ class ManyAccounts:
         self.books: dict[str, Books] = {}
         self.twice = 0
         self.port = 0
-        self.listening = asyncio.Event()
+        self.listening, self.stop = asyncio.Event(), asyncio.Event()
 
     async def run(self) -> None:
-        """Serve for ever."""
-        socket = listen("127.0.0.1", 0)
+        """Serve until `stop` is set."""
+        socket, http = listen("127.0.0.1", 0), server(self)
         self.port = socket.getsockname()[1]
         self.listening.set()
         await self._bus.open()
         async with asyncio.TaskGroup() as group:
-            group.create_task(server(self).serve(sockets=[socket]))
-            group.create_task(self._tell())
+            group.create_task(http.serve(sockets=[socket]))
+            telling = group.create_task(self._tell())
+            await self.stop.wait()
+            http.should_exit = True
+            telling.cancel()
+        await self._bus.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -240,3 +251,22 @@ async def _body(receive: Receive) -> bytes:
         body += message["body"]
         if not message["more_body"]:
             return body
+
+
+def accounts_beside(up: Up) -> ManyAccounts:
+    """The trading engine of all accounts, on the bus of the simulated neighbours."""
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if b"--start-cash" in words and str(up.state_dir / "paper").encode() in words:
+                raw = (entry / "environ").read_bytes().split(b"\0")
+                known = dict(one.decode().split("=", 1) for one in raw if b"=" in one)
+                logins = json.loads(Path(known["NATS_LOGINS"]).read_text())
+                own = {TRADING_ENGINE: logins[TRADING_ENGINE]}
+                bus = Bus(BusAddress(url=known["NATS_URL"], logins=own), name="accounts")
+                return ManyAccounts(
+                    load(DEFAULT_DATA), ScaledClock(up.state_dir / "paper" / CLOCK_FILE), bus
+                )
+    raise AssertionError("the simulated neighbours do not run")
