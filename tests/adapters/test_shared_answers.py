@@ -12,6 +12,7 @@ from tradesaga.adapters.shared_answers import (
     SharedAnswer,
     SharedClock,
     SharedMarketData,
+    SharedParking,
 )
 from tradesaga.domain.errors import Unavailable
 from tradesaga.ports.clock import Offset
@@ -107,3 +108,24 @@ async def test_a_clock_is_read_once_for_all() -> None:
     assert await shared.offset() == first
     clock.advance(timedelta(seconds=FRESH_SECONDS))
     assert (await shared.offset()).ahead == timedelta(seconds=1)
+
+
+async def test_each_agent_knows_whether_the_engine_of_all_is_parked() -> None:
+    class Parking:
+        times, away = 0, True
+
+        async def park(self) -> None:
+            self.times += 1
+            if self.away:
+                raise Unavailable("nobody knows")
+
+    clock, parking = VirtualClock(START), Parking()
+    shared = SharedParking(parking, clock.monotonic)
+    for _ in range(3):
+        with pytest.raises(Unavailable, match="nobody knows"):
+            await shared.park()
+    parking.away = False
+    clock.advance(timedelta(seconds=FRESH_SECONDS))
+    for _ in range(3):
+        await shared.park()
+    assert parking.times == 2

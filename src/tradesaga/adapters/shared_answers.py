@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 from tradesaga.domain.errors import Transient
 from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.ports.clock import Offset, OtherClock
-from tradesaga.ports.services import DecisionService, Health, MarketData
+from tradesaga.ports.services import DecisionService, EngineParking, Health, MarketData
 
 FRESH_SECONDS: Final = 1.0
 """Real time; a heartbeat asks every 30 s."""
@@ -93,3 +93,14 @@ class SharedClock:
     async def offset(self) -> Offset:
         """See the port."""
         return await self._offset.get()
+
+
+class SharedParking:
+    """Implements `ports.services.EngineParking` over one that parks for many agents."""
+
+    def __init__(self, parking: EngineParking, monotonic: Callable[[], float]) -> None:
+        self._parked = SharedAnswer(parking.park, monotonic)
+
+    async def park(self) -> None:
+        """See the port."""
+        await self._parked.get()

@@ -28,11 +28,16 @@ from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.lease_round import LeaseRound
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.prometheus import PrometheusMetrics
-from tradesaga.adapters.shared_answers import SharedClock, SharedDecisionService, SharedMarketData
+from tradesaga.adapters.shared_answers import (
+    SharedClock,
+    SharedDecisionService,
+    SharedMarketData,
+    SharedParking,
+)
 from tradesaga.adapters.system import SystemClock, SystemIds
 from tradesaga.api.doors import Doors
 from tradesaga.bootstrap import translation
-from tradesaga.bootstrap.neighbour_clients import venue_of
+from tradesaga.bootstrap.neighbour_clients import parking_over, venue_of
 from tradesaga.bootstrap.signing import signature_check
 from tradesaga.config import ClientOrderIds, Settings
 from tradesaga.domain.account import Account
@@ -52,6 +57,7 @@ from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import World
 from tradesaga.ports.ladder_operations import LadderOperations
+from tradesaga.ports.services import EngineParking
 
 RELAY_LOOKS_EVERY: Final = timedelta(seconds=10)
 """An agent's own events wake its relay; a thousand that look twice a second would cost a core."""
@@ -230,7 +236,6 @@ class Others:
             stream=shared.bus,
             marks=None,
             venue_memory=None,
-            parking=None,  # the default agent's watch has it parked
             exchange=shared.exchange,
         )
 
@@ -308,7 +313,7 @@ def others_of(
     shared = Shared(
         settings=settings,
         dsn=dsn,
-        world=_shared_answers(world),
+        world=_shared_answers(world, parking_over(bus, settings)),
         engine=replace(
             engine,
             lease_renew_every=every / 10,  # each waits for the next round then
@@ -341,7 +346,7 @@ def others_of(
     return Others(shared, book, fleet, control)
 
 
-def _shared_answers(world: World) -> World:
+def _shared_answers(world: World, parking: EngineParking | None) -> World:
     """The world of the agents: what all of them would ask the same services is asked once."""
     monotonic, database, venue = world.clock.monotonic, world.database_clock, world.venue_clock
     return replace(
@@ -350,6 +355,7 @@ def _shared_answers(world: World) -> World:
         market_data=SharedMarketData(world.market_data, monotonic),
         database_clock=None if database is None else SharedClock(database, monotonic),
         venue_clock=None if venue is None else SharedClock(venue, monotonic),
+        parking=None if parking is None else SharedParking(parking, monotonic),
     )
 
 

@@ -97,7 +97,7 @@ class Clients:
             bus=self._bus(bus, market_data),
             clock=clock,
             memory=memory,
-            parking=self._parking(bus),
+            parking=parking_over(bus, self.settings),
         )
 
     def _platform_venue(self, market_data: MarketData) -> PlatformTradingEngine:
@@ -146,18 +146,20 @@ class Clients:
         self.stack.push_async_callback(analyst.close)
         return AskingBus(bus, analyst.analyse, bus.read, self.clock, self.tracer)
 
-    def _parking(self, bus: NatsBus) -> EngineParking | None:
-        if translation.self_trading(self.settings) is not SelfTrading.PARK:
-            return None
-        prefix = translation.subject_prefix(self.settings)
-        subject = f"{prefix}.{DECIDED}" if prefix else DECIDED
-        return ConsumerParking(bus.request, subject=subject)
-
     def _circuit(self, name: str, figures: BreakerFigures) -> Circuit:
         return _circuit(name, figures, self.clock, self.metrics)
 
     def _pace(self, name: str, limit: RateLimit) -> Pace:
         return _pace(name, limit, self.clock, self.metrics)
+
+
+def parking_over(bus: NatsBus, settings: Settings) -> EngineParking | None:
+    """The brake on an engine that trades by itself; None where none is to be parked."""
+    if translation.self_trading(settings) is not SelfTrading.PARK:
+        return None
+    prefix = translation.subject_prefix(settings)
+    subject = f"{prefix}.{DECIDED}" if prefix else DECIDED
+    return ConsumerParking(bus.request, subject=subject)
 
 
 def venue_of(
