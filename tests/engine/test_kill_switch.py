@@ -94,6 +94,14 @@ async def rearm(parts: Parts, scope: Scope = EVERYWHERE) -> None:
     await parts.kill.rearm(scope, operator="ann", reason="all is well")
 
 
+async def test_nothing_is_re_armed_before_the_marks_are_watched() -> None:
+    place = Place()
+    place.marks = Marks()
+    async with place.running() as parts:
+        with pytest.raises(Unavailable, match="is starting"):
+            await rearm(parts)
+
+
 async def test_a_node_that_does_not_lead_re_arms_nothing_and_says_so() -> None:
     place = Place()
     async with armed(place) as parts:

@@ -82,6 +82,7 @@ class KillSwitch:
         self._due = asyncio.Event()
         self._last: tuple[Scope, Sweep, bool] | None = None
         self._next: Sweep | None = None
+        self._watching = False
         self.on_rearmed: Callable[[Sequence[Reason]], None] = lambda _: None
         ladder.on_tightened = self._due.set
         gate.ask(ladder.refusal_to_send)
@@ -114,6 +115,9 @@ class KillSwitch:
     async def rearm(self, scope: Scope, *, operator: str, reason: str) -> Rearmed:
         """See `ports.ladder_operations`."""
         scope = self._known(scope)
+        if self._marks is not None and not self._watching:
+            # The mark of this scope may be noticed while it is re-armed, and would halt it again.
+            raise Unavailable(NOT_HERE)
         try:
             ended = await self._ladder.rearm(scope, operator, reason)
         except Fenced as error:
@@ -152,6 +156,7 @@ class KillSwitch:
         """Take in what may not be at the venue any more, whenever that changes, for ever."""
         if self._marks is not None:
             self._marks.watch(self.noticed)
+        self._watching = True
         for reason in self._ladder.ladder.reasons:
             if reason.cause is Cause.KILL_SWITCH:
                 self._gate.close(reason.scope)
