@@ -6,9 +6,28 @@ import pytest
 
 from tests.api.fakes import Api
 from tests.spans import Spans, all_text, facts_of, id_of, parent_of, trace_of
+from tradesaga.api.app import PREFIX
+from tradesaga.api.forwarding import Forwarding
+from tradesaga.api.gate import Gate
+from tradesaga.domain.ids import AgentId
 from tradesaga.domain.trace_context import TraceContext, read_trace
+from tradesaga.ports.nodes import Passed, PeerAnswer
 
 ABOVE = TraceContext(trace_id="ab" * 16, span_id="cd" * 8, sampled=True)
+
+
+class Peers:
+    """Another node leads, whatever it is asked about."""
+
+    def __init__(self) -> None:
+        self.asked: list[Passed] = []
+
+    def elsewhere(self, _agent_id: AgentId | None) -> str:
+        return "http://127.0.0.1:1"
+
+    async def ask(self, _url: str, request: Passed) -> PeerAnswer:
+        self.asked.append(request)
+        return PeerAnswer(status=200, headers={}, body=b"{}")
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +91,21 @@ async def test_a_defect_leaves_nothing_of_its_text(traced: tuple[Api, Spans]) ->
     assert not span.status.is_ok
     assert facts_of(span)["error.type"] == "500"
     assert "CANARY" not in all_text(spans.ended())
+
+
+async def test_another_node_is_told_of_our_span_and_not_of_the_callers(
+    traced: tuple[Api, Spans], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api, spans = traced
+    api.come_from("127.0.0.1")
+    gate = api.app.asgi_handler
+    assert isinstance(gate, Gate)
+    peers = Peers()
+    passing = Forwarding(gate._app, peers=peers, own_id="b", prefix=PREFIX, own=frozenset())
+    monkeypatch.setattr(gate, "_app", passing)
+    for headers in ({"traceparent": ABOVE.header}, {}):
+        await api.client.get("/api/v1/cycles", headers=headers)
+    ours = spans.ended("api.request")[-2:]
+    assert [read_trace(one.headers["traceparent"]) for one in peers.asked] == [
+        TraceContext(trace_id=trace_of(one), span_id=id_of(one), sampled=True) for one in ours
+    ]

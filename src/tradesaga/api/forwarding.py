@@ -92,6 +92,8 @@ class Forwarding:
         # The leader compares it with its own Host; this node has compared it with its own.
         headers.pop("origin", None)
         headers[MARK] = self._own_id
+        if ours := scope.get("state", {}).get("traceparent"):  # the gate's span, if it traces
+            headers["traceparent"] = ours
         return Passed(
             method=scope["method"],
             target=f"{target}?{query}" if query else target,

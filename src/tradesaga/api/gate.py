@@ -112,7 +112,10 @@ class Gate:
         send: Send,
         above: TraceContext | None,
     ) -> None:
-        """The request as a span, which its answer names: strangers and probes make none."""
+        """The request as a span, which its answer names: strangers and probes make none.
+
+        Whoever the request is passed on to is told of this span, not of the caller's.
+        """
         trace_id = str(UUID(scope["state"]["trace_id"]))
         with self._tracer.span(
             "api.request",
@@ -122,13 +125,13 @@ class Gate:
             first=True,
             method=method,
         ) as span:
+            here = self._tracer.here()
+            header = "" if here is None else here.header
+            scope["state"][TRACEPARENT] = header
 
             async def send_named(message: Message) -> None:
                 if message["type"] == "http.response.start":
-                    here = self._tracer.here()
-                    if here is not None:
-                        headers = MutableScopeHeaders.from_message(message)
-                        headers[TRACEPARENT] = here.header
+                    MutableScopeHeaders.from_message(message)[TRACEPARENT] = header
                     status, route = message["status"], scope.get("path_template", "")
                     span.note(status_code=status, route=str(route))
                     if status >= SERVER_ERROR:
