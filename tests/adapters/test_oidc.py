@@ -12,12 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm
 
 from tests.adapters.issuer import AUDIENCE, ISSUER, document, ec_key, ed_key, public, rsa_key, token
+from tests.log_lines import lines_of
+from tradesaga.adapters import oidc
 from tradesaga.adapters.oidc import (
     CHECKS,
     KEYS_AGE_MAX,
@@ -287,7 +288,7 @@ async def test_a_bounded_number_is_remembered(monkeypatch: pytest.MonkeyPatch) -
 async def test_nothing_of_a_token_gets_into_the_log() -> None:
     found = callers(Issuer())
     await found.look()
-    with structlog.testing.capture_logs() as lines:
+    with lines_of(oidc) as lines:
         for shown in (
             token(AT, sub="CANARY", exp=AT - 60), token(AT, aud="CANARY"), token(AT, iss="CANARY"),
             token(AT, head={"kid": "CANARY"}), token(AT, head={"typ": "CANARY"}),

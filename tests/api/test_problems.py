@@ -8,11 +8,12 @@ from urllib.parse import unquote
 
 import msgspec
 import pytest
-import structlog
 
 from tests.api.fake_access import ADMIN
 from tests.api.fake_ids import TRACE_ID
 from tests.api.fakes import AGENT, Api
+from tests.log_lines import lines_of
+from tradesaga.api import problems
 from tradesaga.api.app import document
 from tradesaga.api.problem_kinds import KINDS
 from tradesaga.domain.agent import AgentStatus
@@ -265,7 +266,7 @@ async def test_errors_of_the_engine(
 
 async def test_a_defect_is_logged_and_counted_but_not_shown(api: Api) -> None:
     api.operations.error = RuntimeError("select secret from nowhere")
-    with structlog.testing.capture_logs() as lines:
+    with lines_of(problems, "_log") as lines:
         response = await api.client.get("/api/v1/agent/status")
     problem = is_problem(response, 500, "internal-error")
     assert "secret" not in response.text
