@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import httpx2
@@ -102,14 +102,14 @@ class Town:
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer; asked again while nobody leads the agent yet."""
-        deadline = time.monotonic() + SETTLE_SECONDS_MAX
+        deadline, key = time.monotonic() + SETTLE_SECONDS_MAX, {"Idempotency-Key": str(uuid4())}
         while True:
             with suppress(httpx2.TransportError):
-                answer = await self.client.post(f"/api/v1{path}", json=body)
+                answer = await self.client.post(f"/api/v1{path}", json=body, headers=key)
                 if answer.status_code in (200, 201):
                     found: dict[str, Any] = answer.json()
                     return found
-                assert answer.status_code in (404, 429, 503), answer.text
+                assert answer.status_code in (404, 409, 429, 503), answer.text
             assert time.monotonic() < deadline, path
             await asyncio.sleep(0.1)
 
