@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Final
-from uuid import UUID
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -13,7 +12,8 @@ from msgspec import Meta, Struct
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
 from tradesaga.api.pages import ALL_AT_ONCE, Cursor, Limit, cut
-from tradesaga.api.problems import failures, invalid, shown
+from tradesaga.api.problems import failures
+from tradesaga.api.uuids import uuid_of
 from tradesaga.domain.account import NAME, URL_CHARACTERS_MAX
 from tradesaga.domain.ids import AgentId
 from tradesaga.ports.accounts import AccountOperations, AgentRecord
@@ -124,11 +124,7 @@ async def retire_agent(accounts: AccountsPort, actor: Actor, agent_id: AgentName
 
 
 def _id_of(agent_id: str) -> AgentId:
-    try:
-        return AgentId(UUID(agent_id))
-    except ValueError as error:
-        problem = f"agentId is {shown(agent_id)}: it takes the id of an agent, a UUID"
-        raise invalid([problem]) from error
+    return AgentId(uuid_of("agentId", agent_id, "an agent"))
 
 
 def _key(record: AgentRecord) -> tuple[int | str, ...]:

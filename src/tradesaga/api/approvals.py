@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Literal
-from uuid import UUID
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -14,8 +13,9 @@ from msgspec import Meta, Struct
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import Timestamp, stamp, stamp_or_none
 from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, by_time
-from tradesaga.api.problems import failures, invalid, shown
+from tradesaga.api.problems import failures
 from tradesaga.api.saga_requests import REASON_PATTERN, Reason
+from tradesaga.api.uuids import uuid_of
 from tradesaga.domain.approval import Approval, ApprovalState
 from tradesaga.domain.ids import ApprovalId
 from tradesaga.ports.approval_operations import ApprovalOperations
@@ -145,11 +145,7 @@ async def deny(
 
 
 def _id_of(approval_id: str) -> ApprovalId:
-    try:
-        return ApprovalId(UUID(approval_id))
-    except ValueError as error:
-        problem = f"approvalId is {shown(approval_id)}: it takes the id of an approval, a UUID"
-        raise invalid([problem]) from error
+    return ApprovalId(uuid_of("approvalId", approval_id, "an approval"))
 
 
 def approval_answer(one: Approval) -> ApprovalAnswer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
-from uuid import UUID
 
 import msgspec
 from litestar import get
@@ -14,9 +13,10 @@ from msgspec import Struct
 
 from tradesaga.api.answers import Timestamp, stamp
 from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, by_number, by_time
-from tradesaga.api.problems import failures, invalid, shown
+from tradesaga.api.problems import failures
 from tradesaga.api.sagas import Symbol
 from tradesaga.api.times import moment_of, moment_parameter
+from tradesaga.api.uuids import uuid_of
 from tradesaga.domain.decisions import Decision, Verdict
 from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.ports.history import DecisionQuery, History, LoggedRow, LogQuery
@@ -114,7 +114,7 @@ async def list_audit(
     cursor: Cursor = None,
 ) -> AuditAnswer:
     """Everything that was done, by whom, the latest first; `tradesaga audit` checks the chain."""
-    agent_id = None if agent is None else AgentId(_uuid_of("agent", agent, "an agent"))
+    agent_id = None if agent is None else AgentId(uuid_of("agent", agent, "an agent"))
     listing = by_number("audit log" if agent_id is None else f"audit log of {agent_id}")
     query = LogQuery(
         limit=limit + 1,
@@ -155,20 +155,12 @@ async def list_decisions(
         limit=limit + 1,
         after=DECISIONS.after(cursor),
         symbol=symbol,
-        cycle_id=None if cycle is None else CycleId(_uuid_of("cycle", cycle, "a cycle")),
+        cycle_id=None if cycle is None else CycleId(uuid_of("cycle", cycle, "a cycle")),
         verdict=None if outcome is None else Verdict(outcome),
     )
     found = await history.decisions(query)
     page, following = DECISIONS.page(found, limit, lambda one: (one.created_at, one.id))
     return DecisionsAnswer(decisions=[_listed(one) for one in page], next_cursor=following)
-
-
-def _uuid_of(name: str, text: str, what: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        problem = f"{name} is {shown(text)}: it takes the id of {what}, a UUID"
-        raise invalid([problem]) from error
 
 
 def _logged(row: LoggedRow) -> LoggedAnswer:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal
-from uuid import UUID
 
 from litestar import get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
@@ -17,8 +16,9 @@ from tradesaga.api.cycle_answers import (
     cycles_answer,
 )
 from tradesaga.api.pages import ALL_AT_ONCE, PAGE_USUAL, Cursor, Limit, by_time, cut
-from tradesaga.api.problems import failures, invalid, shown
+from tradesaga.api.problems import failures
 from tradesaga.api.saga_requests import InterventionRequest
+from tradesaga.api.uuids import uuid_of
 from tradesaga.domain.cycle import CycleStatus
 from tradesaga.domain.ids import CycleId
 
@@ -110,8 +110,4 @@ async def cancel_cycle(
 
 
 def _id_of(cycle_id: str) -> CycleId:
-    try:
-        return CycleId(UUID(cycle_id))
-    except ValueError as error:
-        problem = f"cycleId is {shown(cycle_id)}: it takes the id of a cycle, a UUID"
-        raise invalid([problem]) from error
+    return CycleId(uuid_of("cycleId", cycle_id, "a cycle"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
-from uuid import UUID
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -13,7 +12,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter, SkipValidat
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.pages import PAGE_USUAL, Cursor, Limit, by_time
 from tradesaga.api.problem_kinds import WRONG_STATE
-from tradesaga.api.problems import Refusal, failures, invalid, shown
+from tradesaga.api.problems import Refusal, failures
 from tradesaga.api.saga_answers import (
     SagaRecordAnswer,
     SagasAnswer,
@@ -21,6 +20,7 @@ from tradesaga.api.saga_answers import (
     sagas_answer,
 )
 from tradesaga.api.saga_requests import InterventionRequest, ResolveRequest
+from tradesaga.api.uuids import uuid_of
 from tradesaga.domain.errors import IllegalTransition
 from tradesaga.domain.ids import CycleId, SagaId
 from tradesaga.domain.saga import ENDS, SagaStatus
@@ -86,11 +86,7 @@ async def list_sagas(
     cursor: Cursor = None,
 ) -> SagasAnswer:
     """Sagas by creation, the latest first."""
-    try:
-        cycle_id = None if cycle is None else CycleId(UUID(cycle))
-    except ValueError as error:
-        problem = f"cycle is {shown(cycle)}: it takes the id of a cycle, a UUID"
-        raise invalid([problem]) from error
+    cycle_id = None if cycle is None else CycleId(uuid_of("cycle", cycle, "a cycle"))
     query = TradeQuery(
         limit=limit + 1,
         sagas=_states(standing),
@@ -185,11 +181,7 @@ def _states(state: str | None) -> frozenset[SagaStatus] | None:
 
 
 def _id_of(saga_id: str) -> SagaId:
-    try:
-        return SagaId(UUID(saga_id))
-    except ValueError as error:
-        problem = f"sagaId is {shown(saga_id)}: it takes the id of a saga, a UUID"
-        raise invalid([problem]) from error
+    return SagaId(uuid_of("sagaId", saga_id, "a saga"))
 
 
 async def _done(

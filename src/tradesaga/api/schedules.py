@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated, Final
-from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
 from litestar.di import NamedDependency
@@ -13,7 +12,7 @@ from litestar.params import JSONBody, PathParameter, QueryParameter, SkipValidat
 from tradesaga.api.agent_control import Actor
 from tradesaga.api.answers import stamp
 from tradesaga.api.pages import ALL_AT_ONCE, Cursor, Limit, cut
-from tradesaga.api.problems import failures, invalid, shown
+from tradesaga.api.problems import failures
 from tradesaga.api.requests import OptionalBody
 from tradesaga.api.schedule_answers import (
     FiresAnswer,
@@ -25,6 +24,7 @@ from tradesaga.api.schedule_answers import (
     triggered_answer,
 )
 from tradesaga.api.schedule_requests import AnalyseRequest, ChangeScheduleRequest, ScheduleRequest
+from tradesaga.api.uuids import uuid_of
 from tradesaga.api.versions import TAGGED, IfMatch, as_read, tagged
 from tradesaga.domain.ids import ScheduleId
 from tradesaga.domain.schedule import Overlap, ScheduleType
@@ -279,8 +279,4 @@ def _key(view: ScheduleView) -> tuple[int, str, str]:
 
 
 def _id_of(schedule_id: str) -> ScheduleId:
-    try:
-        return ScheduleId(UUID(schedule_id))
-    except ValueError as error:
-        problem = f"scheduleId is {shown(schedule_id)}: it takes the id of a schedule, a UUID"
-        raise invalid([problem]) from error
+    return ScheduleId(uuid_of("scheduleId", schedule_id, "a schedule"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
-from uuid import UUID
 
 from litestar import get
 from litestar.di import NamedDependency
@@ -13,9 +12,10 @@ from litestar.params import PathParameter, QueryParameter, SkipValidation
 from msgspec import Struct
 
 from tradesaga.api.answers import Timestamp, stamp
-from tradesaga.api.problems import failures, invalid, shown
+from tradesaga.api.problems import failures
 from tradesaga.api.sagas import SYMBOL
 from tradesaga.api.times import moment_of, moment_parameter
+from tradesaga.api.uuids import uuid_of
 from tradesaga.domain.ids import DecisionId
 from tradesaga.domain.risk import RULES
 from tradesaga.ports.risk_operations import RiskOperations, Why
@@ -87,11 +87,7 @@ async def why_decision(
 
 def decision_id_of(text: str) -> DecisionId:
     """The id in a path; any other text is a bad request."""
-    try:
-        return DecisionId(UUID(text))
-    except ValueError as error:
-        problem = f"decisionId is {shown(text)}: it takes the id of a decision, a UUID"
-        raise invalid([problem]) from error
+    return DecisionId(uuid_of("decisionId", text, "a decision"))
 
 
 @get(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App
 
 from tradesaga.cli.asking import tell
 from tradesaga.cli.client import Server, call
+from tradesaga.cli.flags import PageSize
 from tradesaga.cli.rendering import moment, table
 
 HERE: Final = Server()
@@ -22,7 +23,7 @@ approvals = App(name="approvals", help="List orders that wait for an approval; a
 async def list_approvals(
     *,
     state: Literal["pending", "consumed", "denied", "expired"] | None = None,
-    limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 20,
+    limit: PageSize = 20,
     server: Server = HERE,
 ) -> int:
     """List the latest approvals, latest first.

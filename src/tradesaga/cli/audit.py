@@ -22,7 +22,7 @@ from tradesaga.bootstrap.auditing import (
 from tradesaga.cli.asking import tell
 from tradesaga.cli.client import Server, call
 from tradesaga.cli.exit_codes import ExitCode
-from tradesaga.cli.flags import ConfigFile, Output
+from tradesaga.cli.flags import ConfigFile, Output, PageSize
 from tradesaga.cli.rendering import moment, more, table
 from tradesaga.config import process_environment
 
@@ -79,7 +79,7 @@ async def listed(
     until: Annotated[str | None, Parameter(name="--to")] = None,
     actor: str | None = None,
     action: str | None = None,
-    limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 20,
+    limit: PageSize = 20,
     cursor: str | None = None,
     server: Server = HERE,
 ) -> int:

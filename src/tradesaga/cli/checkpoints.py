@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
-
-from cyclopts import Parameter, validators
+from typing import Any, Final
 
 from tradesaga.cli.asking import tell
 from tradesaga.cli.client import Server, call
+from tradesaga.cli.flags import PageSize
 from tradesaga.cli.rendering import moment
 
 HERE: Final = Server()
@@ -18,7 +17,7 @@ DIGITS: Final = 12
 
 async def checkpoints(
     *,
-    limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 5,
+    limit: PageSize = 5,
     server: Server = HERE,
 ) -> int:
     """Show the latest starts and hand-overs: what was open, what became of it, what has changed.

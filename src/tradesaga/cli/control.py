@@ -16,6 +16,7 @@ from cyclopts import App, Parameter, validators
 from tradesaga.cli.asking import one_line, patient, tell, wait
 from tradesaga.cli.client import CallFailed, Server, call, decoded
 from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.cli.flags import PageSize
 from tradesaga.cli.rendering import (
     cycle_line,
     cycle_text,
@@ -118,7 +119,7 @@ async def resume(*, reason: str | None = None, server: Server = HERE) -> int:
 @cycles.command(name="ls")
 async def list_cycles(
     *,
-    limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 20,
+    limit: PageSize = 20,
     status: Literal["completed", "failed", "cancelled"] | None = None,
     server: Server = HERE,
 ) -> int:

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter, validators
 
 from tradesaga.cli.asking import tell
 from tradesaga.cli.client import Server, call
+from tradesaga.cli.flags import PageSize
 from tradesaga.cli.rendering import moment, table
 
 HERE: Final = Server()
@@ -26,7 +27,7 @@ async def list_letters(
     *,
     state: Literal["open", "replayed", "discarded"] | None = None,
     cursor: str | None = None,
-    limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 20,
+    limit: PageSize = 20,
     server: Server = HERE,
 ) -> int:
     """List the latest dead letters, latest first.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App
 
 from tradesaga.cli.asking import tell
 from tradesaga.cli.client import Server, call
+from tradesaga.cli.flags import PageSize
 from tradesaga.cli.rendering import NOTHING, moment, more, number, table
 
 HERE: Final = Server()
@@ -23,7 +24,7 @@ async def listed(
     symbol: str | None = None,
     cycle: str | None = None,
     outcome: Literal["allowed", "denied", "held", "shadow"] | None = None,
-    limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 20,
+    limit: PageSize = 20,
     cursor: str | None = None,
     server: Server = HERE,
 ) -> int:

@@ -16,6 +16,8 @@ ConfigFile = Annotated[
 Output = Annotated[Literal["text", "json"], Parameter(name=["--output", "-o"])]
 Data = Annotated[list[Path] | None, Parameter(consume_multiple=True, negative=())]
 """Files and folders of recorded minutes."""
+PageSize = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))]
+"""How many things a page of a list may have."""
 Speed = Annotated[float, Parameter(validator=validators.Number(gt=0, lte=1_000_000))]
 Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65_535))]
 Governor = Annotated[

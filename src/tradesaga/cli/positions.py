@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App, Parameter
 
 from tradesaga.cli.asking import tell
 from tradesaga.cli.client import Server, call
+from tradesaga.cli.flags import PageSize
 from tradesaga.cli.rendering import NOTHING, moment, table
 from tradesaga.cli.saga_rendering import sagas_text
 
@@ -34,7 +35,7 @@ async def locks(*, server: Server = HERE) -> int:
 async def external(
     *,
     state: Literal["open", "gone", "ours"] | None = None,
-    limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 20,
+    limit: PageSize = 20,
     server: Server = HERE,
 ) -> int:
     """Show orders on the account that are not ours; they are never touched.

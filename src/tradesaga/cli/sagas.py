@@ -16,6 +16,7 @@ from cyclopts import App, Parameter, validators
 from tradesaga.cli.asking import one_line, patient, tell, wait
 from tradesaga.cli.client import CallFailed, Server, call, decoded
 from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.cli.flags import PageSize
 from tradesaga.cli.saga_rendering import saga_line, saga_text, sagas_text
 
 HERE: Final = Server()
@@ -40,7 +41,7 @@ async def list_sagas(
     state: State | None = None,
     symbol: str | None = None,
     cycle: str | None = None,
-    limit: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1000))] = 20,
+    limit: PageSize = 20,
     cursor: str | None = None,
     server: Server = HERE,
 ) -> int:
