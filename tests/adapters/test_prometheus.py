@@ -8,7 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tradesaga.adapters.prometheus import LABEL_VALUES_MAX, PrometheusMetrics
-from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.ladder import Cause
+from tradesaga.ports.metrics import ErrorType
 
 SPECIFIED = {
     "orchestrator_cycles_total": "counter",
@@ -97,6 +98,10 @@ def test_known_series_are_there_before_the_first_event(metrics: PrometheusMetric
         ("orchestrator_decisions_total", {"action": "buy", "verdict": "denied"}),
         ("orchestrator_orders_total", {"status": "not_placed"}),
         ("orchestrator_cycle_duration_ms_count", {"type": "heartbeat"}),
+        ("orchestrator_errors_total", {"type": "dead_letter"}),
+        ("orchestrator_errors_total", {"type": "ladder_drift"}),
+        ("orchestrator_cycles_skipped_total", {"type": "analysis", "reason": "overlap"}),
+        ("orchestrator_rate_limited_total", {"service": "market-data", "outcome": "told"}),
     ]
     for name, labels in expected:
         assert value(metrics, name, **labels) == 0, name
@@ -106,11 +111,13 @@ def test_known_series_are_there_before_the_first_event(metrics: PrometheusMetric
 def test_the_other_counters(metrics: PrometheusMetrics) -> None:
     metrics.decision_made("buy", "allowed")
     metrics.order_ended("filled")
-    metrics.error_occurred("unavailable")
+    metrics.error_occurred(ErrorType.RETENTION)
+    metrics.error_occurred(Cause.DRIFT)
     metrics.cycle_skipped("analysis", "overlap")
     assert value(metrics, "orchestrator_decisions_total", action="buy", verdict="allowed") == 1
     assert value(metrics, "orchestrator_orders_total", status="filled") == 1
-    assert value(metrics, "orchestrator_errors_total", type="unavailable") == 1
+    assert value(metrics, "orchestrator_errors_total", type="retention") == 1
+    assert value(metrics, "orchestrator_errors_total", type="ladder_drift") == 1
     labels = {"type": "analysis", "reason": "overlap"}
     assert value(metrics, "orchestrator_cycles_skipped_total", **labels) == 1
     assert value(metrics, "orchestrator_build_info", version="1.2.3") == 1
@@ -132,20 +139,28 @@ def test_gauges_can_be_read_at_scrape_time(metrics: PrometheusMetrics) -> None:
     assert value(metrics, "orchestrator_strategies_active") == 2
 
 
+def test_every_error_has_room_for_its_own_series(metrics: PrometheusMetrics) -> None:
+    for error in (*ErrorType, *Cause):
+        metrics.error_occurred(error)
+    assert value(metrics, "orchestrator_errors_total", type="other") is None
+    assert value(metrics, "orchestrator_errors_total", type="stray_order") == 1
+    assert value(metrics, "orchestrator_errors_total", type="ladder_stray_order") == 1
+
+
 def test_labels_that_are_ids_by_mistake_stay_bounded(metrics: PrometheusMetrics) -> None:
     for number in range(LABEL_VALUES_MAX + 5):
-        metrics.error_occurred(f"error-{number}")
+        metrics.rows_archived(f"table-{number}", 1)
         metrics.cycle_ended("analysis", f"status-{number}", timedelta(seconds=1))
-    assert value(metrics, "orchestrator_errors_total", type="other") == 5
-    # The bound is on pairs: the first 50 are known, the type of the others is lost as well.
+    assert value(metrics, "orchestrator_rows_archived_total", table="other") == 5
+    # The bound is on pairs: the first hundred are known, the type of the others is lost as well.
     assert value(metrics, "orchestrator_cycles_total", type="other", status="other") == 5
     assert value(metrics, "orchestrator_cycle_duration_ms_count", type="other") == 5
 
 
 def test_two_registries_do_not_meet() -> None:
     one, two = (PrometheusMetrics(version="1", now=lambda: NOW) for _ in range(2))
-    one.error_occurred(Unavailable.__name__)
-    assert value(two, "orchestrator_errors_total", type="Unavailable") is None
+    one.error_occurred(ErrorType.API)
+    assert value(two, "orchestrator_errors_total", type="api") == 0
 
 
 def test_the_number_of_broken_invariants_is_the_last_one_told(metrics: PrometheusMetrics) -> None:

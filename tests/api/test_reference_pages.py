@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.api.app import document
 from tradesaga.api.problem_kinds import KINDS
 from tradesaga.cli.exit_codes import ExitCode
+from tradesaga.ports.metrics import ErrorType
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 
@@ -35,6 +37,8 @@ def test_metrics_names_every_metric_with_its_type() -> None:
     assert types
     for name, kind in types:
         assert f"| `{name}` | {kind} |" in page
+    errors = page.partition("## Types of errors")[2]
+    assert set(ErrorType) <= set(re.findall(r"`(\w+)`", errors))
 
 
 def test_cli_names_every_exit_code() -> None:

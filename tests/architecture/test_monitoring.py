@@ -95,6 +95,20 @@ def test_panels_do_not_overlap() -> None:
     assert max(x for x, _ in taken) < 24
 
 
+def test_every_alert_is_shown_to_come_and_to_stay_away() -> None:
+    cases = yaml.safe_load((PLACE / "alerts_test.yaml").read_text(encoding="utf-8"))["tests"]
+    looks = [look for case in cases for look in case["alert_rule_test"]]
+    for comes in (True, False):
+        shown = {look["alertname"] for look in looks if bool(look["exp_alerts"]) is comes}
+        assert shown == {rule["alert"] for rule in rules()}
+    told = {rule["alert"]: rule for rule in rules()}
+    for look in looks:
+        for alert in look["exp_alerts"]:
+            rule = told[look["alertname"]]
+            assert alert["exp_labels"].items() >= rule["labels"].items()
+            assert alert["exp_annotations"]["runbook"] == rule["annotations"]["runbook"]
+
+
 @pytest.mark.parametrize(
     "command", [("check", "rules", "alerts.yaml"), ("test", "rules", "alerts_test.yaml")]
 )
@@ -104,7 +118,21 @@ def test_promtool_agrees(command: tuple[str, ...]) -> None:
             set(rule) <= {"alert", "expr", "for", "labels", "annotations"} for rule in rules()
         )
         return
-    done = subprocess.run(
-        [PROMTOOL, *command], cwd=PLACE, capture_output=True, text=True, check=False
-    )
+    _agrees(PROMTOOL, *command, at=PLACE)
+
+
+def test_promtool_reads_every_expression_of_the_dashboard(tmp_path: Path) -> None:
+    recorded = [
+        {"record": f"panel:number{number}", "expr": expression}
+        for number, expression in enumerate(expressions())
+    ]
+    assert len(recorded) > len(rules())
+    file = {"groups": [{"name": "dashboard", "rules": recorded}]}
+    (tmp_path / "panels.yaml").write_text(yaml.safe_dump(file), encoding="utf-8")
+    if PROMTOOL is not None:
+        _agrees(PROMTOOL, "check", "rules", "panels.yaml", at=tmp_path)
+
+
+def _agrees(*command: str, at: Path) -> None:
+    done = subprocess.run(command, cwd=at, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -161,3 +161,5 @@ async def test_heartbeats_go_on_whatever_the_agent_does() -> None:
         await asyncio.wait([task])
     beats = [cycle.scheduled_at for cycle in cycles(place, CycleType.HEARTBEAT)]
     assert [beat - SESSION.pre_open for beat in beats] == [30 * SECOND, 60 * SECOND, 90 * SECOND]
+    began = [seen for seen in place.metrics.seen if seen[0] == "cycle_began"]
+    assert began[:3] == [("cycle_began", "heartbeat", timedelta())] * 3

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import product
 from types import MappingProxyType
 from typing import Final
 
@@ -27,7 +28,10 @@ from prometheus_client import (
 from tradesaga.domain.circuit import CircuitState
 from tradesaga.domain.cycle import CycleStatus, CycleType
 from tradesaga.domain.decisions import Action, Verdict
+from tradesaga.domain.ladder import Cause
 from tradesaga.domain.orders import ENDED
+from tradesaga.domain.schedule import Missed
+from tradesaga.ports.metrics import ErrorType
 
 BREAKER_STATES: Final = (CircuitState.CLOSED, CircuitState.HALF_OPEN, CircuitState.OPEN)
 BUCKETS_MS: Final = (
@@ -50,7 +54,8 @@ VITAL_SENTENCES: Final = {
     "agents_worst_rung": "The worst rung that stands for everything of one of them.",
     "agents_invariants_broken": "Invariants that do not hold, over all of them.",
 }
-LABEL_VALUES_MAX: Final = 50
+SERVICES: Final = ("trading-engine", "ai-decision", "market-data")
+LABEL_VALUES_MAX: Final = 100
 OTHER: Final = "other"
 
 
@@ -111,7 +116,7 @@ class PrometheusMetrics:
         )
         self._last_cycle = Gauge(
             "orchestrator_last_cycle_timestamp_seconds",
-            "When the last cycle ended, Unix time of the service's clock.",
+            "When the last cycle ended, Unix time.",
             ["type"],
             registry=self._registry,
         )
@@ -167,9 +172,9 @@ class PrometheusMetrics:
         """Set where the breaker of a neighbour stands."""
         self._breakers.labels(service).set(BREAKER_STATES.index(state))
 
-    def error_occurred(self, error_type: str) -> None:
+    def error_occurred(self, error_type: ErrorType | Cause) -> None:
         """Count an error."""
-        self._count(self._errors, error_type)
+        self._count(self._errors, _named(error_type))
 
     def agent_up(self, uptime: timedelta) -> None:
         """Set the uptime; `read_at_scrape` replaces this."""
@@ -272,6 +277,21 @@ class PrometheusMetrics:
         return True
 
     def _prepare(self) -> None:
+        self._prepare_cycles()
+        for outcome in ("exported", "dropped", "lost"):
+            self._count(self._spans, outcome, number=0)
+        for service, outcome in product(SERVICES, ("waited", "refused", "told")):
+            self._count(self._limited, service, outcome, number=0)
+        for error in (*ErrorType, *Cause):
+            self._count(self._errors, _named(error), number=0)
+        for action, verdict in product(Action, Verdict):
+            # A HOLD is held and nothing else is.
+            if (action is Action.HOLD) == (verdict is Verdict.HELD):
+                self._decisions.labels(action, verdict)
+        for status_of_order in ENDED:
+            self._orders.labels(status_of_order)
+
+    def _prepare_cycles(self) -> None:
         ends = [status for status in CycleStatus if status is not CycleStatus.STARTED]
         for cycle_type in CycleType:
             self._durations_ms.labels(cycle_type)
@@ -279,12 +299,9 @@ class PrometheusMetrics:
             self._lateness.labels(cycle_type)
             for status in ends:
                 self._cycles.labels(cycle_type, status)
-        for outcome in ("exported", "dropped", "lost"):
-            self._count(self._spans, outcome, number=0)
-        for action in Action:
-            for verdict in Verdict:
-                # A HOLD is held and nothing else is.
-                if (action is Action.HOLD) == (verdict is Verdict.HELD):
-                    self._decisions.labels(action, verdict)
-        for status_of_order in ENDED:
-            self._orders.labels(status_of_order)
+            for why in [Missed.JOURNAL] if cycle_type is CycleType.HEARTBEAT else Missed:
+                self._count(self._skipped, cycle_type, why, number=0)
+
+
+def _named(error: ErrorType | Cause) -> str:
+    return f"ladder_{error.lower()}" if isinstance(error, Cause) else error.value

@@ -48,7 +48,7 @@ from tradesaga.domain.errors import (
     TradesagaError,
     Transient,
 )
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER: Final = {"Retry-After": "1"}
@@ -111,7 +111,7 @@ class Problems:
         """The answer to `error`; what is not ours is logged, counted and not shown."""
         refusal = _refusal_of(request, error)
         if refusal is None:
-            self._metrics.error_occurred("api")
+            self._metrics.error_occurred(ErrorType.API)
             _log.error(
                 "request_failed", method=request.method, path=request.url.path, exc_info=error
             )

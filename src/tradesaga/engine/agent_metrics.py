@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tradesaga.ports.metrics import Metrics
+from tradesaga.domain.ladder import Cause
+from tradesaga.ports.metrics import ErrorType, Metrics
 
 
 class AgentMetrics:
@@ -44,7 +45,7 @@ class AgentMetrics:
         """See the port."""
         self._shared.rate_limited(service, outcome)
 
-    def error_occurred(self, error_type: str) -> None:
+    def error_occurred(self, error_type: ErrorType | Cause) -> None:
         """See the port."""
         self._shared.error_occurred(error_type)
 

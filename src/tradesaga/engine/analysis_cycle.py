@@ -59,7 +59,7 @@ from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.waiting import news_or_moment, patience_from, together
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Add, Entry, Insert
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.services import MarketData, TradingEngine
 
 log = get_logger()
@@ -176,7 +176,7 @@ class AnalysisCycle:
         drifts = self.positions.compare(work.look)
         now = self.clock.now()
         for drift in drifts:
-            self.metrics.error_occurred("position_drift")
+            self.metrics.error_occurred(ErrorType.POSITION_DRIFT)
             work.note(
                 "warning", f"position drift in {drift.symbol}", now,
                 ours=str(drift.ours), venue=str(drift.venue),

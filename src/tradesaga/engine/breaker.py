@@ -23,7 +23,7 @@ from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Entry
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.records import Records
 
 log = get_logger()
@@ -87,14 +87,16 @@ class Breaker:
         number = self.deaths() or 0
         limit = self._settings.limits[agent.mode].restarts_per_day
         if number >= limit:
-            await self._break("crash_loop", f"crash loop: {number} deaths in a day, limit {limit}")
+            await self._break(
+                ErrorType.CRASH_LOOP, f"crash loop: {number} deaths in a day, limit {limit}"
+            )
 
     async def start_is_late(self) -> None:
         """Not ready in time: what was waited for may have changed. Raises as `started`."""
         seconds = self._settings.start_time_max.total_seconds()
         why = f"not ready {seconds:g} s after the lease was taken"
         if self._state.is_loaded and self._state.runs():
-            await self._break("start_late", why)
+            await self._break(ErrorType.START_LATE, why)
         else:
             log.error("the start takes long", reason=why)
 
@@ -109,9 +111,9 @@ class Breaker:
         if self._failed[cycle.type] >= most and self._state.runs():
             self._failed[cycle.type] = 0
             why = f"{most} {cycle.type} cycles failed in a row"
-            await self._break("cycles_failed", why)
+            await self._break(ErrorType.CYCLES_FAILED, why)
 
-    async def _break(self, kind: str, why: str) -> None:
+    async def _break(self, kind: ErrorType, why: str) -> None:
         self._metrics.error_occurred(kind)
         log.error("the agent goes on no more by itself", reason=why)
         body = {"alert": "the agent is in its error state", "reason": why}

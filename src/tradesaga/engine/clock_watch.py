@@ -20,7 +20,7 @@ from tradesaga.domain.ladder import Cause
 from tradesaga.domain.risk import Limits
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.ports.clock import Offset, OtherClock
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 
 log = get_logger()
 WARN_ABOVE: Final = timedelta(seconds=2)
@@ -79,7 +79,7 @@ class ClockWatch:
     def _warn(self, found: Offset) -> None:
         is_off = found.certain > WARN_ABOVE
         if is_off and not self._warned:
-            self._metrics.error_occurred("clock_skew")
+            self._metrics.error_occurred(ErrorType.CLOCK_SKEW)
             log.warning("clocks differ", other="venue", seconds=found.ahead.total_seconds())
         self._warned = is_off
 

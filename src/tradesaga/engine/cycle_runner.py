@@ -30,7 +30,7 @@ from tradesaga.engine.waiting import patience_from, within
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.journal import Add, CycleLog, Entry, Insert, Row, Update
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.tracing import UNTRACED, Tracer
 
 log = get_logger()
@@ -299,7 +299,7 @@ class CycleRunner:
         end = machine.failed if status is CycleStatus.FAILED else machine.cancelled
         work.cycle = end(work.cycle, why, self._clock.now())
         if status is CycleStatus.FAILED:
-            self._metrics.error_occurred("cycle_failed")
+            self._metrics.error_occurred(ErrorType.CYCLE_FAILED)
             work.rows.append(Add(AgentCounts(errors_count=1)))
             work.entries.append(self._error_entry(work, why))
         work.note("error" if status is CycleStatus.FAILED else "warning", why, self._clock.now())

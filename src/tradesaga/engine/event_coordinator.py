@@ -53,7 +53,7 @@ from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.bus import Bus, Delivery
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import DeadLetter, Entry, InboxEntry, Insert, Row
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.records import Records
 from tradesaga.ports.tracing import UNTRACED, SpanKind, Tracer
 
@@ -179,7 +179,7 @@ class EventCoordinator:
             case HeartbeatSeen() as seen:
                 self._board.heard(seen)
             case ErrorOccurred(service=service, severity=severity, code=code, message=message):
-                self._metrics.error_occurred("neighbour")
+                self._metrics.error_occurred(ErrorType.NEIGHBOUR)
                 log.warning(
                     "neighbour error", service=service, severity=severity, code=code, said=message
                 )
@@ -209,7 +209,7 @@ class EventCoordinator:
                 self._nonces.pop(next(iter(self._nonces)))
         if refused is None:
             return True
-        self._metrics.error_occurred("decision_refused")
+        self._metrics.error_occurred(ErrorType.DECISION_REFUSED)
         body = {
             "reason": str(refused),
             "source": _plain(incoming.source),
@@ -303,12 +303,12 @@ class EventCoordinator:
 
     async def _bury(self, delivery: Delivery, problem: str) -> None:
         subject, problem = _plain(delivery.subject), _plain(problem)
-        self._metrics.error_occurred("dead_letter")
+        self._metrics.error_occurred(ErrorType.DEAD_LETTER)
         log.error("dead letter", subject=subject, problem=problem)
         now = self._clock.now()
         if delivery.incoming is None and not self._flood.has_room(now):
             # The bus has it for as long as its stream keeps it; our tables do not grow at its pace.
-            self._metrics.error_occurred("dead_letter_dropped")
+            self._metrics.error_occurred(ErrorType.DEAD_LETTER_DROPPED)
             await delivery.discard()
             return
         letter = DeadLetter(

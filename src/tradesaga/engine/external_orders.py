@@ -27,7 +27,7 @@ from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Entry, InboxEntry, Insert, Row, Update
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.records import Records
 from tradesaga.ports.services import OpenOrder
 
@@ -177,7 +177,7 @@ class ExternalOrders:
             return False
         self._remember(order)
         if is_new:
-            self.metrics.error_occurred(f"{order.kind}_order")
+            self.metrics.error_occurred(ErrorType(f"{order.kind}_order"))
             log.error(
                 "an order that is not ours", kind=order.kind, venue_order_id=order.venue_order_id,
                 symbol=order.symbol, client_order_id=order.client_order_id,

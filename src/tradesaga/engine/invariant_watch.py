@@ -32,7 +32,7 @@ from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Entry
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.operations import InvariantReport
 from tradesaga.ports.records import Circumstances, Invariant, LogMark, Records
 
@@ -152,7 +152,7 @@ class InvariantWatch:
 
     async def _alarm(self, worse: Sequence[Invariant]) -> None:
         for one in worse:
-            self.metrics.error_occurred("invariant_broken")
+            self.metrics.error_occurred(ErrorType.INVARIANT_BROKEN)
             log.error(
                 "invariant broken", invariant=one.name, violations=one.violations,
                 said=one.description, remedy=one.remedy, sample=str(one.sample[:SHOWN_MAX]),

@@ -44,7 +44,7 @@ from tradesaga.ports.clock import Clock
 from tradesaga.ports.halt_marks import HaltMarks
 from tradesaga.ports.journal import Entry
 from tradesaga.ports.ladder_operations import Killed, LadderView, Rearmed, Unresolved
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 
 log = get_logger()
 ANSWER_SECONDS_MAX: Final = 1.0
@@ -196,7 +196,7 @@ class KillSwitch:
         if before is None or (before is not sweep and before.ended is not None):
             self._last = EVERYWHERE, sweep, False
         for swept in sweep.unresolved:
-            self._metrics.error_occurred("kill_unresolved")
+            self._metrics.error_occurred(ErrorType.KILL_UNRESOLVED)
             log.error(
                 "kill switch: no verdict", **ids_of(swept.order),
                 venue_order_id=swept.order.venue_order_id, symbol=swept.order.symbol,

@@ -113,7 +113,7 @@ class LadderState:
         reason = Reason(cause=cause, scope=scope, detail=detail, since=self._clock.now(), who=who)
         self._want(machine.enter(before, reason, anew=anew))
         if before.standing(cause, scope) is not self._wanted.standing(cause, scope):
-            self._metrics.error_occurred(f"ladder_{cause.lower()}")
+            self._metrics.error_occurred(cause)
             log.warning(
                 "ladder entered", cause=cause, rung=reason.rung, scope=scope.name, detail=detail
             )

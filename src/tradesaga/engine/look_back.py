@@ -20,7 +20,7 @@ from tradesaga.domain.ids import AgentId
 from tradesaga.engine.scribe import Scribe
 from tradesaga.ports.bus import Bus
 from tradesaga.ports.journal import Entry
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.stream import Sent, SentEvents, StreamEnd, StreamState
 
 log = get_logger()
@@ -71,7 +71,7 @@ class LookBack:
     async def _publish_again(self, after: int, last: Sent, end: StreamEnd) -> int:
         recorded, kept = last.stream_sequence, end.last_sequence
         log.error("the bus has lost events", recorded=recorded, kept=kept, again_after=after)
-        self.metrics.error_occurred("bus_regression")
+        self.metrics.error_occurred(ErrorType.BUS_REGRESSION)
         number, place, highest = 0, after, 0
         while rows := await self.sent.between(
             self.agent_id, after=place, until=last.sequence, limit=BATCH_MAX

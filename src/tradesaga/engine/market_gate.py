@@ -17,7 +17,7 @@ from tradesaga.domain.errors import Transient
 from tradesaga.domain.events import SessionChanged
 from tradesaga.domain.market import Calendar, MarketStatus, Session, SessionKind
 from tradesaga.ports.journal import Entry
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.services import MarketData
 
 log = get_logger()
@@ -116,17 +116,22 @@ class MarketGate:
 
     def alarms(self, now: datetime, metrics: Metrics) -> Sequence[Entry]:
         """Alerts for what was not so the last time; each counts and is logged once."""
-        found = {"session sources disagree": self._disagreement(now)}
+        found = {ErrorType.SESSION_SOURCES_DISAGREE: self._disagreement(now)}
         left = self.calendar.days_left(now)
         if left is not None and left < HORIZON_DAYS_MIN:
-            found["calendar ends soon"] = (
+            found[ErrorType.CALENDAR_ENDS_SOON] = (
                 f"the calendar was checked for {left} more days: install a newer release"
             )
-        standing = {name: why for name, why in found.items() if why}
-        new = {name: why for name, why in standing.items() if name not in self._alarms}
+        standing = {error: why for error, why in found.items() if why}
+        new = {
+            error.replace("_", " "): why
+            for error, why in standing.items()
+            if error not in self._alarms
+        }
+        for error in standing.keys() - self._alarms:
+            metrics.error_occurred(error)
         self._alarms = frozenset(standing)
         for name, why in new.items():
-            metrics.error_occurred(name.replace(" ", "_"))
             log.error(name, why=why)
         return [
             Entry(kind="alert", subject="market", actor="engine", body={"alert": name, "why": why})

@@ -37,7 +37,7 @@ from tradesaga.engine.position_check import Drift, PositionCheck
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.waiting import news_or_moment
 from tradesaga.ports.clock import Clock
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.records import Records
 from tradesaga.ports.services import AmbiguousMatch, OpenOrder, TradingEngine
 
@@ -116,7 +116,7 @@ class Reconciliation:
         try:
             await self.run_once()
         except Transient as error:
-            self.metrics.error_occurred("reconciliation")
+            self.metrics.error_occurred(ErrorType.RECONCILIATION)
             log.warning("not reconciled", error=str(error), lag=str(self.lag))
 
     async def run_once(self) -> Comparison:
@@ -129,14 +129,14 @@ class Reconciliation:
             undead = await self._ended_but_open(listed)
             drifts = await self.positions.run(undead)
             for drift in drifts:
-                self.metrics.error_occurred("position_drift")
+                self.metrics.error_occurred(ErrorType.POSITION_DRIFT)
                 log.warning(
                     "position drift", symbol=drift.symbol, ours=str(drift.ours),
                     venue=str(drift.venue),
                 )  # fmt: skip
             cash = await self.cash.run()
             if cash is not None:
-                self.metrics.error_occurred("cash_drift")
+                self.metrics.error_occurred(ErrorType.CASH_DRIFT)
             self.last = Comparison(
                 at=self.clock.now(), open_orders=len(listed), booked=booked, drifts=drifts,
                 cash=cash,

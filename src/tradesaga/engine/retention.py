@@ -25,7 +25,7 @@ from tradesaga.engine.scribe import Scribe
 from tradesaga.ports.archive import Archive
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Entry
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.retention_operations import RetentionReport, RetentionRun
 
 log = get_logger()
@@ -106,7 +106,7 @@ class Retention:
             try:
                 complete &= await self._move_kind(kind, before, ends, rows)
             except (Transient, Refused) as error:  # the other kinds may have more luck
-                self.metrics.error_occurred("retention")
+                self.metrics.error_occurred(ErrorType.RETENTION)
                 log.warning("not archived", kind=kind, error=str(error))
                 problems.append(f"{kind}: {error}")
         return complete and not problems, "; ".join(problems)

@@ -248,6 +248,7 @@ class Scheduler:
             later = self._settings.later(interval)
             tick = next_multiple(self._clock.now(), interval, later=later)
             await self._clock.sleep_until(tick)
+            self._metrics.cycle_began(CycleType.HEARTBEAT, self._clock.now() - tick)
             try:
                 await self._heartbeat.run(TriggeredBy.SCHEDULE, tick)
             except Unavailable as error:

@@ -26,7 +26,7 @@ from tradesaga.engine.strategy_book import StrategyBook
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.waiting import news_or_moment
 from tradesaga.ports.clock import Clock
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 
 log = get_logger()
 RETRY_TIME = timedelta(seconds=5)
@@ -78,7 +78,7 @@ class StrategyExits:
                 actor=ACTOR,
             )
             if after.close_failure:
-                self.metrics.error_occurred("strategy_close_failed")
+                self.metrics.error_occurred(ErrorType.STRATEGY_CLOSE_FAILED)
                 log.error("a person must close positions", strategy=after.name, reason=why)
             return
         await self.book.change(

@@ -44,7 +44,7 @@ from tradesaga.engine.open_trades import OpenTrade, OpenTrades
 from tradesaga.engine.scribe import Scribe
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Add, Entry, InboxEntry, Insert, Row
-from tradesaga.ports.metrics import Metrics
+from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.records import Records
 from tradesaga.ports.saga_operations import SymbolLock
 
@@ -228,7 +228,7 @@ class TradeDesk:
         if before in ENDS and saga.status not in ENDS:
             self._revived(trade)
         for void in outcome.voids:
-            self._metrics.error_occurred("fill_busted")
+            self._metrics.error_occurred(ErrorType.FILL_BUSTED)
             log.error(
                 "the venue took a fill back", **ids_of(order), symbol=saga.symbol,
                 quantity=str(void.quantity), price=str(void.price), reason=void.reason,
@@ -245,7 +245,7 @@ class TradeDesk:
                 order_status=order.status, filled=str(order.filled_quantity),
             )  # fmt: skip
         elif saga.status is SagaStatus.MANUAL_REQUIRED and outcome.transitions:
-            self._metrics.error_occurred("saga_manual_required")
+            self._metrics.error_occurred(ErrorType.SAGA_MANUAL_REQUIRED)
             log.error(
                 "saga needs a person", **ids_of(order), symbol=saga.symbol, reason=saga.reason
             )
@@ -268,7 +268,7 @@ class TradeDesk:
         """The order is at the venue after all: the saga is open again and needs its runner."""
         saga = trade.state.saga
         self.absent.pop(saga.id, None)
-        self._metrics.error_occurred("order_revived")
+        self._metrics.error_occurred(ErrorType.ORDER_REVIVED)
         log.error(
             "an order that was taken for not placed is at the venue",
             **ids_of(trade.state.order), symbol=saga.symbol,

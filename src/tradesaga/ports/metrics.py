@@ -3,7 +3,40 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
+
+from tradesaga.domain.ladder import Cause
+
+
+class ErrorType(StrEnum):
+    """What `orchestrator_errors_total` counts beside the causes of the ladder."""
+
+    API = "api"
+    BUS_REGRESSION = "bus_regression"
+    CALENDAR_ENDS_SOON = "calendar_ends_soon"
+    CASH_DRIFT = "cash_drift"
+    CLOCK_SKEW = "clock_skew"
+    CRASH_LOOP = "crash_loop"
+    CYCLE_FAILED = "cycle_failed"
+    CYCLES_FAILED = "cycles_failed"
+    DEAD_LETTER = "dead_letter"
+    DEAD_LETTER_DROPPED = "dead_letter_dropped"
+    DECISION_REFUSED = "decision_refused"
+    EXTERNAL_ORDER = "external_order"
+    FILL_BUSTED = "fill_busted"
+    INVARIANT_BROKEN = "invariant_broken"
+    KILL_UNRESOLVED = "kill_unresolved"
+    NEIGHBOUR = "neighbour"
+    ORDER_REVIVED = "order_revived"
+    POSITION_DRIFT = "position_drift"
+    RECONCILIATION = "reconciliation"
+    RETENTION = "retention"
+    SAGA_MANUAL_REQUIRED = "saga_manual_required"
+    SESSION_SOURCES_DISAGREE = "session_sources_disagree"
+    START_LATE = "start_late"
+    STRATEGY_CLOSE_FAILED = "strategy_close_failed"
+    STRAY_ORDER = "stray_order"
 
 
 class Metrics(Protocol):
@@ -33,8 +66,8 @@ class Metrics(Protocol):
         """`orchestrator_rate_limited_total`."""
         ...
 
-    def error_occurred(self, error_type: str) -> None:
-        """`orchestrator_errors_total`."""
+    def error_occurred(self, error_type: ErrorType | Cause) -> None:
+        """`orchestrator_errors_total`; a cause entered the ladder, as `ladder_` and its name."""
         ...
 
     def agent_up(self, uptime: timedelta) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 
+from tradesaga.domain.ladder import Cause
+from tradesaga.ports.metrics import ErrorType
+
 
 class CountingMetrics:
     """Implements `ports.metrics.Metrics`; of what the journal does not tell, it keeps the count.
@@ -35,7 +38,7 @@ class CountingMetrics:
     def rate_limited(self, service: str, outcome: str) -> None:
         """The cycle says in its errors what it did not ask."""
 
-    def error_occurred(self, error_type: str) -> None:
+    def error_occurred(self, error_type: ErrorType | Cause) -> None:
         """Count it."""
         self.errors[error_type] += 1
 
