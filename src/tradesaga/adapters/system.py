@@ -65,7 +65,8 @@ class SystemClock:
 
     def now(self) -> datetime:
         """Aware UTC, never earlier than the answer before, even when the host's clock is set."""
-        self._last = max(self._last, datetime.now(UTC))
+        if (now := datetime.now(UTC)) > self._last:
+            self._last = now
         return self._last
 
     def monotonic(self) -> float:

@@ -52,6 +52,7 @@ _UUID_VERSION_7, _UUID_VERSION_8 = 0x7 << 76 | 0x2 << 62, 0x8 << 76 | 0x2 << 62
 _new_uuid = object.__new__
 _write_int, _write_is_safe = (vars(UUID)[name].__set__ for name in ("int", "is_safe"))
 """A UUID is frozen, but its slots can be written."""
+_UNKNOWN = SafeUUID.unknown  # looked up by Python code, each time
 
 
 def derived(*parts: object) -> UUID:
@@ -126,7 +127,7 @@ def _of_moment(moment: int, parts: tuple[object, ...]) -> UUID:
 def _uuid_of(number: int) -> UUID:
     made = _new_uuid(UUID)  # past the checks of `__init__`, which take as long again
     _write_int(made, number)
-    _write_is_safe(made, SafeUUID.unknown)
+    _write_is_safe(made, _UNKNOWN)
     return made
 
 

@@ -58,7 +58,10 @@ class Times:
             self.count(at)
             self._places.append(_Place(at, at, 1))
         else:
-            last.first, last.last = min(last.first, at), max(last.last, at)
+            if at > last.last:
+                last.last = at
+            elif at < last.first:
+                last.first = at
             last.number += 1
         self._number += 1
 

@@ -11,7 +11,7 @@ from tradesaga.domain.events import SAGA_COMPLETED, SAGA_STARTED, Event
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Fill, Side, Void
 from tradesaga.domain.risk import Judgement
-from tradesaga.domain.saga import ENDS, Input, Saga, SagaStatus, Transition
+from tradesaga.domain.saga import ENDS, Input, SagaStatus, Transition
 from tradesaga.domain.trade_messages import Outcome, TradeState
 from tradesaga.domain.trade_plan import PLAN
 from tradesaga.ports.journal import Add, Entry, Insert, PositionDelta, Row, Update
@@ -66,9 +66,9 @@ def position_delta(fill: Fill) -> PositionDelta:
 def entries(before: TradeState, outcome: Outcome, *, actor: str, what: str) -> tuple[Entry, ...]:
     """The log: one entry for the steps and fills of the commit, or the fact when nothing moved."""
     after = outcome.state
-    subject, body = str(after.saga.id), _order_state(after)
+    subject, decision, body = str(after.saga.id), str(after.saga.decision_id), _order_state(after)
     if outcome.transitions or outcome.fills:
-        kind, event = saga_log.STEPS, _event(outcome)
+        kind, event = saga_log.STEPS, _event(outcome, decision)
         body |= {
             "steps": [_step(transition) for transition in outcome.transitions],
             "fills": [_fill(fill) for fill in outcome.fills],
@@ -84,7 +84,7 @@ def entries(before: TradeState, outcome: Outcome, *, actor: str, what: str) -> t
             actor=actor,
             body=body,
             event=event,
-            correlation_id=str(after.saga.decision_id),
+            correlation_id=decision,
         )
     ]
     told.extend(_bust_alert(after, void, actor) for void in outcome.voids)
@@ -108,13 +108,8 @@ def judged(decision: Decision, *, actor: str, **more: object) -> Entry:
         "denials": [{"code": d.code, "message": d.message} for d in decision.denials],
         **more,
     }
-    return Entry(
-        kind="decision.judged",
-        subject=str(decision.id),
-        actor=actor,
-        body=body,
-        correlation_id=str(decision.id),
-    )
+    name = str(decision.id)
+    return Entry(kind="decision.judged", subject=name, actor=actor, body=body, correlation_id=name)
 
 
 def denied_at_execution(decision: Decision, judgement: Judgement) -> Entry:
@@ -195,18 +190,18 @@ def _order_state(state: TradeState) -> dict[str, object]:
     }
 
 
-def _event(outcome: Outcome) -> Event | None:
+def _event(outcome: Outcome, decision: str) -> Event | None:
     """What the steps tell the world: a saga begins, ends or is parked at most once a commit."""
     told = [
         event
         for step in outcome.transitions
-        if (event := _event_of(outcome.state, step)) is not None
+        if (event := _event_of(outcome.state, step, decision)) is not None
     ]
     assert len(told) <= 1, told
     return told[0] if told else None
 
 
-def _event_of(state: TradeState, step: Transition) -> Event | None:
+def _event_of(state: TradeState, step: Transition, decision: str) -> Event | None:
     saga = state.saga
     if step.before is SagaStatus.PENDING:
         payload = {
@@ -220,7 +215,7 @@ def _event_of(state: TradeState, step: Transition) -> Event | None:
             },
             "startedAt": saga.created_at,
         }
-        return _saga_event(SAGA_STARTED, saga, payload)
+        return Event(type=SAGA_STARTED, payload=payload, correlation_id=decision)
     ended = step.after in ENDS or step.after is SagaStatus.MANUAL_REQUIRED
     if not ended or step.after is step.before:
         return None
@@ -232,11 +227,7 @@ def _event_of(state: TradeState, step: Transition) -> Event | None:
         "duration": _milliseconds(saga.created_at, step.at),
         "completedAt": step.at,
     }
-    return _saga_event(SAGA_COMPLETED, saga, payload)
-
-
-def _saga_event(event_type: str, saga: Saga, payload: dict[str, object]) -> Event:
-    return Event(type=event_type, payload=payload, correlation_id=str(saga.decision_id))
+    return Event(type=SAGA_COMPLETED, payload=payload, correlation_id=decision)
 
 
 def _milliseconds(start: datetime, end: datetime) -> int:
