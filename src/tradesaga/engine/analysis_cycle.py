@@ -26,7 +26,7 @@ from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Decision, Verdict
-from tradesaga.domain.errors import Conflict, Fenced
+from tradesaga.domain.errors import Conflict, Fenced, TradesagaError
 from tradesaga.domain.events import ANALYSIS_REQUESTED, Event
 from tradesaga.domain.ids import CycleId, DecisionId
 from tradesaga.domain.money import ZERO, to_cents
@@ -47,6 +47,7 @@ from tradesaga.engine.engine_watch import left_to_engine
 from tradesaga.engine.intents import Intents
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.loss_watch import LossWatch
+from tradesaga.engine.market_reading import MarketReading, read_market
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import Look, PositionCheck
 from tradesaga.engine.quote_watch import QuoteWatch
@@ -56,7 +57,7 @@ from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.shadows import Imagined, imagined
 from tradesaga.engine.trade_desk import TradeDesk
-from tradesaga.engine.waiting import news_or_moment, patience_from, together
+from tradesaga.engine.waiting import caught, good, news_or_moment, patience_from
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Add, Entry, Insert
 from tradesaga.ports.metrics import ErrorType, Metrics
@@ -70,6 +71,7 @@ class AnalysisWork(CycleWork):
     """What one analysis cycle finds out."""
 
     watching: tuple[Strategy, ...] = ()
+    reading: MarketReading | TradesagaError | None = None
     view: MarketView | None = None
     look: Look | None = None
     on_judged: Callable[[], None] = lambda: None
@@ -142,24 +144,27 @@ class AnalysisCycle:
                 "update_state": lambda: self.update_state(work),
             },
             commit_after=frozenset({"validate_decisions"}),
+            ahead=lambda: self._read(work),
         )
         try:
             return await self.runner.run(plan, time_max=self.settings.analysis_time_max)
         finally:
             self.requests.settled(work.questions)
 
+    async def _read(self, work: AnalysisWork) -> None:
+        work.reading = await caught(
+            lambda: read_market(self.venue, self.market_data, self.positions, work.symbols)
+        )
+
     async def fetch_market_data(self, work: AnalysisWork) -> None:
         """Quotes of all symbols; a symbol without one fails its strategies, not the cycle."""
-        spent = self.desk.holdings.spent  # before the account is asked: what fills in between costs
-        account, quotes, work.look = await together(
-            self.venue.account,
-            lambda: self.market_data.quotes(work.symbols),
-            self.positions.look,
-        )
+        assert work.reading is not None, "it is read ahead"
+        found = good(work.reading)
+        account, quotes, work.look = found.account, found.quotes, found.look
         await self.losses.saw(account.equity)
         self.quotes.saw(work.symbols, quotes)
         work.view = MarketView(
-            quotes=quotes, account=account, tradable=frozenset(work.symbols), spent=spent
+            quotes=quotes, account=account, tradable=frozenset(work.symbols), spent=found.spent
         )
         now = self.clock.now()
         for strategy in work.watching:

@@ -26,7 +26,7 @@ from tradesaga.engine.cycle_events import completed_event, failed_event, started
 from tradesaga.engine.intents import Intents
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.shutdown import finish
-from tradesaga.engine.waiting import patience_from, within
+from tradesaga.engine.waiting import caught, good, patience_from, within
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.journal import Add, CycleLog, Entry, Insert, Row, Update
@@ -105,6 +105,11 @@ class Plan:
     steps: Mapping[str, Step]
     commit_after: frozenset[str]
     """Steps whose findings must be durable before the next one begins; the last always is."""
+    ahead: Step | None = None
+    """What the first step begins with, done while the cycle's beginning is being committed.
+
+    It asks and changes nothing; what keeps it from an answer it leaves for the step to raise.
+    """
 
 
 class CycleRunner:
@@ -234,16 +239,32 @@ class CycleRunner:
         work, task = plan.work, asyncio.current_task()
         assert task is not None, "a coroutine runs in a task"
         self._tasks[work.cycle.id] = task
+        until = work.cycle.started_at + time_max
+        patience_until = patience_from(self._clock, time_max)
         try:
-            await self._commit(
-                work,
-                Insert(work.cycle),
-                "cycle.started",
-                started_event(work.cycle, work.strategies, work.symbols),
-            )
-            await self._take_steps(plan, time_max)
+            await self._begin(plan, until, patience_until)
+            await self._take_steps(plan, until, patience_until)
         finally:
             del self._tasks[work.cycle.id]
+
+    async def _begin(self, plan: Plan, until: datetime, patience_until: float) -> None:
+        """Record the cycle, and do beside it what is done ahead; without the record, nothing."""
+        work, ahead, clock = plan.work, plan.ahead, self._clock
+        event = started_event(work.cycle, work.strategies, work.symbols)
+        if ahead is None:
+            await self._commit(work, Insert(work.cycle), "cycle.started", event)
+            return
+        async with asyncio.TaskGroup() as group:
+            beside = group.create_task(
+                caught(lambda: within(clock, until, ahead, patience_until=patience_until))
+            )
+            written = await caught(
+                lambda: self._commit(work, Insert(work.cycle), "cycle.started", event)
+            )
+            if written is not None:
+                beside.cancel()
+        good(written)
+        good(beside.result())
 
     def _why_cancelled(self, work: CycleWork) -> str:
         """The reason a person gave, who is the actor of what is written now; else a stop."""
@@ -253,11 +274,11 @@ class CycleRunner:
         work.actor = wish.actor
         return f"cancelled: {wish.reason}"
 
-    async def _take_steps(self, plan: Plan, time_max: timedelta) -> None:
+    async def _take_steps(self, plan: Plan, until: datetime, patience_until: float) -> None:
         work, clock = plan.work, self._clock
-        until, patience_until = work.cycle.started_at + time_max, patience_from(clock, time_max)
         for name in work.cycle.steps:
-            began_at = clock.now()
+            is_ahead = plan.ahead is not None and not work.cycle.cursor
+            began_at = work.cycle.started_at if is_ahead else clock.now()
             with self._tracer.span("cycle.step", step=name):
                 await within(clock, until, plan.steps[name], patience_until=patience_until)
             after = machine.step_done(

@@ -59,7 +59,7 @@ async def within(clock: Clock, until: datetime, work: Work[T], *, patience_until
         TradesagaError: whatever the work raised, as it is and not in a group.
     """
     async with asyncio.TaskGroup() as group:
-        working = group.create_task(_caught(work))
+        working = group.create_task(caught(work))
         passed = group.create_task(_both_pass(clock, until, patience_until))
         await asyncio.wait([working, passed], return_when=asyncio.FIRST_COMPLETED)
         passed.cancel()
@@ -67,7 +67,7 @@ async def within(clock: Clock, until: datetime, work: Work[T], *, patience_until
             working.cancel()
     if working.cancelled():
         raise DeadlineExceeded(f"not done by {until.isoformat()}")
-    return _good(working.result())
+    return good(working.result())
 
 
 async def together(one: Work[A], two: Work[B], three: Work[C]) -> tuple[A, B, C]:
@@ -77,13 +77,14 @@ async def together(one: Work[A], two: Work[B], three: Work[C]) -> tuple[A, B, C]
         TradesagaError: of the first that raised one, as it is, when all three are over.
     """
     async with asyncio.TaskGroup() as group:
-        first = group.create_task(_caught(one))
-        second = group.create_task(_caught(two))
-        third = group.create_task(_caught(three))
-    return _good(first.result()), _good(second.result()), _good(third.result())
+        first = group.create_task(caught(one))
+        second = group.create_task(caught(two))
+        third = group.create_task(caught(three))
+    return good(first.result()), good(second.result()), good(third.result())
 
 
-def _good(outcome: T | TradesagaError) -> T:
+def good(outcome: T | TradesagaError) -> T:
+    """What `caught` returned. Raises the error that it may be."""
     if isinstance(outcome, TradesagaError):
         raise outcome
     return outcome
@@ -96,8 +97,8 @@ async def _both_pass(clock: Clock, moment: datetime, real_until: float) -> None:
         await asyncio.sleep(left)  # noqa: TID251 -- real time is meant
 
 
-async def _caught(work: Work[T]) -> T | TradesagaError:
-    """Our errors as values: a task group would wrap them, and end its other tasks."""
+async def caught(work: Work[T]) -> T | TradesagaError:
+    """Do `work`, an error of ours as a value: a group would wrap it, and end its other tasks."""
     try:
         return await work()
     except TradesagaError as error:
