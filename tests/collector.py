@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -38,6 +39,20 @@ class Collector:
 def facts_of(span: Span) -> dict[str, str | int]:
     """What a span says."""
     return {one.key: one.value.string_value or one.value.int_value for one in span.attributes}
+
+
+def ways_of(spans: Sequence[Span]) -> Counter[str]:
+    """How often each way leads up from a span to the first of its trace, as names with `<`."""
+    known = {span.span_id: span for span in spans}
+    led = Counter[str]()
+    for span in known.values():
+        above = [span]
+        while above[-1].parent_span_id in known:
+            above.append(known[above[-1].parent_span_id])
+        assert {one.trace_id for one in above} == {span.trace_id}
+        names = [f"{one.name} {facts_of(one).get('peer.service', '')}".strip() for one in above]
+        led[" < ".join(names)] += 1
+    return led
 
 
 @contextmanager

@@ -96,14 +96,20 @@ def _holds(word: str, demand: Any, value: Any) -> bool:
             return not isinstance(value, str | list) or len(value) <= int(demand)
         case "minimum" | "maximum":
             return not isinstance(value, int | float) or _is_within(word, demand, value)
-        case "format":
-            return demand != "date-time" or not isinstance(value, str) or _is_moment(value)
+        case "format" | "pattern":
+            return not isinstance(value, str) or _is_written(word, demand, value)
         case _:
             raise AssertionError(f"{word} is not known to tests/json_schema.py")
 
 
 def _is_within(bound: str, demand: float, value: float) -> bool:
     return value >= demand if bound == "minimum" else value <= demand
+
+
+def _is_written(word: str, demand: str, value: str) -> bool:
+    if word == "pattern":
+        return re.search(demand, value) is not None
+    return demand != "date-time" or _is_moment(value)
 
 
 def _is_moment(value: str) -> bool:

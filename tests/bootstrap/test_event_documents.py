@@ -21,6 +21,7 @@ METADATA = {
     "eventId": "e-1", "eventType": "", "timestamp": "2025-03-03T15:00:00Z", "source": "x",
     "version": "1.0",
 }  # fmt: skip
+TRACEPARENT = f"00-{'ab' * 16}-{'cd' * 8}-01"
 STARTED = {
     "sagaId": "s-1", "sagaType": "trade_execution", "startedAt": "2025-03-03T15:00:00Z",
     "initialData": {"decisionId": "d-1", "symbol": "SPY", "side": "buy", "quantity": 1.5},
@@ -77,6 +78,8 @@ def test_the_subjects_are_those_in_use() -> None:
     assert address["orchestrator.cycle.started"] == "ai-trader.orchestrator.cycle.started"
     assert address["trade.order.filled"] == "ai-trader.trade.order.filled"
     assert "system.health.check" not in address, "nobody listens to it"
+    assert "trade.position.opened" not in address, "it has a schema and no effect"
+    assert "trade.position.opened" in whole["components"]["messages"]
     assert whole["operations"]["send.orchestrator.cycle.started"]["action"] == "send"
     assert whole["operations"]["receive.ai.decision.generated"]["action"] == "receive"
 
@@ -129,6 +132,32 @@ def test_what_we_hear_may_be_flat_and_what_we_tell_may_not() -> None:
     assert list(faults(ours, schema, schema))
 
 
+@pytest.mark.parametrize(
+    ("event_type", "headers", "fits"),
+    [
+        (events.SAGA_STARTED, {"Nats-Msg-Id": "e-1"}, True),
+        (events.SAGA_STARTED, {"Nats-Msg-Id": "e-1", "traceparent": TRACEPARENT}, True),
+        (events.SAGA_STARTED, {"traceparent": TRACEPARENT}, False),
+        (events.SAGA_STARTED, {"Nats-Msg-Id": "e-1", "traceparent": "x"}, False),
+        (events.SAGA_STARTED, {"Nats-Msg-Id": "e-1", "X-Other": "x"}, False),
+        ("ai.decision.generated", {}, True),
+        ("ai.decision.generated", {"X-Other": "x", "traceparent": "x"}, True),
+    ],
+)
+def test_headers_are_described(event_type: str, headers: dict[str, str], fits: bool) -> None:
+    whole = document()
+    described = whole["components"]["messages"][event_type]["headers"]
+    assert (not list(faults(headers, described, whole))) is fits
+
+
+def test_no_trace_is_told_in_the_body_of_ours() -> None:
+    schema = schema_of(events.SAGA_STARTED)
+    said = message(events.SAGA_STARTED, STARTED)
+    said["metadata"]["traceId"] = TRACEPARENT
+    assert list(faults(said, schema, schema))
+    assert problem_of(events.SAGA_STARTED, json.dumps(said).encode())
+
+
 def test_a_type_without_schema_is_named() -> None:
-    with pytest.raises(NotFound, match=r"trade\.position\.opened"):
-        schema_of("trade.position.opened")
+    with pytest.raises(NotFound, match=r"analytics\.pnl\.calculated"):
+        schema_of("analytics.pnl.calculated")

@@ -50,6 +50,21 @@ async def test_the_fill_is_told_before_the_reply_and_ids_are_ignored(
     assert len(heard.of("trade.position.opened")) == 1, "adding to a position is no news"
 
 
+async def test_the_envelope_tells_of_the_callers_trace_and_no_header_does(
+    paper: Client, heard: Heard
+) -> None:
+    here = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    _, order = await paper.call(TRADING, "POST", "/orders", BUY, traceparent=here)
+    _, said = await paper.call(DECISIONS, "POST", "/analyze", {"symbol": "SPY"}, traceparent=here)
+    _, other = await paper.call(TRADING, "POST", "/orders", BUY, traceparent="nonsense")
+    (filled,) = await heard.wait("trade.order.filled", orderId=order["orderId"])
+    decided = said["decision"]["decisionId"]
+    (generated,) = await heard.wait("ai.decision.generated", decisionId=decided)
+    assert filled["metadata"]["traceId"] == generated["metadata"]["traceId"] == here
+    (untraced,) = await heard.wait("trade.order.filled", orderId=other["orderId"])
+    assert "traceId" not in untraced["metadata"]
+
+
 REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"quantity": 0}, 400, "Missing required fields"),
     ({"orderType": None}, 400, "Missing required fields"),

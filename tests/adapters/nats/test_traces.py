@@ -13,6 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from tests.adapters.nats.conftest import World, connected, make_bus, nested, row, running
 from tests.spans import Spans, facts_of, id_of, parent_of, trace_of
+from tradesaga.adapters.nats.published import SentHeaders
 from tradesaga.domain.trace_context import TraceContext, read_trace, trace_about
 
 DECISION = "01a208eb-c980-7c98-8b54-ae7350cbfd50"
@@ -97,4 +98,6 @@ async def test_what_a_message_says_of_its_trace_is_read_or_ignored(
 
 async def test_without_traces_nothing_is_sent(world: World) -> None:
     published = await world.bus.publish(row("e-1", cycleId="c"))
-    assert await headers(world, published.stream_sequence) == {"Nats-Msg-Id": "e-1"}
+    sent = await headers(world, published.stream_sequence)
+    assert sent == {"Nats-Msg-Id": "e-1"}
+    assert msgspec.convert(sent, SentHeaders).message_id == "e-1", "as the document says"

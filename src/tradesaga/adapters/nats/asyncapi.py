@@ -1,7 +1,8 @@
 """The AsyncAPI 3 document of all events, and the JSON Schema of each, from the forms themselves.
 
-What we publish is described whole: nothing else is ever in it. Of what we hear the schema is what
-we need and understand; other fields may be there. Decimals are here as msgspec describes them.
+What we publish is described whole: nothing else is ever in it, nor in its headers. Of what we hear
+the schema is what we need and understand; other fields may be there. Decimals are here as msgspec
+describes them.
 """
 
 from __future__ import annotations
@@ -13,25 +14,32 @@ import msgspec
 
 from tradesaga.adapters.nats import topology
 from tradesaga.adapters.nats.envelope import Flat, Metadata
+from tradesaga.adapters.nats.heard import HeardHeaders
+from tradesaga.adapters.nats.passing import PASSING
 from tradesaga.adapters.nats.payloads import HEARD
-from tradesaga.adapters.nats.published import PUBLISHED
+from tradesaga.adapters.nats.published import PUBLISHED, SentHeaders, SentMetadata
 
 ASYNCAPI: Final = "3.0.0"
 JSON_SCHEMA = "https://json-schema.org/draft/2020-12/schema"
 _HERE = "#/components/schemas/{name}"
 _INSIDE = "#/$defs/{name}"
 _NOT_OF_ENVELOPE = ("payload",)
+CORRELATION: Final = {
+    "location": "$message.payload#/metadata/correlationId",
+    "description": "The id of the decision or the cycle that it is about, and of its trace; in no "
+    "header. A flat message has it beside `eventId`.",
+}
 Schema = dict[str, Any]
 
 
 def event_types() -> Sequence[str]:
-    """All event types that have a schema, ours first."""
-    return [*PUBLISHED, *HEARD]
+    """All event types that have a schema, ours first; the last have no effect here."""
+    return [*PUBLISHED, *HEARD, *PASSING]
 
 
 def schema_of(event_type: str) -> Schema:
     """The JSON Schema of a whole message of that type. Raises KeyError for a type without one."""
-    forms = (_form(event_type), Metadata)
+    forms = (_form(event_type), SentMetadata if event_type in PUBLISHED else Metadata)
     _, parts = msgspec.json.schema_components(forms, ref_template=_INSIDE)
     return {
         "$schema": JSON_SCHEMA,
@@ -75,16 +83,21 @@ def document(
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages, "schemas": _schemas()},
+        "components": {
+            "messages": messages,
+            "schemas": _schemas(),
+            "correlationIds": {"metadata": CORRELATION},
+        },
     }
 
 
 def _form(event_type: str) -> type[msgspec.Struct]:
-    return PUBLISHED.get(event_type) or HEARD[event_type]
+    return PUBLISHED.get(event_type) or HEARD.get(event_type) or PASSING[event_type]
 
 
 def _schemas() -> Mapping[str, object]:
-    forms = [*PUBLISHED.values(), *HEARD.values(), Metadata]
+    envelopes = (Metadata, SentMetadata, SentHeaders, HeardHeaders)
+    forms = [*PUBLISHED.values(), *HEARD.values(), *PASSING.values(), *envelopes]
     _, schemas = msgspec.json.schema_components(forms, ref_template=_HERE)
     return schemas
 
@@ -95,18 +108,18 @@ def _described(event_type: str) -> Mapping[str, object]:
         "title": event_type,
         "summary": (_form(event_type).__doc__ or "").strip(),
         "payload": _message(event_type, _HERE),
+        "correlationId": {"$ref": "#/components/correlationIds/metadata"},
     }
-    if event_type in PUBLISHED:
-        said = {"type": "string", "description": "equals `metadata.eventId`"}
-        headers = {"type": "object", "required": ["Nats-Msg-Id"]}
-        described["headers"] = {**headers, "properties": {"Nats-Msg-Id": said}}
+    headers = SentHeaders if event_type in PUBLISHED else HeardHeaders
+    described["headers"] = {"$ref": _HERE.format(name=headers.__name__)}
     return described
 
 
 def _message(event_type: str, template: str) -> Schema:
     """Envelope and payload: ours is nested, what we hear may be flat."""
     payload = {"$ref": template.format(name=_form(event_type).__name__)}
-    metadata = {"$ref": template.format(name=Metadata.__name__)}
+    form = SentMetadata if event_type in PUBLISHED else Metadata
+    metadata = {"$ref": template.format(name=form.__name__)}
     named = {"type": "object", "properties": {"eventType": {"const": event_type}}}
     nested = {
         "type": "object",

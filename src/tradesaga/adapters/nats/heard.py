@@ -22,6 +22,25 @@ class Payload(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
     """Fields that both dialects have, or one of them."""
 
 
+class HeardHeaders(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True,
+    rename={"message_id": "Nats-Msg-Id"},
+):  # fmt: skip
+    """The headers of what we hear: all may be missing, others may be there."""
+
+    message_id: Annotated[
+        str,
+        msgspec.Meta(description="for the stream; we know a message by the `eventId` in its body"),
+    ] = ""
+    traceparent: Annotated[
+        str,
+        msgspec.Meta(
+            description="W3C Trace Context, where the trace of the message goes on, before "
+            "`metadata.traceId`; what is no traceparent is ignored"
+        ),
+    ] = ""
+
+
 _P = TypeVar("_P", bound=Payload)
 
 

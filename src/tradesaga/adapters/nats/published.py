@@ -11,10 +11,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from tradesaga.domain import events
 
+TRACEPARENT = "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$"
 Name = Annotated[str, Meta(min_length=1)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0)]
@@ -24,6 +25,44 @@ CycleKind = Literal["analysis", "heartbeat", "rebalance"]
 
 class Payload(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Wire names are camelCase; nothing else is ever in it."""
+
+
+class SentMetadata(Payload, frozen=True, kw_only=True):
+    """Who tells what, when, and because of what; never a `traceId`, a repeat must be the same."""
+
+    event_id: Name
+    event_type: Name
+    timestamp: Moment
+    source: Name
+    version: Name
+    correlation_id: Name | UnsetType = UNSET
+    causation_id: Name | UnsetType = UNSET
+
+
+class Sent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole message."""
+
+    metadata: SentMetadata
+    payload: Raw
+
+
+class SentHeaders(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
+    rename={"message_id": "Nats-Msg-Id"},
+):  # fmt: skip
+    """The headers of what we publish; there is never another."""
+
+    message_id: Annotated[
+        Name,
+        Meta(description="equals `metadata.eventId`; the stream drops a repeat within its window"),
+    ]
+    traceparent: (
+        Annotated[
+            str,
+            Meta(pattern=TRACEPARENT, description="W3C Trace Context; only while we trace"),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class CycleStarted(Payload, frozen=True, kw_only=True):

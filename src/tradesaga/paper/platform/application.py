@@ -9,16 +9,18 @@ from typing import Any
 
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
-from litestar.types import ASGIApp, ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 
 from tradesaga.paper.faults import FaultBook
 from tradesaga.paper.orders import Refusal
+from tradesaga.paper.platform.telling import ASKED_IN
 from tradesaga.paper.platform.wire import AnyRequest, answer, page
 from tradesaga.paper.spec.application import BODY_BYTES_MAX, PATH
 from tradesaga.paper.spec.http_faults import dropping
 from tradesaga.paper.spec.service_http import faults, forget_faults, order_fault
-from tradesaga.paper.spec.wire import refusal
+from tradesaga.paper.spec.wire import passed_on, refusal
 
 VERSION = "1.0.0"
 
@@ -61,7 +63,19 @@ def application(
         logging_config=None,
         request_max_body_size=BODY_BYTES_MAX,
     )
-    return dropping(app)
+    return _in_its_trace(dropping(app))
+
+
+def _in_its_trace(app: ASGIApp) -> ASGIApp:
+    """Each request's task knows where its caller stands in a trace."""
+
+    async def call(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            sent = dict(scope["headers"]).get(b"traceparent", b"")
+            ASKED_IN.set(passed_on(sent.decode("latin-1")))
+        await app(scope, receive, send)
+
+    return call
 
 
 @get("/health")

@@ -1,12 +1,14 @@
 """How the platform's services publish: their own envelope, at once, without an outbox or an id.
 
-Subject and event type are one and the same. No `Nats-Msg-Id` is sent, so the stream drops no
-repeat; what cannot be published is lost, and the caller hears of it.
+Subject and event type are one and the same. No header is sent: without `Nats-Msg-Id` the stream
+drops no repeat, and the traceparent of the request that an event comes of stands in its envelope.
+What cannot be published is lost, and the caller hears of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +20,8 @@ from tradesaga.paper.platform.wire import encode
 from tradesaga.paper.store import Outgoing
 
 VERSION = "1.0"
+ASKED_IN: ContextVar[str | None] = ContextVar("traceparent", default=None)
+"""The traceparent of the request in hand; nothing that the bus asks for has one."""
 
 
 class Teller:
@@ -48,6 +52,7 @@ class Teller:
             "version": VERSION,
             "source": self._service,
             "correlationId": correlation_id,
+            "traceId": ASKED_IN.get(),
         }
         event = Outgoing(
             event_id=str(metadata["eventId"]),
