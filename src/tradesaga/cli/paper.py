@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.cli.flags import Data, Governor, Port, Speed, Spoken
-from tradesaga.cli.signals import run_until_signalled
+from tradesaga.cli.signals import END_SECONDS_MAX, run_until_signalled
 from tradesaga.config import process_environment
 from tradesaga.domain.errors import Invalid
 from tradesaga.embedded.state import default_state_dir
@@ -119,7 +119,9 @@ def _login(environment: Mapping[str, str]) -> _Login:
 
 def _run(settings: PaperSettings) -> int:
     run_until_signalled(
-        lambda stop: run_paper(settings, stop, _tell), loop_factory=uvloop.new_event_loop
+        lambda stop: run_paper(settings, stop, _tell),
+        loop_factory=uvloop.new_event_loop,
+        end_seconds_max=END_SECONDS_MAX,
     )
     return ExitCode.OK
 

@@ -10,7 +10,7 @@ from tradesaga.bootstrap.serving import ServeOptions
 from tradesaga.bootstrap.serving import serve as serve_until
 from tradesaga.cli.exit_codes import ExitCode
 from tradesaga.cli.flags import ConfigFile, Port
-from tradesaga.cli.signals import run_until_signalled
+from tradesaga.cli.signals import END_SECONDS_MAX, run_until_signalled
 from tradesaga.config import load, process_environment
 from tradesaga.embedded.state import default_state_dir
 
@@ -63,6 +63,8 @@ def serve(
         state_dir=(state_dir or default_state_dir()).resolve(),
     )
     run_until_signalled(
-        lambda stop: serve_until(loaded, options, stop), loop_factory=uvloop.new_event_loop
+        lambda stop: serve_until(loaded, options, stop),
+        loop_factory=uvloop.new_event_loop,
+        end_seconds_max=END_SECONDS_MAX,
     )
     return ExitCode.OK
