@@ -9,14 +9,17 @@ import pytest
 
 from tradesaga.adapters.shared_answers import (
     FRESH_SECONDS,
+    STATUS_FRESH_SECONDS,
     SharedAnswer,
     SharedClock,
     SharedMarketData,
     SharedParking,
+    SharedStream,
 )
 from tradesaga.domain.errors import Unavailable
 from tradesaga.ports.clock import Offset
 from tradesaga.ports.services import Health
+from tradesaga.ports.stream import StreamEnd
 from tradesaga.testing.clock import VirtualClock
 from tradesaga.testing.market_data import ScriptedMarketData
 
@@ -93,6 +96,59 @@ async def test_prices_are_not_shared_and_how_the_service_is_is_shared() -> None:
         await shared.market_status()
     clock.advance(timedelta(seconds=FRESH_SECONDS))
     assert await shared.health() is Health.UNREACHABLE
+
+
+async def test_what_is_said_of_the_session_is_shared_for_a_moment_only() -> None:
+    clock = VirtualClock(START)
+    service = ScriptedMarketData(clock)
+    shared = SharedMarketData(service, clock.monotonic)
+    said = await shared.market_status()
+    service.down = True
+    assert await shared.market_status() is said
+    clock.advance(timedelta(seconds=STATUS_FRESH_SECONDS))
+    with pytest.raises(Unavailable):
+        await shared.market_status()
+
+
+class Stream:
+    """Implements `ports.stream.StreamState`; grows by one with each look."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.away = False
+        self.may_answer = asyncio.Event()
+
+    def connection(self) -> int:
+        return 7
+
+    async def stream_end(self) -> StreamEnd:
+        self.looks += 1
+        looks = self.looks
+        await self.may_answer.wait()
+        if self.away:
+            raise Unavailable("away")
+        return StreamEnd(created=START, last_sequence=looks)
+
+
+async def test_the_end_of_the_stream_is_looked_at_for_all_who_wait_after_they_asked() -> None:
+    stream = Stream()
+    shared = SharedStream(stream)
+    assert shared.connection() == 7
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(shared.stream_end())
+        await asyncio.sleep(0)
+        assert stream.looks == 1
+        later = [group.create_task(shared.stream_end()) for _ in range(5)]
+        await asyncio.sleep(0)
+        stream.may_answer.set()
+    assert first.result().last_sequence == 1
+    assert [task.result().last_sequence for task in later] == [2] * 5
+    assert (await shared.stream_end()).last_sequence == 3
+    stream.away = True
+    with pytest.raises(Unavailable):
+        await shared.stream_end()
+    stream.away = False
+    assert (await shared.stream_end()).last_sequence == 5
 
 
 async def test_a_clock_is_read_once_for_all() -> None:

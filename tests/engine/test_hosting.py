@@ -32,7 +32,7 @@ ACCOUNTS = [
         created_at=NOON,
         created_by="ann",
     )
-    for number in range(60)
+    for number in range(100)
 ]
 
 
@@ -67,7 +67,7 @@ class Town:
         self.accounts = ACCOUNTS
         self.at_once = True
         self.begun: list[AgentId] = []
-        self.ahead: set[AgentId] = set()
+        self.ahead: dict[AgentId, None] = {}
         self.taken: set[AgentId] = set()
         self.fail: Exception | None = None
         self.seconds = 0.0
@@ -86,9 +86,9 @@ class Town:
         self, wanted: Collection[AgentId], *, keeping: Collection[AgentId]
     ) -> Collection[AgentId]:
         """Implements `ports.lease.LeasesAhead`."""
-        self.ahead = {key for key in self.ahead if key in keeping and key not in self.here}
-        self.ahead |= set(wanted) - self.taken
-        return self.ahead
+        kept = [key for key in self.ahead if key in keeping and key not in self.here]
+        self.ahead = dict.fromkeys([*kept, *(set(wanted) - self.taken)])
+        return self.ahead.keys()
 
     async def drive(self, hosted: Hosted) -> None:
         self.begun.append(hosted.account.id)
@@ -154,6 +154,39 @@ async def test_some_are_begun_and_some_are_handed_over_at_a_time() -> None:
         await town.step(group, 5)
         leaving = [hosted for hosted in town.hosting.all() if hosted.stop.is_set()]
         assert len(leaving) == HANDED_OVER_MAX
+
+
+async def test_they_begin_in_the_order_in_which_their_leases_were_taken() -> None:
+    town, later = Town(), ACCOUNTS[0].id
+    town.at_once = False
+    town.taken = {later}
+    async with driving(town) as group:
+        await town.step(group)
+        assert len(town.begun) == BEGINNING_MAX
+        town.taken = set()
+        await town.step(group)
+        waiting = [*town.ahead]
+        assert waiting[-1] == later, "it came last"
+        for hosted in town.hosting.all():
+            cast("Any", hosted.control).ready.set()
+        town.begun.clear()
+        await town.step(group)
+        assert town.begun == waiting[:BEGINNING_MAX]
+
+
+async def test_one_that_is_being_recovered_is_handed_over_when_it_has_been() -> None:
+    town = Town()
+    town.accounts, town.at_once = ACCOUNTS[:20], False
+    async with driving(town) as group:
+        await town.step(group)
+        begun = [*town.hosting.all()]
+        town.register.nodes = (node("own", *town.here), node("b"))
+        await town.step(group, 5)
+        assert not any(hosted.stop.is_set() for hosted in begun)
+        for hosted in begun:
+            cast("Any", hosted.control).ready.set()
+        await town.step(group, 5)
+        assert town.here == falls_to("own", "b") & {account.id for account in ACCOUNTS[:20]}
 
 
 async def test_what_another_living_node_holds_is_left_to_it_until_it_lets_go() -> None:

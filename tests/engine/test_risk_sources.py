@@ -73,6 +73,8 @@ def died(times: int) -> Prepare:
         await parts.watchers.losses.saw(EQUITY)
         before: Checkpoint | None = None
         for number in range(times + 1):
+            if number == times:  # all but the last died; that is the checkpoint of this process
+                await parts.breaker.load()
             place.clock.advance(SECOND)
             before = following(
                 before, Identity(), checkpoint_id=UUID(int=number + 1), agent_id=DEFAULT_AGENT,

@@ -2,7 +2,7 @@
 
 Who asks within `FRESH_SECONDS` of an answer is given that answer, a failure like any other; who
 asks while the question is under way waits for it. What is shared says how a service is, or what
-time it is elsewhere: nothing that an order depends on.
+time it is elsewhere, or is compared with what we know ourselves: nothing that an order is made of.
 """
 
 from __future__ import annotations
@@ -16,25 +16,35 @@ from tradesaga.domain.errors import Transient
 from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.ports.clock import Offset, OtherClock
 from tradesaga.ports.services import DecisionService, EngineParking, Health, MarketData
+from tradesaga.ports.stream import StreamEnd, StreamState
 
 FRESH_SECONDS: Final = 1.0
 """Real time; a heartbeat asks every 30 s."""
+STATUS_FRESH_SECONDS: Final = 0.2
+"""Of what a second source says of the session: at an open it must not be long behind."""
 T = TypeVar("T")
 
 
 class SharedAnswer(Generic[T]):
     """One question; `monotonic` is a clock port's."""
 
-    def __init__(self, ask: Callable[[], Awaitable[T]], monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[T]],
+        monotonic: Callable[[], float],
+        *,
+        fresh_seconds: float = FRESH_SECONDS,
+    ) -> None:
         self._ask = ask
         self._monotonic = monotonic
+        self._fresh_seconds = fresh_seconds
         self._turn = asyncio.Lock()
         self._answer: tuple[float, T | Transient] | None = None
 
     async def get(self) -> T:
         """The answer. Raises what asking raises."""
         async with self._turn:
-            if self._answer is None or self._monotonic() - self._answer[0] >= FRESH_SECONDS:
+            if self._answer is None or self._monotonic() - self._answer[0] >= self._fresh_seconds:
                 answer: T | Transient
                 try:
                     answer = await self._ask()
@@ -59,11 +69,14 @@ class SharedDecisionService:
 
 
 class SharedMarketData:
-    """Implements `ports.services.MarketData`: health is shared, what is asked of the market not."""
+    """Implements `ports.services.MarketData`: prices are each agent's own question."""
 
     def __init__(self, service: MarketData, monotonic: Callable[[], float]) -> None:
         self._service = service
         self._health = SharedAnswer(service.health, monotonic)
+        self._status = SharedAnswer(
+            service.market_status, monotonic, fresh_seconds=STATUS_FRESH_SECONDS
+        )
 
     async def quotes(self, symbols: Sequence[str]) -> Mapping[str, Quote]:
         """See the port."""
@@ -77,7 +90,7 @@ class SharedMarketData:
 
     async def market_status(self) -> MarketStatus:
         """See the port."""
-        return await self._service.market_status()
+        return await self._status.get()
 
     async def health(self) -> Health:
         """See the port."""
@@ -93,6 +106,32 @@ class SharedClock:
     async def offset(self) -> Offset:
         """See the port."""
         return await self._offset.get()
+
+
+class SharedStream:
+    """Implements `ports.stream.StreamState` over one bus that carries the events of many agents.
+
+    Nobody is given an end of before he asked: his own marks could lie behind it, as if lost.
+    """
+
+    def __init__(self, stream: StreamState) -> None:
+        self._stream = stream
+        self._turn = asyncio.Lock()
+        self._begun = 0
+        self._end: StreamEnd | None = None
+
+    def connection(self) -> int:
+        """See the port."""
+        return self._stream.connection()
+
+    async def stream_end(self) -> StreamEnd:
+        """See the port; who asks while another asks waits, and asks for all who wait."""
+        begun = self._begun
+        async with self._turn:
+            if self._end is None or self._begun == begun:
+                self._begun, self._end = self._begun + 1, None
+                self._end = await self._stream.stream_end()
+            return self._end
 
 
 class SharedParking:

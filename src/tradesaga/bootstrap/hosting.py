@@ -33,6 +33,7 @@ from tradesaga.adapters.shared_answers import (
     SharedDecisionService,
     SharedMarketData,
     SharedParking,
+    SharedStream,
 )
 from tradesaga.adapters.system import SystemClock, SystemIds
 from tradesaga.api.doors import Doors
@@ -99,6 +100,7 @@ class Others:
         self, shared: Shared, book: AccountBook, fleet: Fleet, control: AgentControl
     ) -> None:
         self._shared = shared
+        self._stream = SharedStream(shared.bus)
         self._default = control
         self.default_ladder: LadderOperations = control.kill
         """What is asked for the default agent: a tape notes what passes there."""
@@ -233,7 +235,7 @@ class Others:
             venue=venue,
             gate=gate,
             read_message=shared.bus.read,
-            stream=shared.bus,
+            stream=self._stream,
             marks=None,
             venue_memory=None,
             exchange=shared.exchange,

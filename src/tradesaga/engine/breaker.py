@@ -74,7 +74,7 @@ class Breaker:
             )  # the one before us has just been found
 
     async def started(self) -> None:
-        """Look at the deaths so far, once this process has taken its own checkpoint.
+        """Look at the deaths so far, as they were counted before this process' own checkpoint.
 
         Raises:
             Fenced, Unavailable: as the journal.
@@ -82,8 +82,6 @@ class Breaker:
         if not self._state.runs():
             return
         agent = self._state.agent
-        taken = await self._records.checkpoints(self._settings.agent_id, limit=LOOKED_AT)
-        self._deaths = death_times(taken)
         number = self.deaths() or 0
         limit = self._settings.limits[agent.mode].restarts_per_day
         if number >= limit:

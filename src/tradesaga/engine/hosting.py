@@ -29,8 +29,11 @@ from tradesaga.ports.lease import LeasesAhead
 
 log = get_logger()
 LOOK_SECONDS: Final = 0.02
-BEGINNING_MAX: Final = 16
-"""So many are begun at a time: each reads its state and settles what was open."""
+BEGINNING_MAX: Final = 32
+"""So many are begun at a time: each reads its state and settles what was open.
+
+What they read is read for many of them at once, so that few at a time would cost more.
+"""
 HANDED_OVER_MAX: Final = 8
 """So many are handed over at a time: the others are driven on meanwhile."""
 SUMMED: Final = ("orders_unresolved", "sagas_open", "sagas_waiting_for_person")
@@ -77,7 +80,8 @@ class Hosting:
         self._monotonic = monotonic
         self._hosted: dict[AgentId, Hosted] = {}
         self._failures: dict[AgentId, tuple[int, float]] = {}
-        self._seen: tuple[object, ...] = ()
+        self._seen: tuple[object, object] | None = None
+        self._driven_ids: frozenset[AgentId] = frozenset()
         self._fallen: Mapping[AgentId, Account] = {}
         self._is_settled = False
         self._led: frozenset[AgentId] = frozenset()
@@ -144,25 +148,27 @@ class Hosting:
     async def _held(self) -> Sequence[AgentId]:
         """Those that fall to this node and may begin: nobody else leads them, their lease is ours.
 
-        All leases are taken before the first agent begins: who waits to begin is led already.
+        All leases are taken before the first agent begins: who waits to begin is led already. They
+        begin in the order in which their leases were taken: one that was lost before one that
+        another node hands over, and drives until then.
         """
         fallen = self._fallen.keys() - self._hosted.keys() - self._led
-        wanted = [agent_id for agent_id in fallen if self._is_due(agent_id)]
+        wanted = {agent_id for agent_id in fallen if self._is_due(agent_id)}
         try:
             held = await self._ahead.hold_ahead(wanted, keeping=self._fallen)
         except Unavailable as error:
             log.warning("no leases of agents", error=str(error))
             return ()
-        return [agent_id for agent_id in wanted if agent_id in held]
+        return [agent_id for agent_id in held if agent_id in wanted]
 
     def _look(self) -> bool:
         """Who falls to whom, asked again only when nodes or agents have changed; whether it was."""
         own, nodes = self._fleet.own_id, self._fleet.nodes
         driven = self._driven()
-        seen = (nodes, tuple(driven))
-        if seen == self._seen:
+        if self._seen is not None and self._seen[0] is nodes and self._seen[1] is driven:
             return False
-        self._seen = seen
+        self._seen = (nodes, driven)
+        self._driven_ids = frozenset(account.id for account in driven)
         ready = [node for node in nodes if node.url or node.id == own]
         names = () if self._fleet.hindrance() else able(ready)
         self._fallen = {a.id: a for a in driven if node_for(a.id, names) == own}
@@ -170,9 +176,13 @@ class Hosting:
         return True
 
     def _may_go(self, hosted: Hosted) -> bool:
-        """One that was retired goes when nothing of it is open; others have somewhere to go."""
-        if hosted.account.id in {account.id for account in self._driven()}:
-            return not self._fleet.hindrance()
+        """One that was retired goes when nothing of it is open; others have somewhere to go.
+
+        One that is being recovered is recovered first: else the next node would begin anew, and
+        take it for one whose process has died.
+        """
+        if hosted.account.id in self._driven_ids:
+            return hosted.is_ready and not self._fleet.hindrance()
         return hosted.control is None or hosted.control.is_idle()
 
     def _is_due(self, agent_id: AgentId) -> bool:

@@ -11,7 +11,7 @@ or has given up, and a late answer could trade.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from structlog import get_logger
 
@@ -52,16 +52,16 @@ class LookBack:
         if connection in (0, self._looked):
             return 0
         end, last = await self.stream.stream_end(), await self.sent.last_sent(self.agent_id)
-        number = 0
-        if last is not None and (after := await self._lost_after(end, last)) is not None:
+        known, number = await self.sent.stream_known(self.agent_id), 0
+        if last is not None and (after := await self._lost_after(end, last, known)) is not None:
             number = await self._publish_again(after, last, end)
-        await self.sent.remember_stream(self.agent_id, end.created)
+        if known != end.created:
+            await self.sent.remember_stream(self.agent_id, end.created)
         self._looked = connection
         return number
 
-    async def _lost_after(self, end: StreamEnd, last: Sent) -> int | None:
+    async def _lost_after(self, end: StreamEnd, last: Sent, known: datetime | None) -> int | None:
         """The last row that the stream still has; None when it has all."""
-        known = await self.sent.stream_known(self.agent_id)
         if known is not None and known != end.created:
             return await self.sent.sent_before(self.agent_id, last.at - KEPT_TIME_MAX)
         if end.last_sequence < last.stream_sequence:

@@ -73,9 +73,10 @@ class LeasesAhead(Protocol):
     ) -> Collection[AgentId]:
         """Take what is free of `wanted`; give up what is held so and is not among `keeping`.
 
-        Returns all that are held so. `wanted` names no agent that has begun here: its epoch would
-        be raised. What is held so is renewed, and `Lease.take` hands it to its agent. Asked again
-        as often as wished: the database is not troubled while nothing can have changed.
+        Returns all that are held so, the first taken first. `wanted` names no agent that has begun
+        here: its epoch would be raised. What is held so is renewed, and `Lease.take` hands it to
+        its agent. Asked again as often as wished: the database is not troubled while nothing can
+        have changed.
 
         Raises:
             Unavailable: the database gave no answer.

@@ -147,8 +147,9 @@ class LeaseRound:
         surplus = [agent_id for agent_id in self._ahead if agent_id not in keeping]
         if surplus:
             await self._give_up(surplus)
-        missing = [a for a in wanted if a not in self._ahead and self._may_ask(a)]
         self._refusals = {a: one for a, one in self._refusals.items() if a in wanted}
+        dead = {rival for rival in self._rivals() if self._is_dead(rival)}
+        missing = [a for a in wanted if a not in self._ahead and self._may_ask(a, dead)]
         if missing:
             await self._take(missing)
         return self._ahead.keys()
@@ -162,11 +163,15 @@ class LeaseRound:
         waited = timedelta(seconds=self._clock.monotonic() - since)
         return replace(held, wait=max(NO_WAIT, held.wait - waited))
 
-    def _may_ask(self, agent_id: AgentId) -> bool:
+    def _rivals(self) -> Collection[str]:
+        """Those who had what was refused, each once: an agent more is no look at /proc more."""
+        return {refusal.rival for refusal in self._refusals.values()} - {""}
+
+    def _may_ask(self, agent_id: AgentId, dead: Collection[str]) -> bool:
         refusal = self._refusals.get(agent_id)
         if refusal is None or self._clock.monotonic() >= refusal.until:
             return True
-        return bool(refusal.rival) and self._is_dead(refusal.rival)
+        return refusal.rival in dead
 
     async def _give_up(self, agent_ids: Sequence[AgentId]) -> None:
         for agent_id in agent_ids:

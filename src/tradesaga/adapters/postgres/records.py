@@ -8,11 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-import asyncpg
-
 from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.adapters.postgres.dead_letters import PostgresDeadLetterRecords
-from tradesaga.adapters.postgres.decoding import read_trade, reader
+from tradesaga.adapters.postgres.decoding import Row, read_trade, reader
 from tradesaga.adapters.postgres.figures import Figures
 from tradesaga.adapters.postgres.invariants import check_invariants, recheck_invariants
 from tradesaga.adapters.postgres.queries import QUERIES
@@ -64,7 +62,7 @@ class PostgresRecords(PostgresDeadLetterRecords):
 
     async def agent(self, agent_id: AgentId) -> Agent | None:
         """The agent as last committed."""
-        rows = await self._pool.fetch(QUERIES["agent"], agent_id)
+        rows = await self._pool.fetch_together(QUERIES["agent"], agent_id)
         return _agent(rows[0]) if rows else None
 
     async def counts(self, agent_id: AgentId) -> AgentCounts:
@@ -74,28 +72,28 @@ class PostgresRecords(PostgresDeadLetterRecords):
 
     async def ladder(self, agent_id: AgentId) -> Ladder | None:
         """What stands on its ladder; HALTED when the row cannot be read."""
-        rows = await self._pool.fetch(QUERIES["ladder"], agent_id)
+        rows = await self._pool.fetch_together(QUERIES["ladder"], agent_id)
         if not rows:
             return None
         try:
             return _ladder(rows[0])
         except (KeyError, ValueError, TypeError) as error:
             why = f"the stored ladder cannot be read: {error!r}"
-            return unreadable(agent_id, why, rows[0]["updated_at"], version=rows[0]["version"])
+            return unreadable(agent_id, why, rows[0][2], version=rows[0][4])
 
     async def equity_marks(self, agent_id: AgentId) -> EquityMarks | None:
         """What its losses are measured from."""
-        rows = await self._pool.fetch(QUERIES["equity_marks"], agent_id)
+        rows = await self._pool.fetch_together(QUERIES["equity_marks"], agent_id)
         return _marks(rows[0]) if rows else None
 
     async def cash_mark(self, agent_id: AgentId) -> CashMark | None:
         """What the cash of its account is measured from."""
-        rows = await self._pool.fetch(QUERIES["cash_mark"], agent_id)
+        rows = await self._pool.fetch_together(QUERIES["cash_mark"], agent_id)
         return _cash_mark(rows[0]) if rows else None
 
     async def open_trades(self, agent_id: AgentId) -> Sequence[TradeState]:
         """Every trade saga that has not ended, oldest first; one round trip."""
-        rows = await self._pool.fetch(QUERIES["open_trades"], agent_id)
+        rows = await self._pool.fetch_together(QUERIES["open_trades"], agent_id)
         return [read_trade(row) for row in rows]
 
     async def trade_of(
@@ -108,12 +106,12 @@ class PostgresRecords(PostgresDeadLetterRecords):
 
     async def absent_trades(self, agent_id: AgentId, since: datetime) -> Sequence[TradeState]:
         """Trades made since then whose order was proven absent."""
-        rows = await self._pool.fetch(QUERIES["absent_trades"], agent_id, since)
+        rows = await self._pool.fetch_together(QUERIES["absent_trades"], agent_id, since)
         return [read_trade(row) for row in rows]
 
     async def unfinished_cycles(self, agent_id: AgentId) -> Sequence[Cycle]:
         """Cycles that are still `started`."""
-        rows = await self._pool.fetch(QUERIES["unfinished_cycles"], agent_id)
+        rows = await self._pool.fetch_together(QUERIES["unfinished_cycles"], agent_id)
         return [_cycle(row) for row in rows]
 
     async def strategies(self, agent_id: AgentId) -> Sequence[StrategyRecord]:
@@ -157,33 +155,39 @@ class PostgresRecords(PostgresDeadLetterRecords):
         self, agent_id: AgentId
     ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
         """Signed quantity by (strategy, symbol) that shadow strategies would hold."""
-        rows = await self._pool.fetch(QUERIES["imagined_positions"], agent_id)
-        return {(row["strategy_id"], row["symbol"]): row["quantity"] for row in rows}
+        rows = await self._pool.fetch_together(QUERIES["imagined_positions"], agent_id)
+        return {(row[0], row[1]): row[2] for row in rows}
 
     async def strategies_stored(self, agent_id: AgentId) -> Sequence[Strategy]:
         """All strategies, the deleted ones too, without their figures."""
-        rows = await self._pool.fetch(QUERIES["strategies"], agent_id)
+        rows = await self._pool.fetch_together(QUERIES["strategies"], agent_id)
         return [_strategy(row) for row in rows]
 
     async def schedules(self, agent_id: AgentId) -> Sequence[Schedule]:
         """Those that were not removed, in order of creation."""
-        return [_schedule(row) for row in await self._pool.fetch(QUERIES["schedules"], agent_id)]
+        return [
+            _schedule(row)
+            for row in await self._pool.fetch_together(QUERIES["schedules"], agent_id)
+        ]
 
     async def fires_mark(self, agent_id: AgentId) -> FiresMark | None:
         """Up to when the fires of all schedules have been taken at once."""
-        rows = await self._pool.fetch(QUERIES["fires_mark"], agent_id)
+        rows = await self._pool.fetch_together(QUERIES["fires_mark"], agent_id)
         return _fires_mark(rows[0]) if rows else None
 
     async def positions(self, agent_id: AgentId) -> Sequence[PositionSums]:
         """All symbols ever traded."""
-        return [_position(row) for row in await self._pool.fetch(QUERIES["positions"], agent_id)]
+        return [
+            _position(row)
+            for row in await self._pool.fetch_together(QUERIES["positions"], agent_id)
+        ]
 
     async def attributed(
         self, agent_id: AgentId
     ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
         """Signed quantity by (strategy, symbol) over all trades."""
-        rows = await self._pool.fetch(QUERIES["attributed"], agent_id)
-        return {(row["strategy_id"], row["symbol"]): row["quantity"] for row in rows}
+        rows = await self._pool.fetch_together(QUERIES["attributed"], agent_id)
+        return {(row[0], row[1]): row[2] for row in rows}
 
     async def cycles(
         self,
@@ -196,7 +200,7 @@ class PostgresRecords(PostgresDeadLetterRecords):
         """The latest cycles by start, latest first, those after a place; 1 <= limit <= 1001."""
         assert 1 <= limit <= CYCLES_MAX, limit
         asked = agent_id, status, *(after or LAST), limit
-        rows = await self._pool.fetch(QUERIES["latest_cycles"], *asked)
+        rows = await self._pool.fetch_together(QUERIES["latest_cycles"], *asked)
         return [_cycle(row) for row in rows]
 
     async def cycle(self, agent_id: AgentId, cycle_id: CycleId) -> CycleRecord | None:
@@ -222,7 +226,7 @@ class PostgresRecords(PostgresDeadLetterRecords):
         """The latest by epoch and time, latest first, those after such a place."""
         assert 1 <= limit <= CHECKPOINTS_MAX, limit
         epoch, at = (EPOCH_MAX, LAST[0]) if after is None else after
-        rows = await self._pool.fetch(QUERIES["checkpoints"], agent_id, epoch, at, limit)
+        rows = await self._pool.fetch_together(QUERIES["checkpoints"], agent_id, epoch, at, limit)
         return [_checkpoint(row) for row in rows]
 
     async def was_received(self, agent_id: AgentId, *event_ids: str) -> bool:
@@ -231,7 +235,7 @@ class PostgresRecords(PostgresDeadLetterRecords):
 
     async def submissions_since(self, agent_id: AgentId, since: datetime) -> Sequence[Submission]:
         """Orders created since then, the first one first; for the rules on pace."""
-        rows = await self._pool.fetch(QUERIES["submissions_since"], agent_id, since)
+        rows = await self._pool.fetch_together(QUERIES["submissions_since"], agent_id, since)
         return [_submission(row) for row in rows]
 
     async def invariants(
@@ -264,7 +268,7 @@ class PostgresOutbox:
 
     async def pending(self, agent_id: AgentId, *, limit: int) -> Sequence[OutboxRow]:
         """The next rows after the published ones; empty when all is out."""
-        rows = await self._pool.fetch(QUERIES["pending_events"], agent_id, limit)
+        rows = await self._pool.fetch_together(QUERIES["pending_events"], agent_id, limit)
         return [_outbox_row(row) for row in rows]
 
     async def between(
@@ -280,22 +284,23 @@ class PostgresOutbox:
     ) -> None:
         """All rows up to `sequence` have been acknowledged by the bus; never goes back."""
         mark = agent_id, sequence, stream_sequence, at
-        await self._pool.fetch(QUERIES["mark_published"], *mark)
+        await self._pool.tell_together(QUERIES["mark_published"], *mark)
 
     async def backlog(self, agent_id: AgentId) -> int:
         """How many rows wait."""
         return int(await self._pool.fetchval(QUERIES["backlog"], agent_id))
 
 
-def _outbox_row(row: asyncpg.Record) -> OutboxRow:
+def _outbox_row(row: Row) -> OutboxRow:
+    sequence, event_id, event_type, payload, correlation_id, causation_id, at = row
     return OutboxRow(
-        sequence=row["seq"],
-        event_id=str(row["event_id"]),
-        type=row["event_type"],
-        payload=row["event_payload"].encode(),
-        correlation_id=row["correlation_id"],
-        causation_id=row["causation_id"],
-        at=row["at"],
+        sequence=sequence,
+        event_id=str(event_id),
+        type=event_type,
+        payload=payload.encode(),
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+        at=at,
     )
 
 

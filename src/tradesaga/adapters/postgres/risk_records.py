@@ -83,7 +83,8 @@ class PostgresRiskRecords(PostgresTradeRecords):
 
     async def limit_changes(self, agent_id: AgentId) -> Sequence[LimitChange]:
         """All changes of the limits, in the order of their revisions."""
-        return [_change(row) for row in await self._pool.fetch(_SQL["limit_changes"], agent_id)]
+        rows = await self._pool.fetch_together(_SQL["limit_changes"], agent_id)
+        return [_change(row) for row in rows]
 
     async def decision_costs(self, agent_id: AgentId, day: date) -> Decimal:
         """What the decisions of one day of the market have cost."""

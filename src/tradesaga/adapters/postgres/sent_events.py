@@ -22,16 +22,16 @@ class PostgresSentEvents(PostgresOutbox):
 
     async def last_sent(self, agent_id: AgentId) -> Sent | None:
         """The last mark; None before the first."""
-        rows = await self._pool.fetch(_SQL["last_sent"], agent_id)
+        rows = await self._pool.fetch_together(_SQL["last_sent"], agent_id)
         if not rows:
             return None
-        row = rows[0]
-        return Sent(sequence=row["seq"], stream_sequence=row["stream_seq"], at=row["at"])
+        sequence, stream_sequence, at = rows[0]
+        return Sent(sequence=sequence, stream_sequence=stream_sequence, at=at)
 
     async def stream_known(self, agent_id: AgentId) -> datetime | None:
         """When the stream of the latest comparison was made."""
-        rows = await self._pool.fetch(_SQL["stream_known"], agent_id)
-        return rows[0]["created"] if rows else None
+        rows = await self._pool.fetch_together(_SQL["stream_known"], agent_id)
+        return rows[0][0] if rows else None
 
     async def remember_stream(self, agent_id: AgentId, created: datetime) -> None:
         """The stream that all later marks are about."""

@@ -84,7 +84,8 @@ class PostgresTradeRecords:
         """Orders that are not ours, the latest seen first."""
         assert 1 <= limit <= TRADES_MAX, limit
         asked = agent_id, venue_order_id, state, symbol, *(after or LAST), limit
-        return [_external(row) for row in await self._pool.fetch(_SQL["external_orders"], *asked)]
+        rows = await self._pool.fetch_together(_SQL["external_orders"], *asked)
+        return [_external(row) for row in rows]
 
 
 def _told(logged: Iterable[Row]) -> Iterator[LoggedStep]:

@@ -212,10 +212,12 @@ where agent_id = $1 and event_type is not null
 order by seq
 limit $2;
 
--- mark_published: nothing; keeps the greatest mark
+-- mark_published: nothing; keeps the greatest mark of each of $1
 insert into relay_marks (agent_id, seq, stream_seq, at)
-select $1, $2, $3, $4
-where $2 > coalesce((select max(seq) from relay_marks where agent_id = $1), 0)
+select x.agent_id, x.seq, x.stream_seq, x.at
+from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::timestamptz[])
+  as x(agent_id, seq, stream_seq, at)
+where x.seq > coalesce((select max(m.seq) from relay_marks m where m.agent_id = x.agent_id), 0)
 on conflict do nothing;
 
 -- backlog: how many events wait
