@@ -6,6 +6,8 @@ nothing of headers on the bus.
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from pathlib import Path
 
 import httpx2
@@ -45,7 +47,12 @@ async def test_it_trades_for_some_minutes_and_all_books_agree(
         try:
             await up.until("select to_regclass('orchestration.fills') is not null")
             async with overheard(state_dir, Dialect.PLATFORM) as passed:
+                tail = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "tradesaga", "events", "tail"),
+                    *("--state-dir", str(state_dir), "--count", "5"),
+                )
                 await _trades_and_closes(up)
+                assert await tail.wait() == 0, "it knows by itself what is spoken here"
                 code = await up.ended(120)
             assert code == 0, up.output
             assert "none broken" in up.output

@@ -106,6 +106,19 @@ async def everybody(server: EmbeddedNats) -> AsyncIterator[tuple[NatsBus, Bus]]:
             await theirs.close()
 
 
+async def test_a_person_is_told_what_he_may_not(
+    server: EmbeddedNats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with console.connected(server.url, server.password(OPERATOR), OPERATOR) as bus:
+        with pytest.raises(Refused, match=r"subscription to .*other\.>"):
+            await anext(bus.tail(["other.>"]))
+    console_of = console.connected(server.url, server.password(AI_DECISION), AI_DECISION)
+    async with console_of as bus:
+        monkeypatch.setattr(console, "SECONDS_MAX", 0.3)
+        with pytest.raises(Refused, match=r"publish to .*trade\.order\.filled"):
+            await bus.publish("ai-trader.trade.order.filled", b"{}", {})
+
+
 async def test_each_does_its_own_work(server: EmbeddedNats) -> None:
     heard: asyncio.Queue[bytes] = asyncio.Queue()
 

@@ -21,11 +21,12 @@ from tradesaga.bootstrap.simulated import START_CASH, VISIBILITY_LAG_MS
 from tradesaga.config import Settings
 from tradesaga.domain.signed_decisions import SigningMode
 from tradesaga.embedded.program import Program
-from tradesaga.embedded.state import Ports
+from tradesaga.embedded.state import Ports, write_private
 from tradesaga.paper.places import CLOCK_FILE
 from tradesaga.paper.settings import Dialect
 
 GRACE_SECONDS: Final = 5.0
+DIALECT_FILE: Final = "dialect"
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 BARE_SUBJECTS: Final = (
     "system.heartbeat",
@@ -91,9 +92,18 @@ def spoken_as(dialect: Dialect) -> Mapping[str, str]:
             assert_never(dialect)
 
 
+def dialect_of(state_dir: Path) -> Dialect:
+    """What the neighbours of this state directory spoke the last time."""
+    try:
+        return Dialect((state_dir / DIALECT_FILE).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return Dialect.SPECIFICATION
+
+
 def neighbours(state_dir: Path, dialect: Dialect = Dialect.SPECIFICATION) -> Neighbours:
-    """Choose their ports, once for each state directory."""
+    """Choose their ports, once for each state directory, and note there what they speak."""
     ports = Ports(state_dir / "ports.json")
+    write_private(state_dir / DIALECT_FILE, dialect)
     return Neighbours(
         directory=state_dir / "paper",
         trading_engine_port=ports.keep_or_choose("paper_trading_engine"),

@@ -22,6 +22,7 @@ from tradesaga.adapters.postgres.records import PostgresOutbox
 from tradesaga.adapters.system import SystemClock, SystemIds
 from tradesaga.bootstrap import databases
 from tradesaga.bootstrap.bus_users import OPERATOR
+from tradesaga.bootstrap.children import dialect_of, spoken_as
 from tradesaga.bootstrap.verifying import VerifyOptions, refuse_old_schema, system_of
 from tradesaga.config import Settings
 from tradesaga.domain.errors import Invalid, Unavailable
@@ -139,11 +140,12 @@ def _bus_of(
     """Settings, address, token and user; the embedded server is known by its state directory."""
     log_output.configure(level="warning", form="text")  # stdout is for the events
     plan = databases.plan(options.config, environment, {})
-    settings = plan.loaded.settings
     if not plan.embeds_nats:
-        bus = settings.event_bus
-        return settings, bus.url, bus.token.reveal(), bus.user
+        bus = plan.loaded.settings.event_bus
+        return plan.loaded.settings, bus.url, bus.token.reveal(), bus.user
     state_dir = options.state_dir or default_state_dir()
+    spoken = spoken_as(dialect_of(state_dir))
+    settings = databases.plan(options.config, environment, spoken).loaded.settings
     port = Ports(state_dir / "ports.json").get("nats")
     token = read_logins(state_dir).get(OPERATOR)
     if port is None or token is None:

@@ -3,7 +3,7 @@
     supervisor.lock pg.fence nats.fence NAME.fence    locks, see processes.Fence
     pgdata/ run/ pgpass pgpass-reader                 cluster, its socket, logins (0600)
     nats/                                             nats.conf, logins, store, all 0700 or 0600
-    ports.json                                        chosen once and kept
+    ports.json dialect                                chosen once and kept; what neighbours speak
     dist-*/                                           hard links to binaries, see binaries
     *.log *.log.1                                     one older generation, turned at start
 

@@ -11,7 +11,8 @@ import pytest
 from tests.adapters.postgres import values
 from tests.adapters.postgres.running import Running, running
 from tests.adapters.postgres.values import AGENT, NOW, change
-from tradesaga.adapters.postgres.history import PostgresHistory
+from tradesaga.adapters.postgres.history import COMMON_KINDS, PostgresHistory, is_rare
+from tradesaga.adapters.postgres.queries import load
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.domain.decisions import Decision, Verdict
 from tradesaga.domain.ids import AgentId, DecisionId, derived
@@ -59,6 +60,61 @@ async def test_the_log_is_read_from_its_end_and_narrowed(
     assert rows[0]["seq"] not in await found(until=latest)
     [first] = await history.log(LogQuery(limit=1))
     assert (first.hash, first.body) == (rows[0]["hash"], b'{"n":"b"}')
+
+
+@pytest.mark.parametrize(
+    ("narrowed", "rare"),
+    [
+        ({}, False),
+        ({"actor": "api:"}, True),
+        ({"actor": "e"}, False),
+        ({"actor": "engine"}, False),
+        ({"actor": "engineer"}, True),
+        ({"actor": "neigh"}, False),
+        ({"actor": "neighbour:ai"}, False),
+        ({"kind": "agent."}, True),
+        ({"kind": "saga."}, False),
+        ({"kind": "saga.steps"}, False),
+        ({"kind": "saga.settled"}, True),
+        ({"kind": ""}, False),
+        ({"actor": "engine", "kind": "alert"}, True),
+        ({"actor": "api:", "kind": "saga.steps"}, True),
+    ],
+)
+async def test_what_is_rare_is_found_by_its_index_and_nothing_is_left_out(
+    parts: Running, history: PostgresHistory, narrowed: dict[str, str], rare: bool
+) -> None:
+    query = replace(LogQuery(limit=100), **narrowed)  # type: ignore[arg-type]  # its own fields
+    assert is_rare(query) is rare
+    said = [
+        Entry(kind=kind, subject="s", actor=actor, body={})
+        for kind in (*COMMON_KINDS, "agent.paused", "alert", "saga.settled")
+        for actor in ("engine", "engineer", "neighbour:ai-decision", "api:ann#1@x", "recovery")
+    ]
+    await parts.journal.commit(change(entries=tuple(said)))
+    wanted = await parts.admin.fetch(
+        "select seq from journal_log where ($1::text is null or starts_with(actor, $1))"
+        " and ($2::text is null or starts_with(kind, $2)) order by seq desc",
+        narrowed.get("actor"), narrowed.get("kind"),
+    )  # fmt: skip
+    assert [row.seq for row in await history.log(query)] == [row["seq"] for row in wanted]
+
+
+async def test_the_search_for_rare_rows_says_what_its_index_says(parts: Running) -> None:
+    await parts.admin.execute("set enable_seqscan = off; set plan_cache_mode = force_generic_plan")
+    sql = load("history")["rare_log"].sql
+    await parts.admin.execute(
+        f"prepare asked(uuid, bigint, timestamptz, timestamptz, text, text, bigint) as {sql}"
+    )
+    plan = await parts.admin.fetch(
+        f"explain execute asked('{AGENT}', 99, null, null, 'api:', null, 21)"
+    )
+    assert any("journal_log_rare" in row[0] for row in plan), plan
+    await parts.admin.execute("drop index journal_log_rare")
+    plan = await parts.admin.fetch(
+        f"explain execute asked('{AGENT}', 99, null, null, 'api:', null, 21)"
+    )
+    assert any("journal_log_pkey" in row[0] for row in plan), plan
 
 
 def _decision(number: int, **changes: object) -> Decision:

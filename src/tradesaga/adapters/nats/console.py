@@ -11,9 +11,10 @@ from nats.aio.msg import Msg
 
 from tradesaga.adapters.nats.envelope import BYTES_MAX
 from tradesaga.adapters.nats.link import Link, opened
-from tradesaga.domain.errors import Invalid, Unavailable
+from tradesaga.domain.errors import Invalid, Refused, Unavailable
 
 SECONDS_MAX = 5.0
+DENIED = "permissions violation"
 LOOK_SECONDS = 0.5
 WAITING_MAX = 10_000
 """Messages that a slow terminal may be behind; more end the tail."""
@@ -30,6 +31,7 @@ class Console:
 
         Raises:
             Unavailable: the connection is lost, or the reader is too slow.
+            Refused: the server does not let this user listen there.
         """
         waiting: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue(WAITING_MAX)
 
@@ -42,6 +44,7 @@ class Console:
         for subject in subjects:
             await self._link.client.subscribe(subject, cb=heard)
         await self._link.client.flush(int(SECONDS_MAX))
+        self._must_be_allowed()
         while self._link.is_open:
             try:
                 async with asyncio.timeout(LOOK_SECONDS):
@@ -57,6 +60,7 @@ class Console:
         Raises:
             Invalid: larger than any reader takes.
             Unavailable: no stream takes it, or no acknowledgement came.
+            Refused: the server does not let this user publish there.
         """
         if len(body) > BYTES_MAX:
             raise Invalid([f"{len(body)} bytes are more than {BYTES_MAX}"])
@@ -65,8 +69,14 @@ class Console:
                 subject, body, timeout=SECONDS_MAX, headers=dict(headers)
             )
         except (TimeoutError, OSError, nats.errors.Error) as error:
+            self._must_be_allowed()  # or nobody would say why there was no answer
             raise Unavailable(f"{subject}: {str(error) or 'no acknowledgement'}") from error
         return stored.seq
+
+    def _must_be_allowed(self) -> None:
+        said = str(self._link.client.last_error)
+        if DENIED in said.lower():
+            raise Refused(said, code="permissions_violation")
 
 
 @asynccontextmanager

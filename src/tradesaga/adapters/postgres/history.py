@@ -16,6 +16,22 @@ from tradesaga.ports.trade_records import LAST
 SEQ_MAX: Final = 2**63 - 1
 _SQL: Final = {name: query.sql for name, query in load("history").items()}
 _decision = reader(Decision)
+COMMON_ACTORS: Final = ("engine", "neighbour:")
+COMMON_KINDS: Final = (
+    "cycle.started", "cycle.step", "cycle.completed", "analysis.requested", "decision.judged",
+    "saga.step", "saga.steps", "saga.fact", "schedules.fired", "schedules.settled",
+)  # fmt: skip
+"""Nearly all of the log: what is neither theirs nor of these kinds has an index."""
+
+
+def is_rare(query: LogQuery) -> bool:
+    """Whether every row that is asked for is a rare one."""
+    actor, kind = query.actor, query.kind
+    return (
+        actor is not None
+        and not actor.startswith(COMMON_ACTORS[1])
+        and not any(one.startswith(actor) for one in COMMON_ACTORS)
+    ) or (kind is not None and not any(one.startswith(kind) for one in COMMON_KINDS))
 
 
 class PostgresHistory:
@@ -29,7 +45,8 @@ class PostgresHistory:
         """Rows of the log, the latest first."""
         before = SEQ_MAX if query.before is None else query.before
         rows = await self._pool.fetch(
-            _SQL["log"], query.agent_id or self._agent_id, before, query.since, query.until,
+            _SQL["rare_log" if is_rare(query) else "log"],
+            query.agent_id or self._agent_id, before, query.since, query.until,
             query.actor, query.kind, query.limit,
         )  # fmt: skip
         return [
