@@ -19,7 +19,13 @@ from tradesaga.domain.spreading import node_for
 from tradesaga.engine import hosting as module
 from tradesaga.engine.agent_metrics import AgentMetrics
 from tradesaga.engine.fleet import Fleet
-from tradesaga.engine.hosting import BEGINNING_MAX, HANDED_OVER_MAX, Hosted, Hosting
+from tradesaga.engine.hosting import (
+    BEGINNING_MAX,
+    HANDED_OVER_MAX,
+    UNREADY_MAX,
+    Hosted,
+    Hosting,
+)
 
 NOON = datetime(2020, 12, 15, 17, tzinfo=UTC)
 WHO, OTHERS = Identity(code="new"), Identity(code="old")
@@ -94,10 +100,11 @@ class Town:
         self.begun.append(hosted.account.id)
         if self.fail is not None:
             raise self.fail
-        ready = asyncio.Event()
+        recovered, ready = asyncio.Event(), asyncio.Event()
         if self.at_once:
+            recovered.set()
             ready.set()
-        control: Any = SimpleNamespace(ready=ready, is_idle=lambda: self.idle)
+        control: Any = SimpleNamespace(recovered=recovered, ready=ready, is_idle=lambda: self.idle)
         hosted.control = control
         await hosted.stop.wait()
         await self.hold.wait()
@@ -112,6 +119,13 @@ class Town:
     @property
     def here(self) -> set[AgentId]:
         return {hosted.account.id for hosted in self.hosting.all()}
+
+
+def make_ready(town: Town) -> None:
+    for hosted in town.hosting.all():
+        control = cast("Any", hosted.control)
+        control.recovered.set()
+        control.ready.set()
 
 
 @asynccontextmanager
@@ -143,9 +157,18 @@ async def test_some_are_begun_and_some_are_handed_over_at_a_time() -> None:
     town.at_once = False
     async with driving(town) as group:
         await town.step(group, 5)
-        assert len(town.here) == BEGINNING_MAX, "the others wait until these are ready"
+        assert len(town.here) == BEGINNING_MAX, "the others wait until these are recovered"
+        while len(town.here) < UNREADY_MAX:
+            before = len(town.here)
+            for hosted in town.hosting.all():
+                cast("Any", hosted.control).recovered.set()
+            await town.step(group, 3)
+            assert len(town.here) == min(before + BEGINNING_MAX, UNREADY_MAX)
         for hosted in town.hosting.all():
-            cast("Any", hosted.control).ready.set()
+            cast("Any", hosted.control).recovered.set()
+        await town.step(group, 3)
+        assert len(town.here) == UNREADY_MAX, "the others wait until these are ready"
+        make_ready(town)
         town.at_once = True
         await town.step(group, 10)
         assert len(town.here) == len(ACCOUNTS)
@@ -167,8 +190,7 @@ async def test_they_begin_in_the_order_in_which_their_leases_were_taken() -> Non
         await town.step(group)
         waiting = [*town.ahead]
         assert waiting[-1] == later, "it came last"
-        for hosted in town.hosting.all():
-            cast("Any", hosted.control).ready.set()
+        make_ready(town)
         town.begun.clear()
         await town.step(group)
         assert town.begun == waiting[:BEGINNING_MAX]
@@ -183,8 +205,7 @@ async def test_one_that_is_being_recovered_is_handed_over_when_it_has_been() -> 
         town.register.nodes = (node("own", *town.here), node("b"))
         await town.step(group, 5)
         assert not any(hosted.stop.is_set() for hosted in begun)
-        for hosted in begun:
-            cast("Any", hosted.control).ready.set()
+        make_ready(town)
         await town.step(group, 5)
         assert town.here == falls_to("own", "b") & {account.id for account in ACCOUNTS[:20]}
 

@@ -123,6 +123,8 @@ class AgentControl:
         self._turn = asyncio.Lock()
         self._fence_owed = False
         self._stopping = False
+        self.recovered = asyncio.Event()
+        """Set once what was open has been settled, as far as it could be; books come after it."""
         self.ready = asyncio.Event()
 
     async def start(

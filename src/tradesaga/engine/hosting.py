@@ -30,10 +30,13 @@ from tradesaga.ports.lease import LeasesAhead
 log = get_logger()
 LOOK_SECONDS: Final = 0.02
 BEGINNING_MAX: Final = 32
-"""So many are begun at a time: each reads its state and settles what was open.
+"""So many are recovered at a time: each reads its state and settles what was open.
 
 What they read is read for many of them at once, so that few at a time would cost more.
 """
+UNREADY_MAX: Final = 96
+"""So many are being recovered, or compare their books with their accounts: that waits for others'
+answers, and whoever has not been recovered yet need not wait with them."""
 HANDED_OVER_MAX: Final = 8
 """So many are handed over at a time: the others are driven on meanwhile."""
 SUMMED: Final = ("orders_unresolved", "sagas_open", "sagas_waiting_for_person")
@@ -52,8 +55,13 @@ class Hosted:
     metrics: AgentMetrics | None = None
 
     @property
+    def is_recovered(self) -> bool:
+        """Whether it leads and what was open has been settled."""
+        return self.control is not None and self.control.recovered.is_set()
+
+    @property
     def is_ready(self) -> bool:
-        """Whether it leads and has been recovered."""
+        """Whether its cycles have begun."""
         return self.control is not None and self.control.ready.is_set()
 
 
@@ -132,8 +140,7 @@ class Hosting:
         if not self._look() and self._is_settled:
             return
         held = await self._held()
-        room = BEGINNING_MAX - sum(not hosted.is_ready for hosted in self._hosted.values())
-        for agent_id in held[: max(0, room)]:
+        for agent_id in held[: self._room()]:
             hosted = self._hosted[agent_id] = Hosted(self._fallen[agent_id])
             group.create_task(self._driven_here(hosted), name=f"agent {hosted.account.name}")
         leaving = HANDED_OVER_MAX - sum(hosted.stop.is_set() for hosted in self._hosted.values())
@@ -144,6 +151,12 @@ class Hosting:
                 hosted.stop.set()
                 leaving -= 1
         self._is_settled = self._hosted.keys() == self._fallen.keys()
+
+    def _room(self) -> int:
+        """How many more may begin now."""
+        unrecovered = sum(not hosted.is_recovered for hosted in self._hosted.values())
+        unready = sum(not hosted.is_ready for hosted in self._hosted.values())
+        return max(0, min(BEGINNING_MAX - unrecovered, UNREADY_MAX - unready))
 
     async def _held(self) -> Sequence[AgentId]:
         """Those that fall to this node and may begin: nobody else leads them, their lease is ours.

@@ -85,6 +85,7 @@ class Orchestrator:
             await parts.book.load(self._configured)  # a decision that waits is judged by it
             loops.create_task(parts.coordinator.run(), name="coordinator")
             await parts.recovery.settle(found)
+            parts.control.recovered.set()
             await parts.breaker.started()
             await parts.board.poll()
             await parts.market.ask(self._world.clock.now())
