@@ -68,10 +68,11 @@ async def campaign(town: Town, kills: int, trading: int, draw: random.Random) ->
                     group.create_task(struck(town, pid, faults[-1], draw.uniform(*FROZEN_SECONDS)))
                 await asyncio.sleep(draw.uniform(0, PAUSE_SECONDS_MAX))
         seconds = await town.spread()
-        print(f"{len(faults)} faults; spread again after {seconds:.1f} s", flush=True)
+        load = os.getloadavg()[0]
+        print(f"{len(faults)} faults; spread again after {seconds:.1f} s, load {load:.1f}")
         last = len(faults) >= kills
+        _told(faults)
         broken += await checked(town, len(town.agents) if last else trading)
-    _told(faults)
     return int(broken > 0)
 
 
@@ -136,7 +137,7 @@ def _told(faults: Sequence[Fault]) -> None:
                 print(f"    agents {what}: {quantiles(each)}")
         last = [max(one.recovered.values()) for one in these if one.recovered]
         if last:
-            print(f"    the last agent of a node recovered: {quantiles(last)}")
+            print(f"    the last agent of a node recovered: {quantiles(last)}", flush=True)
 
 
 def _port(pid: int) -> str:
