@@ -40,6 +40,8 @@ class Server:
         self.may_answer, self.was_asked = asyncio.Event(), asyncio.Event()
         self.may_answer.set()
         self.refuses: UUID | None = None
+        self.slow: UUID | None = None
+        self.answered: list[Any] = []
         self.away = False
         self.together = Together(self.fetch)
 
@@ -53,6 +55,12 @@ class Server:
             raise Unavailable("away")
         if self.refuses in keys:
             raise asyncpg.DataError("no")
+        if self.slow in keys:
+            for _ in range(100):
+                await asyncio.sleep(0)
+            self.answered.append(key)
+            raise Unavailable("it took too long")
+        self.answered.append(key)
         rows = [(f"{one.int}-{turn}",) for one in keys for turn in (1, 2)]
         if not many:
             return rows
@@ -131,12 +139,21 @@ async def test_what_is_refused_is_refused_to_him_alone_whom_it_concerns() -> Non
     assert server.statements == [len(KEYS), *(1 for _ in KEYS)]
 
 
+async def test_one_whose_answer_takes_too_long_keeps_nobody_waiting() -> None:
+    server = Server()
+    server.slow = KEYS[2]
+    found = await asked_at_once(server, KEYS)
+    assert isinstance(found.pop(2), Unavailable)
+    assert found == [rows_of(key) for key in KEYS if key != KEYS[2]]
+    assert server.answered[-1] == KEYS[2], "all others were answered while it waited"
+
+
 async def test_a_server_that_is_away_is_away_for_all_who_wait_and_for_nobody_after_them() -> None:
     server = Server()
     server.away = True
     found = await asked_at_once(server, KEYS)
     assert all(isinstance(one, Unavailable) for one in found)
-    assert server.statements == [len(KEYS)]
+    assert server.statements == [len(KEYS), *(1 for _ in KEYS)]
     server.away = False
     assert await server.ask(KEYS[0]) == rows_of(KEYS[0])
 

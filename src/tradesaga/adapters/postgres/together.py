@@ -3,8 +3,9 @@
 A node that takes hundreds of agents over reads the same things for each of them. While a question
 is under way, whoever has the same one about another agent waits; then all who wait are asked for by
 one statement: the same query, run for each of them on the server. Who is alone asks as ever. What
-is answered was read after it was asked for: nobody is given an answer of before. What a statement
-refuses is asked again by each alone: one agent's trouble is no other's.
+is answered was read after it was asked for: nobody is given an answer of before. After a statement
+that fails or takes too long each asks alone, and waits for nobody: one agent's trouble is no
+other's.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import asyncpg
+from structlog import get_logger
 
 from tradesaga.adapters.postgres.decoding import Row
 from tradesaga.domain.errors import Unavailable
 
+log = get_logger()
 AT_ONCE_MAX: Final = 128
 """Agents in one statement."""
 Fetch = Callable[..., Awaitable[Sequence[Row]]]
@@ -31,10 +34,10 @@ _TYPES: Final = ((UUID, "uuid"), (datetime, "timestamptz"), (int, "bigint"), (st
 
 @dataclass(slots=True, eq=False)
 class _Asked:
-    """One who waits: with rows or an error once there is an answer; `alone` after a refusal."""
+    """One who waits, with its rows once there are; `alone` after a failure of all together."""
 
     arguments: tuple[object, ...]
-    answer: Sequence[Row] | Unavailable | None = None
+    answer: Sequence[Row] | None = None
     alone: bool = False
 
 
@@ -72,41 +75,36 @@ class Together:
         question.waiting.append(asked)
         try:
             async with question.turn:
-                if asked.answer is None:
+                if asked.answer is None and not asked.alone:
                     await self._answer(question, asked)
         finally:
             if asked in question.waiting:
                 question.waiting.remove(asked)
-        if isinstance(asked.answer, Unavailable):
-            raise Unavailable(str(asked.answer)) from asked.answer
-        assert asked.answer is not None, "it was answered, or an error was raised"
-        return asked.answer
+        return await self._alone(question, asked) if asked.answer is None else asked.answer
 
     async def _answer(self, question: _Question, asked: _Asked) -> None:
         """Answer `asked`, and by the same statement all who wait."""
         await asyncio.sleep(0)  # noqa: TID251 -- whoever was woken with us asks first
         others = [one for one in question.waiting if one is not asked and not one.alone]
-        if asked.alone or not others:
+        if not others:
             asked.answer = await self._alone(question, asked)
             return
         taken = [asked, *others[: AT_ONCE_MAX - 1]]
         arrays = map(list, zip(*(one.arguments for one in taken), strict=True))
         try:
             rows = await self._fetch(question.many, *arrays)
-        except Unavailable as error:
-            for one in taken:
-                one.answer = error
-        except asyncpg.PostgresError:
-            for one in others:  # it may be about one of them: each learns what concerns it
+        except (Unavailable, asyncpg.PostgresError) as error:
+            log.info("asked by each alone", agents=len(taken), error=repr(error))
+            for one in taken:  # it may be about one of them: each learns what concerns it
                 one.alone = True
-            asked.answer = await self._alone(question, asked)
         else:
             found: list[list[Row]] = [[] for _ in taken]
             for row in sorted(rows, key=_place_and_turn):
                 found[row[0] - 1].append(row[2:])
             for one, its in zip(taken, found, strict=True):
                 one.answer = its
-        question.waiting = [one for one in question.waiting if one.answer is None]
+        done = set(map(id, taken))
+        question.waiting = [one for one in question.waiting if id(one) not in done]
 
     async def _alone(self, question: _Question, asked: _Asked) -> Sequence[Row]:
         arguments = asked.arguments
