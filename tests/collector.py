@@ -25,6 +25,21 @@ class Collector:
         """The requests, decoded."""
         return [ExportTraceServiceRequest.FromString(body) for _, _, body in [*self.requests]]
 
+    def by_process(self, trace_id: str) -> dict[str, set[str]]:
+        """The names of the spans of one trace, by the process that sent them."""
+        names: dict[str, set[str]] = {}
+        for body in self.bodies():
+            for of_service in body.resource_spans:
+                [process] = [
+                    one.value.string_value
+                    for one in of_service.resource.attributes
+                    if one.key == "service.instance.id"
+                ]
+                for scope in of_service.scope_spans:
+                    here = [one.name for one in scope.spans if one.trace_id.hex() == trace_id]
+                    names.setdefault(process, set()).update(here)
+        return {process: found for process, found in names.items() if found}
+
     def spans(self) -> list[Span]:
         """All spans, in the order in which they came."""
         return [

@@ -1,17 +1,21 @@
 """What crosses NATS while the whole system trades, and the traces that tell of it.
 
-Every message keeps to its schema; one trace leads from a question to the fill that came of it.
+Every message keeps to its schema; one trace leads from a question to the fill that came of it,
+also when the process is killed on the way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from tests.acceptance.overhearing import broken, overheard, type_of
@@ -35,6 +39,8 @@ FACTS = {
 }  # fmt: skip
 BYTES_MAX = 32 * 1024
 """Of one message of ours in the platform's stream."""
+LATE_MS = 8000
+"""Longer than spans wait to be sent: those of the process that is killed have come by then."""
 
 
 @pytest.fixture
@@ -47,7 +53,7 @@ def collector() -> Iterator[Collector]:
 def quarter(state_dir: Path, tmp_path: Path, collector: Collector) -> Iterator[Up]:
     up = Up(
         state_dir,
-        "--data", str(write_recording(tmp_path, minutes=40)),
+        "--data", str(write_recording(tmp_path, minutes=50)),
         "--strategies", str(write_strategies(tmp_path)),
         "--speed", "120", "--exit-at-end",
         variables={"ORCHESTRATOR__OBSERVABILITY__TRACING__ENDPOINT": collector.url},
@@ -65,6 +71,7 @@ async def test_every_captured_event_keeps_to_its_schema(quarter: Up, collector: 
         tail = await asyncio.create_subprocess_exec(
             *command, "tail", *state, "--count", "20", env=environment
         )
+        await _killed_while_an_order_is_out(quarter, collector)
         await quarter.until("select count(*) > 3 from fills")
         replayed = await asyncio.create_subprocess_exec(
             *command, "replay", "--since", "1", *state, env=environment
@@ -80,6 +87,33 @@ async def test_every_captured_event_keeps_to_its_schema(quarter: Up, collector: 
     sent = Counter((message.headers or {}).get("Nats-Msg-Id") for message in passed)
     assert max(sent.values()) >= 2, "what was replayed came again under its id"
     _from_the_question_to_the_fill(collector)
+
+
+async def _killed_while_an_order_is_out(up: Up, collector: Collector) -> None:
+    """What the next process does about the order stands in the trace of the same decision."""
+    await up.until("select count(*) > 0 from cycles where status = 'completed'")  # all is up
+    port = json.loads((up.state_dir / "ports.json").read_text())["paper_trading_engine"]
+    late = {"kind": "delay_before", "operation": "submit", "delayMs": LATE_MS}
+    async with httpx2.AsyncClient(trust_env=False, timeout=10) as client:
+        ordered = await client.post(f"http://127.0.0.1:{port}/paper/faults", json=late)
+        assert ordered.status_code == 201, ordered.text
+    await up.until("select count(*) > 0 from orders")
+    trace_id = (await up.ask("select decision_id from orders order by created_at limit 1")).hex
+    await _come(collector, trace_id, 1, {"risk.verdict"})
+    assert await up.ask("select count(*) from fills") == 0, "it is still on its way"
+    await up.kill("serve")
+    await _come(collector, trace_id, 2, {"saga", "saga.step", "order.reported"})
+
+
+async def _come(collector: Collector, trace_id: str, number: int, wanted: set[str]) -> None:
+    """Wait until so many processes have sent spans of the trace, the last of them these."""
+    deadline = time.monotonic() + 60
+    while True:
+        sent = list(collector.by_process(trace_id).values())
+        if len(sent) == number and sent[-1] >= wanted:
+            return
+        assert time.monotonic() < deadline, sent
+        await asyncio.sleep(0.05)
 
 
 def _from_the_question_to_the_fill(collector: Collector) -> None:
