@@ -14,11 +14,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from faults.wounds import WOUNDS, Wound
+from faults.wounds import CYCLES, WOUNDS, Wound
 from tests.acceptance.running import Up, write_strategies
 
 BACK_SECONDS_MAX = 60.0
-NEW = "select count(*) from cycles where type = 'analysis' and status = 'completed'"
 SETTLED = """select (select count(*) from sagas where status not like 'comp%')
   + (select count(*) from outbox where published_at is null) = 0"""
 
@@ -27,8 +26,8 @@ async def wounded(up: Up, wound: Wound) -> float:
     """Seconds from the end of the fault until two more cycles have completed."""
     await wound.inflict(up)
     began = time.monotonic()
-    before = await up.ask(NEW)
-    await up.until(f"select ({NEW}) >= $1", before + 2, seconds=BACK_SECONDS_MAX)
+    before = await up.ask(CYCLES)
+    await up.until(f"select ({CYCLES}) >= $1", before + 2, seconds=BACK_SECONDS_MAX)
     return time.monotonic() - began
 
 
@@ -40,7 +39,7 @@ async def campaign(place: Path, chosen: list[Wound], speed: float) -> int:
     )  # fmt: skip
     try:
         await up.until("select to_regclass('cycles') is not null")
-        await up.until(f"select ({NEW}) > 0")
+        await up.until(f"select ({CYCLES}) > 0")
         for wound in chosen:
             seconds = await wounded(up, wound)
             print(f"{wound.number:>3}  {wound.what:<34} goes on after {seconds:5.1f} s", flush=True)

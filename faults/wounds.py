@@ -9,20 +9,28 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import asyncpg
 import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from tests.acceptance.running import Up, connect
 from tradesaga.bootstrap.bus_users import OPERATOR
 from tradesaga.embedded.nats import read_logins
+from tradesaga.paper.personality import MARKET_DATA
 
 STANDS_STILL_SECONDS = 4.0
 LOCKED_SECONDS = 3.0
 HOGS = 60
+LATE_MINUTES = 10
+FILL_SECONDS_MAX = 120
+CYCLES = "select count(*) from cycles where type = 'analysis' and status = 'completed'"
+DECIDED = "ai-trader.ai.decision.generated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +89,32 @@ async def sessions_terminated(up: Up) -> None:
         await connection.close()
 
 
+async def sessions_frozen(up: Up) -> None:
+    """No session of the product gets an answer, and new ones do."""
+    connection = await connect(up.state_dir)
+    try:
+        sessions = await connection.fetch(
+            "select pid from pg_stat_activity where application_name like 'tradesaga%'"
+        )
+    finally:
+        await connection.close()
+    async with asyncio.TaskGroup() as group:
+        for session in sessions:
+            group.create_task(_still(session["pid"]))
+
+
+async def transaction_left_open(up: Up) -> None:
+    """Somebody keeps an old snapshot; cycles must go on beside it."""
+    connection = await connect(up.state_dir)
+    try:
+        async with connection.transaction(isolation="repeatable_read"):
+            await connection.execute("set local idle_in_transaction_session_timeout = 0")
+            await connection.execute("select count(*) from journal_log")
+            await up.until(f"select ({CYCLES}) >= $1", await up.ask(CYCLES) + 3)
+    finally:
+        connection.terminate()
+
+
 async def connections_hogged(up: Up) -> None:
     """As many idle sessions as the server gives, for a while."""
     hogs: list[asyncpg.Connection[asyncpg.Record]] = []
@@ -107,18 +141,65 @@ async def rows_locked(up: Up) -> None:
         connection.terminate()
 
 
+async def bus_comes_back_empty(up: Up) -> None:
+    """All that NATS had acknowledged is gone, streams and consumers too."""
+    store = up.state_dir / "nats" / "store"
+    store.rename(store.with_name(f"store-{time.monotonic_ns()}"))
+    await up.kill("nats-server")
+
+
 async def poison(up: Up) -> None:
     """No JSON, too deep, and a decision that is none."""
+    async with _on_the_bus(up, OPERATOR) as client:
+        for body in (b"\xff{", b"[" * 20_000, b'{"type": "ai.decision.generated"}'):
+            await client.publish(DECIDED, body)
+        await client.flush()
+
+
+async def told_again(up: Up) -> None:
+    """Decisions and news of orders once more, ten minutes late, twice and in the wrong order."""
+    heard: list[Msg] = []
+
+    async def take(message: Msg) -> None:
+        heard.append(message)
+
+    filled = "select count(*) from fills"
+    async with _on_the_bus(up, OPERATOR) as client:
+        for subject in ("ai-trader.trade.order.>", DECIDED):
+            await client.subscribe(subject, cb=take)
+        await up.until(f"select ({filled}) > $1", await up.ask(filled), seconds=FILL_SECONDS_MAX)
+        told = tuple(heard)
+        await up.until(f"select ({CYCLES}) >= $1", await up.ask(CYCLES) + LATE_MINUTES)
+        for message in reversed(told * 2):
+            await client.publish(message.subject, message.data)
+        await client.flush()
+
+
+async def forged(up: Up) -> None:
+    """A neighbour that publishes a decision is refused by the bus."""
+    said: asyncio.Queue[str] = asyncio.Queue()
+
+    async def refused(error: Exception) -> None:
+        said.put_nowait(str(error).lower())
+
+    async with _on_the_bus(up, MARKET_DATA, refused) as client:
+        await client.publish(DECIDED, b"{}")
+        async with asyncio.timeout(STANDS_STILL_SECONDS):
+            while f'publish to "{DECIDED}"' not in await said.get():
+                pass
+
+
+@asynccontextmanager
+async def _on_the_bus(
+    up: Up, user: str, told: Callable[[Exception], Awaitable[None]] | None = None
+) -> AsyncIterator[Client]:
     ports = json.loads((up.state_dir / "ports.json").read_text(encoding="utf-8"))
     client = await nats.connect(
-        f"nats://127.0.0.1:{ports['nats']}",
-        user=OPERATOR,
-        password=read_logins(up.state_dir)[OPERATOR],
-    )
+        f"nats://127.0.0.1:{ports['nats']}", user=user,
+        password=read_logins(up.state_dir)[user], error_cb=told,
+    )  # fmt: skip
     try:
-        for body in (b"\xff{", b"[" * 20_000, b'{"type": "ai.decision.generated"}'):
-            await client.publish("ai-trader.ai.decision.generated", body)
-        await client.flush()
+        yield client
     finally:
         await client.close()
 
@@ -145,10 +226,15 @@ WOUNDS = (
     Wound(number=16, what="Postgres is killed", inflict=killed("postgres")),
     Wound(number=17, what="Postgres stands still for 4 s", inflict=stopped("postgres")),
     Wound(number=18, what="all sessions are terminated", inflict=sessions_terminated),
+    Wound(number=20, what="no session gets an answer for 4 s", inflict=sessions_frozen),
+    Wound(number=29, what="NATS comes back empty", inflict=bus_comes_back_empty),
     Wound(number=32, what="somebody takes the connections", inflict=connections_hogged),
     Wound(number=33, what="somebody locks the log for 3 s", inflict=rows_locked),
+    Wound(number=34, what="somebody leaves a transaction open", inflict=transaction_left_open),
     Wound(number=38, what="NATS is killed", inflict=killed("nats-server")),
     Wound(number=39, what="NATS stands still for 4 s", inflict=stopped("nats-server")),
+    Wound(number=42, what="news of ten minutes ago, twice", inflict=told_again),
     Wound(number=43, what="poison on the bus", inflict=poison),
+    Wound(number=46, what="a forged decision", inflict=forged),
     Wound(number=62, what="the neighbours are killed", inflict=killed("paper")),
 )

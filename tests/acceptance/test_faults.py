@@ -11,8 +11,9 @@ from faults.wounds import WOUNDS
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(170)]
 
-SAMPLE = (18, 33, 43)
-"""Sessions terminated, the log locked, poison: nothing else in the tests does that to all of it."""
+SAMPLE = (18, 29, 33, 43)
+"""Sessions terminated, a bus that comes back empty, the log locked, poison: nothing else in the
+tests does that to all of it."""
 
 
 async def test_two_nodes_go_on_after_each_fault(state_dir: Path) -> None:

@@ -142,6 +142,16 @@ async def test_a_lost_tail_is_published_again_in_order_without_questions(scene: 
     assert (alert["recorded"], alert["kept"], alert["publishedAgain"]) == (6, 3, 3)
 
 
+async def test_a_loss_below_all_marks_is_filled_for_the_days_that_streams_keep(
+    scene: Scene,
+) -> None:
+    long_ago = START - KEPT_TIME_MAX - timedelta(seconds=1)
+    scene.marks.marks = [(2, 2, long_ago), (4, 9, START), (6, 10, START)]
+    del scene.server.kept[1:]
+    assert await scene.look() == [3]
+    assert scene.server.kept == ["e-1", "e-3", "e-4", "e-6"]
+
+
 async def test_a_mended_loss_is_no_loss_at_the_next_connection(scene: Scene) -> None:
     del scene.server.kept[1:]
     await scene.look()

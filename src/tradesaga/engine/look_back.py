@@ -62,10 +62,12 @@ class LookBack:
 
     async def _lost_after(self, end: StreamEnd, last: Sent, known: datetime | None) -> int | None:
         """The last row that the stream still has; None when it has all."""
+        oldest = last.at - KEPT_TIME_MAX
         if known is not None and known != end.created:
-            return await self.sent.sent_before(self.agent_id, last.at - KEPT_TIME_MAX)
+            return await self.sent.sent_before(self.agent_id, oldest)
         if end.last_sequence < last.stream_sequence:
-            return await self.sent.kept_up_to(self.agent_id, end.last_sequence)
+            kept = await self.sent.kept_up_to(self.agent_id, end.last_sequence)
+            return max(kept, await self.sent.sent_before(self.agent_id, oldest))
         return None
 
     async def _publish_again(self, after: int, last: Sent, end: StreamEnd) -> int:

@@ -52,11 +52,11 @@ class SentEvents(Protocol):
         ...
 
     async def remember_stream(self, agent_id: AgentId, created: datetime) -> None:
-        """The stream that all later marks are about."""
+        """The stream that the last mark and all later ones are about; those before it are not."""
         ...
 
     async def kept_up_to(self, agent_id: AgentId, stream_sequence: int) -> int:
-        """The last row that is marked under that number of the stream or a lower one, else 0."""
+        """The last row that is marked under that number of this stream or a lower one, else 0."""
         ...
 
     async def sent_before(self, agent_id: AgentId, at: datetime) -> int:
@@ -70,5 +70,5 @@ class SentEvents(Protocol):
         ...
 
     async def mark_again(self, agent_id: AgentId, *, sequence: int, stream_sequence: int) -> None:
-        """Row `sequence`, marked before, stands under another number of the stream now."""
+        """Row `sequence`, the last mark, stands under another number now, none before it higher."""
         ...

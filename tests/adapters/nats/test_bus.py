@@ -20,6 +20,8 @@ from tests.adapters.nats.conftest import (
     until,
     until_lost,
 )
+from tradesaga.adapters.nats.bus import WAITING_MAX
+from tradesaga.adapters.nats.pull import BATCH
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.events import OrderReported, Unhandled
 
@@ -96,6 +98,27 @@ async def test_order_is_kept_over_many_requests(world: World) -> None:
             nested("trade.order.filled", event_id, **FILLED),
         )
     taken = await world.take(300)
+    assert [d.incoming.event_id for d in taken if d.incoming] == ids
+
+
+async def test_while_nobody_takes_them_messages_stay_on_the_server(world: World) -> None:
+    ids = [f"e-{n}" for n in range(WAITING_MAX + 3 * BATCH)]
+    for event_id in ids:
+        body = nested("trade.order.filled", event_id, **FILLED)
+        await world.client.publish(f"{world.prefix}.trade.order.filled", body)
+
+    async def out_and_left() -> tuple[int, int]:
+        found = await world.client.jetstream().consumers_info(f"{world.prefix}_TRADE".upper())
+        return sum(c.num_ack_pending or 0 for c in found), sum(c.num_pending or 0 for c in found)
+
+    async def full() -> bool:
+        return (await out_and_left())[0] > WAITING_MAX
+
+    await until(full)
+    out, left = await out_and_left()
+    assert out <= WAITING_MAX + BATCH + 1, "what waits here, one on its way there, one request"
+    assert left >= len(ids) - (WAITING_MAX + BATCH + 1)
+    taken = await world.take(len(ids))
     assert [d.incoming.event_id for d in taken if d.incoming] == ids
 
 

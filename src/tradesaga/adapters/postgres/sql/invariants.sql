@@ -148,8 +148,9 @@ where c.agent_id = $1 and (
 
 -- I11_publication_order: events reached the stream in the order of the log
 select seq, stream_seq, before from (
-  select seq, stream_seq, lag(stream_seq) over (order by seq) as before
-  from relay_marks where agent_id = $1
+  select m.seq, m.stream_seq, lag(m.stream_seq) over (order by m.seq) as before
+  from relay_marks m left join relay_streams s using (agent_id)
+  where m.agent_id = $1 and m.seq >= coalesce(s.after_seq, 0) /* of the present stream */
 ) m
 where before > stream_seq /* equal: only questions that nobody waited for, which are not sent */;
 
