@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -16,24 +17,25 @@ from typing_extensions import override
 
 from tests.replay.scripts import SHORT, script
 from tradesaga.adapters.memory.journal import MemoryStore
-from tradesaga.adapters.virtual_time import VirtualLoop
 from tradesaga.bootstrap.rerunning import rerun_recorded
 from tradesaga.bootstrap.scripting import ScriptOptions, configuration
 from tradesaga.cli.replay_rendering import rerun_text
 from tradesaga.config import wire_values
 from tradesaga.domain.errors import Invalid, Refused, Unavailable
 from tradesaga.domain.orders import Order, VenueReport
+from tradesaga.engine.orchestrator import Orchestrator
 from tradesaga.engine.world import World
 from tradesaga.ports.services import TradingEngine
 from tradesaga.replay import playing
-from tradesaga.replay.capture import CapturedVenue, captured, note_beginning
+from tradesaga.replay.capture import CapturedVenue, captured, lived, note_beginning
 from tradesaga.replay.clock import PlayedClock
 from tradesaga.replay.commands import captured_ports
 from tradesaga.replay.identities import SeededIds
 from tradesaga.replay.notes import Notes
 from tradesaga.replay.playing import Run, Script
-from tradesaga.replay.rerunning import Life, edges_of, rerun
+from tradesaga.replay.rerunning import Life, rerun
 from tradesaga.replay.tape import Known, Line, Tape, files_of, read_tape
+from tradesaga.replay.turns import TurnLoop
 
 Change = Callable[[World], World]
 Orders = Callable[[Mapping[str, Any], PlayedClock], Awaitable[None]]
@@ -48,6 +50,10 @@ class Lived(playing._Replay):
 
     notes: Notes
     orders: Orders
+
+    @override
+    async def _live(self, orchestrator: Orchestrator, stop: asyncio.Event) -> None:
+        await lived(self.notes, orchestrator.run, stop)
 
     @override
     async def _played(self) -> None:
@@ -73,7 +79,7 @@ def record(
 
     A `store` is that of a former life, `orders` are given while it lives.
     """
-    tape, loop = Tape(directory), VirtualLoop()
+    tape, loop = Tape(directory), TurnLoop()
     replay = Lived(script, loop, lambda _: None)
     notes = replay.notes = Notes(tape, replay._clock)
     replay.orders = orders
@@ -192,7 +198,7 @@ def test_another_answer_of_the_venue_is_a_divergence(
     [source] = files_of(tapes[0])
 
     def poorer(line: Line) -> Line:
-        if line.name != "account":
+        if line.name != "account" or line.kind != "call":
             return line
         account: Mapping[str, Any] = {**msgspec.json.decode(line.body), "buying_power": "1"}
         return msgspec.structs.replace(line, body=msgspec.Raw(msgspec.json.encode(account)))
@@ -267,15 +273,6 @@ def test_a_full_disk_ends_the_recording_not_the_caller(
     tape.close()
 
 
-def test_silence_is_jumped_over() -> None:
-    night = timedelta(hours=16)
-    moments = [SHORT[0], SHORT[0] + timedelta(minutes=4), SHORT[0] + night]
-    lines = [Line(at=at, kind="event", monotonic=0.0) for at in moments]
-    (first, second), (third, fourth) = edges_of(lines)
-    assert (first, second, third) == tuple(moments)
-    assert fourth > third
-
-
 def test_a_strategy_keeps_its_exact_numbers() -> None:
     [strategy, *_] = script().strategies
     odd = replace(strategy, parameters={"a": Decimal("0.10"), "b": 3, "c": "x", "d": True})
@@ -290,11 +287,15 @@ async def test_an_error_is_noted_and_raised_on(tmp_path: Path) -> None:
         async def account(self) -> None:
             raise Unavailable("nobody there")
 
-    venue = CapturedVenue(Away(), Notes(tape, clock))  # type: ignore[arg-type]  # one call of it
-    with pytest.raises(Unavailable):
-        await venue.account()
+    notes = Notes(tape, clock)
+    venue = CapturedVenue(Away(), notes)  # type: ignore[arg-type]  # one call of it
+    async with notes.turns.live("engine"):
+        with pytest.raises(Unavailable):
+            await venue.account()
     tape.close()
-    line = msgspec.json.decode(gzip.decompress(tape.path.read_bytes()), type=Line)
+    asked, called = gzip.decompress(tape.path.read_bytes()).splitlines()
+    assert msgspec.json.decode(asked, type=Line).kind == "asked"
+    line = msgspec.json.decode(called, type=Line)
     assert (line.name, line.error, line.text) == ("account", "Unavailable", "nobody there")
 
 

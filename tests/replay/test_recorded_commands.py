@@ -16,7 +16,7 @@ import pytest
 
 from tests.acceptance.running import write_strategies
 from tests.replay.scripts import SHORT
-from tests.replay.test_recorded import StandingClock, life_of, record
+from tests.replay.test_recorded import life_of, record
 from tests.replay.test_recorded_past import rerun_with_store
 from tradesaga.bootstrap.scripting import ScriptOptions, configuration, script_of
 from tradesaga.domain.agent import Mode
@@ -210,8 +210,6 @@ async def test_what_had_no_effect_is_not_given_again(error: Exception) -> None:
     given: list[object] = []
 
     class Control:
-        ready = asyncio.Event()
-
         def __getattr__(self, name: str) -> Any:
             return given.append
 
@@ -219,8 +217,9 @@ async def test_what_had_no_effect_is_not_given_again(error: Exception) -> None:
         Line(at=at, kind="command", monotonic=0.0, name="operations.resume", code="1"),
         Line(at=at, kind="outcome", monotonic=0.0, name=name, code="1"),
     ]
-    commands = Commands(StandingClock(), lines)  # type: ignore[arg-type]  # it is never asked
-    await commands.run(Control())  # type: ignore[arg-type]  # nor is this
+    commands = Commands(None, lines)  # type: ignore[arg-type]  # it is never asked
+    async with asyncio.TaskGroup() as group:
+        commands.come(lines[0], Control(), group)  # type: ignore[arg-type]  # nor is this
     assert not given
     assert not commands.divergences
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from typing_extensions import override
@@ -29,6 +30,8 @@ class _NoSelector:
         self._loop = loop
 
     def select(self, timeout: float | None) -> list[object]:
+        if self._loop.rests(timeout):
+            return []
         if timeout is None:
             raise Deadlock(f"nothing is ready at {self._loop.time():.6f} s and no timer is set")
         self._loop.pass_time(timeout)
@@ -61,7 +64,14 @@ class VirtualLoop(asyncio.base_events.BaseEventLoop):
         self._numbers = itertools.count(1)
         self._selector = _NoSelector(self)
         self._clock_resolution = 1e-9
+        self.at_rest: Callable[[float | None], bool] | None = None
+        """Asked, whenever nothing is ready, whether it makes something happen before the next timer
+        (in so many seconds) is due."""
         self.set_task_factory(self._task)
+
+    def rests(self, seconds: float | None) -> bool:
+        """Whether `at_rest` has made something happen, now that nothing is ready."""
+        return not self._ready and self.at_rest is not None and self.at_rest(seconds)
 
     @override
     def time(self) -> float:

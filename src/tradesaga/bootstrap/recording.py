@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import uvloop
 from structlog import get_logger
 
 from tradesaga import __version__
@@ -17,8 +18,13 @@ from tradesaga.engine.world import World
 from tradesaga.replay.capture import note_beginning
 from tradesaga.replay.notes import Notes
 from tradesaga.replay.tape import Tape
+from tradesaga.replay.turns import TurnTaking
 
 log = get_logger()
+
+
+class RecordingLoop(TurnTaking, uvloop.Loop):  # type: ignore[misc]  # as uvloop's own stubs
+    """The loop of a life that is recorded."""
 
 
 async def begun_tape(

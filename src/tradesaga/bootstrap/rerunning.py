@@ -48,7 +48,7 @@ def _rerun(path: Path, given: Settings | None) -> Rerun:
         Life(
             beginning=beginning,
             lines=lines,
-            settings=replace(engine, reconcile_every=None),
+            settings=engine,
             policy=translation.saga_policy(settings, capabilities),
             capabilities=capabilities,
             calendar=translation.calendar_around(settings, lines[0].at, lines[-1].at),

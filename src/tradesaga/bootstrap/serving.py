@@ -71,7 +71,7 @@ from tradesaga.engine.world import World
 from tradesaga.paper.strategies import default_strategies, load_strategies
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.tracing import Tracer
-from tradesaga.replay.capture import captured
+from tradesaga.replay.capture import captured, lived
 from tradesaga.replay.commands import captured_ports
 
 log = get_logger()
@@ -137,7 +137,10 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
             looping = group.create_task(watch_loop(metrics.loop_came), name="loop lag")
             announcing = group.create_task(fellows.fleet.run(), name="nodes")
             writing = group.create_task(journal.run(), name="journal")
-            running = group.create_task(orchestrator.run(stop), name="orchestrator")
+            running = group.create_task(
+                orchestrator.run(stop) if notes is None else lived(notes, orchestrator.run, stop),
+                name="orchestrator",
+            )
             control = await orchestrator.control
             metrics.read_at_scrape(
                 uptime=control.uptime,

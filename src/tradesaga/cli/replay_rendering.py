@@ -31,8 +31,12 @@ def rerun_text(name: str, found: Rerun) -> list[str]:
     lines = table(("WHAT", "RECORDED", "REPLAYED"), rows) if rows else []
     if (left := differing - LINES_MAX) > 0:
         lines.append(f"and {left:,} more")
+    if differing and found.astray:
+        lines.append(f"went another way with: {found.astray}")
     lines += [f"asked, but not on the tape: {what}" for what in found.unanswered[:LINES_MAX]]
-    lines += [f"cut off by the end of the recording: {what}" for what in found.cut_off[:LINES_MAX]]
+    lines += [
+        f"being written when the recording ends: {what}" for what in found.cut_off[:LINES_MAX]
+    ]
     return [head, *lines]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import uvloop
 
+from tradesaga.bootstrap.recording import RecordingLoop
 from tradesaga.bootstrap.serving import ServeOptions
 from tradesaga.bootstrap.serving import serve as serve_until
 from tradesaga.cli.exit_codes import ExitCode
@@ -64,7 +65,7 @@ def serve(
     )
     run_until_signalled(
         lambda stop: serve_until(loaded, options, stop),
-        loop_factory=uvloop.new_event_loop,
+        loop_factory=uvloop.new_event_loop if record is None else RecordingLoop,
         end_seconds_max=END_SECONDS_MAX,
     )
     return ExitCode.OK

@@ -1,7 +1,7 @@
-"""The neighbours of a recorded life: they answer what was answered then, when it was answered.
+"""The neighbours of a recorded life: they answer what was answered then, in the turn of then.
 
-Nobody is asked anything: no venue, no model. A question that was never answered in the recording
-gets Unavailable, and is noted as a divergence.
+Nobody is asked anything: no venue, no model. A question that is not on the tape gets Unavailable,
+and is named.
 """
 
 from __future__ import annotations
@@ -9,11 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from tradesaga.domain.errors import DeadlineExceeded, Refused, Unavailable
+from tradesaga.domain.errors import (
+    Conflict,
+    DeadlineExceeded,
+    Fenced,
+    IllegalTransition,
+    Invalid,
+    NotFound,
+    NotSent,
+    Refused,
+    Rejected,
+    Stale,
+    Throttled,
+    TradesagaError,
+    Unavailable,
+)
 from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.orders import Order, VenueReport
 from tradesaga.ports.clock import Offset
@@ -25,43 +39,50 @@ from tradesaga.ports.services import (
     OpenOrder,
     VenuePosition,
 )
-from tradesaga.replay.clock import PlayedClock
-from tradesaga.replay.reels import Reel
 from tradesaga.replay.tape import Line
+from tradesaga.replay.telling import Telling, ToldClock
 
 
 @dataclass(slots=True)
 class Answers:
-    """The recorded calls; `missing` names those that were asked and never answered."""
+    """The recorded calls; `missing` names those that were asked and are not on the tape."""
 
-    clock: PlayedClock
-    calls: Reel
+    telling: Telling
+    clock: ToldClock
     missing: list[str] = field(default_factory=list)
 
     async def answer(self, name: str, key: str, form: Any) -> Any:
-        """The recorded answer, at its moment. Raises the recorded error."""
-        line = self.calls.take((name, key), self.clock.now())
+        """The recorded answer, in its turn. Raises the recorded error."""
+        line = await self.telling.line_of(name, key)
         if line is None:
             what = f"{name} {key}".rstrip()
-            self.missing.append(f"{self.clock.now():%Y-%m-%d %H:%M:%S}Z {what}")
+            self.missing.append(f"{self.clock.standing:%Y-%m-%d %H:%M:%S}Z {what}")
             raise Unavailable(f"the recording has no answer to {what}")
-        if line.until is not None:
-            await self.clock.sleep_until(line.until)
         if line.error:
-            raise _error_of(line)
+            raise error_of(line)
         return msgspec.json.decode(line.body, type=form)
 
 
-def _error_of(line: Line) -> Exception:
+def error_of(line: Line) -> Exception:
+    """The error that was noted, as far as anybody tells errors apart."""
     match line.error:
         case "Refused":
             return Refused(line.text, code=line.code)
         case "AmbiguousMatch":
             return AmbiguousMatch(line.text)
-        case "DeadlineExceeded":
-            return DeadlineExceeded(line.text)
+        case "Invalid":
+            return Invalid([line.text])
         case _:
-            return Unavailable(line.text)
+            return _KINDS.get(line.error, Unavailable)(line.text)
+
+
+_KINDS: Final[Mapping[str, Callable[[str], TradesagaError]]] = {
+    kind.__name__: kind
+    for kind in (
+        *(Conflict, DeadlineExceeded, Fenced, IllegalTransition, NotFound, NotSent, Rejected),
+        *(Stale, Throttled, Unavailable),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)

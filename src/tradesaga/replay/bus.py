@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from typing_extensions import override
 
 from tradesaga.adapters.nats.envelope import Unreadable, encode
 from tradesaga.adapters.nats.payloads import Check, decode_event
@@ -28,7 +30,7 @@ class ReplayDelivery:
     """One message in hand; implements `ports.bus.Delivery`."""
 
     def __init__(
-        self, bus: ReplayBus, subject: str, body: bytes, incoming: Incoming | None, problem: str
+        self, bus: CarryingBus, subject: str, body: bytes, incoming: Incoming | None, problem: str
     ) -> None:
         self.subject = subject
         self.body = body
@@ -49,22 +51,14 @@ class ReplayDelivery:
         self._bus.settled(self)
 
 
-class ReplayBus:
-    """Implements `ports.bus.Bus`.
+class CarryingBus:
+    """Carries messages within the process; `hear` is told of every event of the engine's.
 
-    `listens` says of a neighbour's event type whether the configuration subscribes to it. `hear`
-    is told of every event of the engine's, by type and as it would be on the wire.
+    It is told the type, and the message as it would be on the wire. When a message comes, and when
+    one comes again that was put off, is for those who make one of these to say.
     """
 
-    def __init__(
-        self,
-        clock: PlayedClock,
-        *,
-        listens: Callable[[str], bool],
-        hear: Callable[[str, bytes], object],
-    ) -> None:
-        self._clock = clock
-        self._listens = listens
+    def __init__(self, hear: Callable[[str, bytes], object]) -> None:
         self._hear = hear
         self._published = 0
         self._unsettled: set[ReplayDelivery] = set()
@@ -75,16 +69,11 @@ class ReplayBus:
         """How many messages of the neighbours are not answered yet."""
         return len(self._unsettled)
 
-    async def send(self, event: Outgoing, _message_id: str | None) -> None:
-        """A neighbour sends; as `paper.outbox.Send`."""
-        if self._listens(event.event_type):
-            self.take(event.event_type, event.body)
-
-    def take(self, subject: str, body: bytes, check: Check | None = None) -> None:
+    def come(self, subject: str, body: bytes, at: datetime, check: Check | None = None) -> None:
         """A message has come; `check` judges its signature."""
         incoming, problem = None, ""
         try:
-            incoming = decode_event(body, self._clock.now(), check)
+            incoming = decode_event(body, at, check)
         except Unreadable as error:
             problem = str(error)
         delivery = ReplayDelivery(self, subject, body, incoming, problem)
@@ -118,6 +107,38 @@ class ReplayBus:
         """It never comes again."""
         self._unsettled.discard(delivery)
 
+    def put_off(self, delivery: ReplayDelivery) -> None:
+        """It comes again, if it does."""
+        raise NotImplementedError
+
+
+class ReplayBus(CarryingBus):
+    """Implements `ports.bus.Bus` for neighbours that are simulated in this process.
+
+    `listens` says of a neighbour's event type whether the configuration subscribes to it.
+    """
+
+    def __init__(
+        self,
+        clock: PlayedClock,
+        *,
+        listens: Callable[[str], bool],
+        hear: Callable[[str, bytes], object],
+    ) -> None:
+        super().__init__(hear)
+        self._clock = clock
+        self._listens = listens
+
+    async def send(self, event: Outgoing, _message_id: str | None) -> None:
+        """A neighbour sends; as `paper.outbox.Send`."""
+        if self._listens(event.event_type):
+            self.take(event.event_type, event.body)
+
+    def take(self, subject: str, body: bytes) -> None:
+        """A message has come."""
+        self.come(subject, body, self._clock.now())
+
+    @override
     def put_off(self, delivery: ReplayDelivery) -> None:
         """It comes again."""
         again = self._clock.now() + RETRY_AFTER

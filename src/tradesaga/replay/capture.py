@@ -1,15 +1,17 @@
-"""Ports that note on a tape what passes through them, and change nothing.
+"""Ports that note on a tape what passes through them, and change nothing but its order.
 
-A call is noted when its answer is there, with both times; an error is noted and raised on. A write
-is noted after its commit. Nothing is awaited but what the port itself awaits.
+A question is noted when it is asked, and in its turn (`replay/turns.py`) when its outcome is there;
+an error is noted and raised on. What was written is noted after its commit. Of the neighbours and
+the lease the answers are kept; of the database, which a replay has itself, only the turns.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -37,23 +39,34 @@ from tradesaga.ports.services import (
     TradingEngine,
     VenuePosition,
 )
+from tradesaga.replay.captured_calls import CapturedCalls, CapturedTime, calls_of
 from tradesaga.replay.marks import CapturedMarks
 from tradesaga.replay.notes import Notes
 from tradesaga.replay.past import rows_at_start
-from tradesaga.replay.tape import ADMITTED, Beginning, Held, Known
+from tradesaga.replay.seen import seen
+from tradesaga.replay.tape import ADMITTED, EVENT, STOP, Beginning, Held, Known, about
+from tradesaga.replay.turns import INSIDE, part
 
 T = TypeVar("T")
-_encode = msgspec.json.Encoder().encode
+TURNS_ONLY: Final = (
+    "outbox", "archive", "stream", "sent", "fleet", "venue_memory", "parking",
+)  # fmt: skip
+"""Ports of which a replay needs no answers: it has a database, and no neighbours, of its own."""
+
+UNPUBLISHED_MAX: Final = 1000
 
 
 def captured(world: World, notes: Notes) -> World:
     """The same world, noted on the tape."""
     return replace(
         world,
+        clock=CapturedTime(notes),
         journal=CapturedJournal(world.journal, notes),
         ids=CapturedIds(world.ids, notes),
         bus=CapturedBus(world.bus, notes),
         records=_with_inbox(world.records, notes),
+        lease=calls_of("lease", world.lease, notes, keep=True),
+        **_turns_only(world, notes),
         marks=None if world.marks is None else CapturedMarks(world.marks, notes),
         venue=CapturedVenue(world.venue, notes),
         market_data=CapturedMarketData(world.market_data, notes),
@@ -61,6 +74,11 @@ def captured(world: World, notes: Notes) -> World:
         database_clock=_noted("database", world.database_clock, notes),
         venue_clock=_noted("venue", world.venue_clock, notes),
     )
+
+
+def _turns_only(world: World, notes: Notes) -> Mapping[str, Any]:
+    ports = {name: getattr(world, name) for name in TURNS_ONLY}
+    return {name: port and calls_of(name, port, notes) for name, port in ports.items()}
 
 
 def _noted(name: str, clock: OtherClock | None, notes: Notes) -> OtherClock | None:
@@ -93,6 +111,9 @@ async def note_beginning(
         imagined=_held(await records.imagined_positions(agent_id)),
         identity=identity,
         has_clocks=(world.database_clock is not None, world.venue_clock is not None),
+        has_marks=world.marks is not None,
+        turns=True,
+        unpublished=list(await world.outbox.pending(agent_id, limit=UNPUBLISHED_MAX)),
     )
     notes.note("begin", body=beginning)
 
@@ -223,21 +244,29 @@ class CapturedBus:
 
     async def run(self) -> None:
         """As the port."""
-        await self.bus.run()
+        await self.notes.call("bus", "", self.bus.run(), keep=False)
 
     async def publish(self, row: OutboxRow) -> Published:
         """As the port; what is asked of the decision makers is noted before it leaves."""
         if row.type == ANALYSIS_REQUESTED:
             self.notes.note("question", body=msgspec.Raw(row.payload))
-        return await self.bus.publish(row)
+        return await self.notes.call("publish", about(row), self.bus.publish(row), keep=False)
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
         """As the port."""
-        async for delivery in self.bus.deliveries():
+        coming = self.bus.deliveries()
+        while True:
+            delivery = await self._next(coming)
             body = delivery.body.decode(errors="replace")
             verdict = _verdict(delivery.incoming)
-            self.notes.note("event", name=delivery.subject, body=body, code=verdict)
-            yield delivery
+            self.notes.note(EVENT, name=delivery.subject, body=body, code=verdict)
+            settled: Any = CapturedCalls("delivery", delivery, self.notes, keep=False)
+            yield settled
+
+    async def _next(self, coming: AsyncIterator[Delivery]) -> Delivery:
+        if INSIDE.get() is None:
+            return await anext(coming)
+        return await self.notes.turns.through(anext(coming))
 
     def is_connected(self) -> bool:
         """As the port."""
@@ -254,20 +283,17 @@ def _verdict(incoming: Incoming | None) -> str:
     return "" if content.nonce_key is None else ADMITTED
 
 
-class CapturedRecords:
+class CapturedRecords(CapturedCalls):
     """Implements `ports.records.Records`; what the inbox had is noted."""
 
     def __init__(self, records: Records, notes: Notes) -> None:
+        super().__init__("records", records, notes, keep=False)
         self._records = records
-        self._notes = notes
-
-    def __getattr__(self, name: str) -> Any:
-        """As the port."""
-        return getattr(self._records, name)
 
     async def was_received(self, agent_id: AgentId, *event_ids: str) -> bool:
         """As the port."""
-        found = await self._records.was_received(agent_id, *event_ids)
+        asked = self._records.was_received(agent_id, *event_ids)
+        found = await self._notes.call("records.was_received", part(), asked, shown=seen)
         for event_id in event_ids if found else ():
             self._notes.note("known", key=event_id)
         return found
@@ -288,11 +314,13 @@ class CapturedJournal:
 
     async def open(self, agent_id: AgentId, epoch: int) -> object:
         """As the port."""
-        return await self.journal.open(agent_id, epoch)
+        opened = self.journal.open(agent_id, epoch)
+        return await self.notes.call("open", "", opened, keep=False)
 
     async def commit(self, change: Change) -> int:
         """As the port."""
-        sequence = await self.journal.commit(change)
+        written = self.journal.commit(change)
+        sequence = await self.notes.call("commit", part(), written, keep=False)
         for row in change.rows:
             match row.value:
                 case Decision() as decision:
@@ -304,3 +332,24 @@ class CapturedJournal:
                 case _:
                     pass
         return sequence
+
+
+async def lived(
+    notes: Notes, run: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    """Run an engine whose world is captured until `stop` is set, which is noted in its turn."""
+    inner = asyncio.Event()
+
+    def told() -> None:
+        notes.note(STOP)
+        inner.set()
+
+    async def heed() -> None:
+        await stop.wait()
+        notes.turns.call(told)
+
+    async with asyncio.TaskGroup() as group:
+        heeding = group.create_task(heed(), name="stop")
+        async with notes.turns.live("engine"):
+            await run(inner)
+        heeding.cancel()

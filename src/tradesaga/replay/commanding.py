@@ -1,4 +1,4 @@
-"""What persons ordered a recorded life to do, ordered again at its moments.
+"""What persons ordered a recorded life to do, ordered again in its turn.
 
 Each command is given whether or not the one before it has been answered. What became of it then
 and now is compared. Not given again: what found the orchestrator unavailable or the thing at
@@ -10,18 +10,18 @@ another version knows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
-from tradesaga.domain.errors import Invalid, TradesagaError
+from tradesaga.domain.errors import TradesagaError
 from tradesaga.engine.agent_control import AgentControl
-from tradesaga.replay.clock import PlayedClock
-from tradesaga.replay.commands import COMMANDS, Outcome, ports_of
+from tradesaga.replay.commands import COMMANDS, Command, ports_of
 from tradesaga.replay.divergence import Divergence
 from tradesaga.replay.tape import Line
+from tradesaga.replay.telling import Telling
+from tradesaga.replay.turns import inside
 
 DONE: Final = "done"
 WITHOUT_EFFECT: Final = ("Unavailable", "Stale")
@@ -32,38 +32,34 @@ LETTERS: Final = "dead_letters.replay"
 class Commands:
     """The commands of one life; `divergences` are those that came out differently."""
 
-    def __init__(self, clock: PlayedClock, lines: Sequence[Line]) -> None:
-        self._clock = clock
-        self._given = [line for line in lines if line.kind == "command"]
+    def __init__(self, telling: Telling, lines: Sequence[Line]) -> None:
+        self._telling = telling
         self._outcomes = {line.code: line for line in lines if line.kind == "outcome"}
         self.divergences: list[Divergence] = []
 
-    async def run(self, control: AgentControl) -> None:
-        """Order all of it; returns when the last answer is there."""
-        ports = ports_of(control)
-        async with asyncio.TaskGroup() as group:
-            for line in self._given:
-                outcome = self._outcomes.get(line.code)
-                if line.name in NO_PART_OF_TRADING or _said(outcome) in WITHOUT_EFFECT:
-                    continue
-                await self._clock.sleep_until(_moment(line, outcome))
-                group.create_task(self._give(control, ports, line, outcome), name=line.name)
-
-    async def _give(
-        self, control: AgentControl, ports: Mapping[str, Any], line: Line, outcome: Line | None
-    ) -> None:
+    def come(self, line: Line, control: AgentControl, group: asyncio.TaskGroup) -> None:
+        """It is its turn."""
+        outcome = self._outcomes.get(line.code)
+        if line.name in NO_PART_OF_TRADING or _said(outcome) in WITHOUT_EFFECT:
+            return
         command = COMMANDS.get(line.name)
         if command is None or line.name == LETTERS:
             self._note(line, _said(outcome) or "given", "not known to the replay")
             return
-        await control.ready.wait()
+        group.create_task(self._give(control, command, line, outcome), name=line.name)
+
+    async def _give(
+        self, control: AgentControl, command: Command, line: Line, outcome: Line | None
+    ) -> None:
         port, _, method = line.name.partition(".")
-        try:
-            await getattr(ports[port], method)(**command.read(line.body))
-        except TradesagaError as error:
-            now, why = type(error).__name__, str(error)
-        else:
-            now, why = DONE, ""
+        order = getattr(ports_of(control)[port], method)
+        with inside(self._telling, f"command {line.code}"):
+            try:
+                await order(**command.read(line.body))
+            except TradesagaError as error:
+                now, why = type(error).__name__, str(error)
+            else:
+                now, why = DONE, ""
         was = _said(outcome)
         if was is not None and was != now:
             told = "" if outcome is None or was == DONE else f": {_text(outcome)}"
@@ -81,14 +77,3 @@ def _said(outcome: Line | None) -> str | None:
 
 def _text(outcome: Line) -> str:
     return str(msgspec.json.decode(outcome.body))
-
-
-def _moment(line: Line, outcome: Line | None) -> datetime:
-    """When to give it: the orders that close a strategy bear the moment of the command."""
-    if outcome is None or outcome.name:
-        return line.at
-    try:
-        found = msgspec.json.decode(outcome.body, type=Outcome)
-    except msgspec.MsgspecError as error:
-        raise Invalid([f"an outcome was recorded by another version: {error}"]) from error
-    return max(line.at, found.closing_at or line.at)

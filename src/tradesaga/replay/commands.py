@@ -11,13 +11,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
-from datetime import datetime
 from decimal import Decimal
 from itertools import count
 from typing import Any, Final, get_type_hints
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from tradesaga.domain.errors import Invalid, TradesagaError
 from tradesaga.domain.risk import Changes
@@ -27,14 +26,13 @@ from tradesaga.ports.approval_operations import ApprovalOperations
 from tradesaga.ports.dead_letters import DeadLetterOperations
 from tradesaga.ports.ladder_operations import LadderOperations
 from tradesaga.ports.operations import Operations
-from tradesaga.ports.records import StrategyRecord
 from tradesaga.ports.retention_operations import RetentionOperations
 from tradesaga.ports.risk_operations import RiskOperations
 from tradesaga.ports.saga_operations import SagaOperations
 from tradesaga.ports.schedule_operations import ScheduleOperations
 from tradesaga.ports.strategy_operations import NewStrategy, StrategyOperations
 from tradesaga.replay.notes import Notes
-from tradesaga.replay.tape import exact_digits
+from tradesaga.replay.tape import COMMAND, exact_digits
 
 PORTS: Final[Mapping[str, type]] = {
     "operations": Operations,
@@ -174,30 +172,20 @@ class CapturedPort:
         async def ordered(*values: Any, **named: Any) -> Any:
             number = str(next(self._numbers))
             given = command.written(*values, **named)
-            self._notes.note(
-                "command", name=command.name, key=str(given[command.who]), body=given, code=number
-            )
-            try:
-                answer = await found(*values, **named)
-            except TradesagaError as error:
-                self._notes.note("outcome", name=type(error).__name__, code=number, body=str(error))
-                raise
-            self._notes.note("outcome", code=number, body=Outcome.of(answer))
-            return answer
+            async with self._notes.turns.live(f"command {number}"):
+                self._notes.note(
+                    COMMAND, name=command.name, key=str(given[command.who]), body=given, code=number
+                )
+                try:
+                    answer = await found(*values, **named)
+                except TradesagaError as error:
+                    was = type(error).__name__
+                    self._notes.note("outcome", name=was, code=number, body=str(error))
+                    raise
+                self._notes.note("outcome", code=number)
+                return answer
 
         return ordered
-
-
-class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is kept of an answer; the orders that close a strategy bear the moment in their ids."""
-
-    closing_at: datetime | None = None
-
-    @classmethod
-    def of(cls, answer: Any) -> Outcome:
-        """What of it is kept."""
-        is_strategy = isinstance(answer, StrategyRecord)
-        return cls(closing_at=answer.strategy.closing_at if is_strategy else None)
 
 
 def captured_ports(control: AgentControl, notes: Notes | None) -> Mapping[str, Any]:

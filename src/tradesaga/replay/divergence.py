@@ -29,8 +29,9 @@ class Rerun:
     """What the replay of a recorded life came to.
 
     `unanswered` are questions that were asked this time alone, such as one poll more of an order:
-    no difference by themselves. Nor are `cut_off`: decisions and orders that the end of the life
-    kept from being written.
+    no difference by themselves. Nor are `cut_off`: decisions and orders that were being written
+    when the life ended, of which the recording cannot know whether they were. `astray` names what
+    was asked first that is not on the tape; empty if all was asked, and came, as it did.
     """
 
     decisions: int
@@ -38,6 +39,7 @@ class Rerun:
     divergences: Sequence[Divergence]
     unanswered: Sequence[str] = ()
     cut_off: Sequence[str] = ()
+    astray: str = ""
 
 
 def settings_that_differ(

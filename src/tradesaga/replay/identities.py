@@ -11,6 +11,7 @@ from uuid import UUID
 from tradesaga.domain.market_clock import micros_of
 from tradesaga.ports.clock import Clock
 from tradesaga.replay.tape import Line
+from tradesaga.replay.telling import ToldClock
 
 _COUNTS = 1 << 12
 NEAR = timedelta(minutes=1)
@@ -45,7 +46,7 @@ class RecordedIds:
     All that comes of a cycle has an id that follows from the cycle's.
     """
 
-    def __init__(self, clock: Clock, lines: Iterable[Line]) -> None:
+    def __init__(self, clock: ToldClock, lines: Iterable[Line]) -> None:
         self._clock = clock
         self._others = SeededIds(clock, 1)
         self._left: defaultdict[str, deque[Line]] = defaultdict(deque)
@@ -55,7 +56,7 @@ class RecordedIds:
 
     def uuid7(self, what: str = "") -> UUID:
         """The next one for `what`."""
-        left, now = self._left[what], self._clock.now()
+        left, now = self._left[what], self._clock.standing
         while left and left[0].at < now - NEAR:
             left.popleft()
         if left and left[0].at <= now + NEAR:

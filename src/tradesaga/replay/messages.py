@@ -1,9 +1,9 @@
-"""The messages of a recorded life: each at its moment, and never before what it answers.
+"""The messages of a recorded life: each in its turn, and never before what it answers.
 
-A decision answers a request, an event about an order follows its submit. The replay may be a
-moment behind the recording there; the message waits for it then. Cycles have the ids that they had,
-and so have their requests; to a request with another id goes what was said to the one that it takes
-the place of.
+A decision answers a request, an event about an order follows its submit. Another engine may ask
+later than that of the recording did; the message waits for it then. Cycles have the ids that they
+had, and so have their requests; to a request with another id goes what was said to the one that it
+takes the place of.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tradesaga.adapters.nats.envelope import Envelope
 from tradesaga.domain.events import ANALYSIS_REQUESTED
 from tradesaga.domain.orders import VenueReport
 from tradesaga.domain.signed_decisions import Refusal
-from tradesaga.replay.bus import ReplayBus
-from tradesaga.replay.clock import PlayedClock
+from tradesaga.replay.bus import CarryingBus
 from tradesaga.replay.reels import Reel
 from tradesaga.replay.tape import ADMITTED, Line
+from tradesaga.replay.telling import ToldClock
 
 _WORD = re.compile(r'"([^"\\]{8,128})"')
 
@@ -41,15 +41,14 @@ _report = msgspec.json.Decoder(VenueReport | None).decode
 class Messages:
     """Hands the recorded messages to the bus."""
 
-    def __init__(self, clock: PlayedClock, lines: Sequence[Line]) -> None:
+    def __init__(self, clock: ToldClock, lines: Sequence[Line]) -> None:
         self._clock = clock
-        self._events = [line for line in lines if line.kind == "event"]
         questions = [line for line in lines if line.kind == "question"]
         self._questions = Reel(questions, lambda line: _about(_question(line.body)))
         self._causes = {each: each for each in (_question(q.body).request_id for q in questions)}
         self._since: dict[str, datetime] = {}
         for line in lines:
-            if line.kind == "call" and line.name == "submit":
+            if line.name == "submit":
                 self._causes[line.key] = line.key
                 self._since.setdefault(line.key, line.at)
                 if (report := _report(line.body)) is not None:
@@ -57,13 +56,7 @@ class Messages:
         self._there: set[str] = set()
         self._renamed: dict[str, str] = {}
         self._held = defaultdict[str, list[Line]](list)
-        self._bus: ReplayBus | None = None
-
-    def plan(self, bus: ReplayBus) -> None:
-        """Have each message delivered at its moment."""
-        self._bus = bus
-        for line in self._events:
-            self._clock.call_at(line.at, self._come, line)
+        self.bus: CarryingBus | None = None
 
     def sent(self, client_order_id: str) -> None:
         """An order has left: what was said of it may come."""
@@ -77,13 +70,14 @@ class Messages:
         if asked.request_id in self._causes:
             self._caused(asked.request_id)
             return
-        line = self._questions.take(_about(asked), self._clock.now())
+        line = self._questions.take(_about(asked), self._clock.standing)
         if line is not None:
             then = _question(line.body).request_id
             self._renamed[then] = asked.request_id
             self._caused(then)
 
-    def _come(self, line: Line) -> None:
+    def come(self, line: Line) -> None:
+        """It is its turn."""
         text = msgspec.json.decode(line.body, type=str)
         words = (self._causes.get(word) for word in _WORD.findall(text))
         cause = next((word for word in words if word is not None), None)
@@ -94,13 +88,14 @@ class Messages:
             return
         if cause in self._renamed:
             text = text.replace(cause, self._renamed[cause])
-        assert self._bus is not None
-        self._bus.take(line.name, text.encode(), _verdict(line.code) if line.code else None)
+        assert self.bus is not None, "somebody listens"
+        verdict = _verdict(line.code) if line.code else None
+        self.bus.come(line.name, text.encode(), line.at, verdict)
 
     def _caused(self, cause: str) -> None:
         self._there.add(cause)
         for line in self._held.pop(cause, []):
-            self._come(line)
+            self.come(line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,13 +141,16 @@ class _Replay:
         try:
             async with asyncio.TaskGroup() as group:
                 sending = group.create_task(self._neighbours.outbox.run(self._bus.send))
-                group.create_task(orchestrator.run(stop))
+                group.create_task(self._live(orchestrator, stop))
                 await self._played()
                 stop.set()
                 sending.cancel()
         finally:
             self._neighbours.close()
         return self._outcome
+
+    async def _live(self, orchestrator: Orchestrator, stop: asyncio.Event) -> None:
+        await orchestrator.run(stop)
 
     async def _played(self) -> None:
         control = await self._control

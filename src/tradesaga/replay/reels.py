@@ -1,8 +1,7 @@
-"""What was recorded, by what it answers: each line is given out once, in order.
+"""What was recorded, by what it is about: each line is given out once, in order.
 
-The replay asks at most a little earlier than the original did, since it loses no time between two
-answers. So the next line is the right one; lines that are older by more than `LATE_MAX` belong to
-questions that were not asked this time, and are passed over.
+Lines that are older by more than `LATE_MAX` belong to questions that were not asked this time, and
+are passed over.
 """
 
 from __future__ import annotations
@@ -14,9 +13,6 @@ from datetime import datetime, timedelta
 from tradesaga.replay.tape import Line
 
 LATE_MAX = timedelta(minutes=1)
-STATE_LATE_MAX = timedelta(seconds=2)
-"""For questions about a state, which a live day asks every few seconds besides."""
-STATES = frozenset({"account", "positions", "open_orders"})
 Key = tuple[str, ...]
 
 
@@ -32,8 +28,7 @@ class Reel:
     def take(self, key: Key, now: datetime) -> Line | None:
         """The next line that answers; None when there is none left."""
         lines, place = self._lines.get(key, []), self._next[key]
-        late_max = STATE_LATE_MAX if key[0] in STATES else LATE_MAX
-        while place < len(lines) and lines[place].at < now - late_max:
+        while place < len(lines) and lines[place].at < now - LATE_MAX:
             place += 1
         self._next[key] = place + 1
         return lines[place] if place < len(lines) else None

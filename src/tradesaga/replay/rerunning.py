@@ -1,16 +1,16 @@
 """A recorded life once more: the same engine, told what it was told then, at the same moments.
 
 The store begins with what the life found: agent, strategies, positions, open trades, and the events
-of former lives that came again. Time runs from the first line to the last and jumps where nothing
-was recorded for `SILENCE_MAX` (the heartbeat speaks more often than that); it passes as fast
-against virtual time as it did against real time. What persons ordered is ordered again.
+of former lives that came again. From there on all that comes from outside comes in the order of the
+tape (`replay/telling.py`), and the clock is read as it was. A life that was asked to end is asked
+again; one that was killed stands still where its tape does, and is compared there.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -22,7 +22,6 @@ from tradesaga.adapters.memory.journal import MemoryJournal, MemoryStore
 from tradesaga.adapters.memory.lease import MemoryLease
 from tradesaga.adapters.memory.metrics import CountingMetrics
 from tradesaga.adapters.memory.records import MemoryOutbox, MemoryRecords
-from tradesaga.adapters.virtual_time import VirtualLoop
 from tradesaga.domain.agent import Agent
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Invalid
@@ -38,7 +37,7 @@ from tradesaga.engine.send_gate import SendGate
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.world import World
 from tradesaga.ports.clock import OtherClock
-from tradesaga.ports.records import Circumstances, Invariant, LogMark, Submission
+from tradesaga.ports.records import Circumstances, Invariant, LogMark, OutboxRow, Submission
 from tradesaga.ports.services import Capabilities
 from tradesaga.replay.answers import (
     Answers,
@@ -47,24 +46,19 @@ from tradesaga.replay.answers import (
     RecordedMarketData,
     RecordedVenue,
 )
-from tradesaga.replay.bus import ReplayBus
-from tradesaga.replay.clock import PlayedClock
 from tradesaga.replay.commanding import Commands
-from tradesaga.replay.divergence import ABSENT, Rerun, differences, name_of
+from tradesaga.replay.divergence import Divergence, Rerun, differences
 from tradesaga.replay.identities import RecordedIds
 from tradesaga.replay.marks import RecordedMarks
 from tradesaga.replay.messages import Messages
 from tradesaga.replay.past import lay_down
 from tradesaga.replay.playing import run_on
-from tradesaga.replay.reels import Reel, known_before
-from tradesaga.replay.tape import Beginning, Held, Line
-from tradesaga.replay.timeline import Timeline
-
-SILENCE_MAX = timedelta(minutes=5)
-CUT_OFF = timedelta(seconds=1)
-"""Of real time before the last line: what was under way then may not have come to be written."""
-AFTERMATH = timedelta(seconds=1)
-"""Of market time after the last line: what follows from it may still be written."""
+from tradesaga.replay.reels import known_before
+from tradesaga.replay.tape import COMMAND, EVENT, MARK, STOP, Beginning, Held, Line
+from tradesaga.replay.telling import Telling, ToldClock
+from tradesaga.replay.told_bus import ToldBus
+from tradesaga.replay.told_store import ToldJournal, ToldLease, told_calls, told_reader
+from tradesaga.replay.turns import TurnLoop, inside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,28 +80,13 @@ def rerun(life: Life) -> Rerun:
             [f"the recording began with {life.beginning.open_trades} open sagas, and its version "
              "did not note them; record again with this one"]
         )  # fmt: skip
-    loop = VirtualLoop()
+    if not life.beginning.turns:
+        raise Invalid(
+            ["the recording is of a version that did not note the order in which everything came; "
+             f"replay it with that one ({life.beginning.version})"]
+        )  # fmt: skip
+    loop = TurnLoop()
     return run_on(loop, _Rerun(life, loop).run())
-
-
-def edges_of(lines: Sequence[Line]) -> list[tuple[datetime, datetime]]:
-    """The stretches of market time in which something was recorded."""
-    edges = [(lines[0].at, lines[0].at)]
-    for line in lines:
-        begin, end = edges[-1]
-        if line.at - end > SILENCE_MAX:
-            edges.append((line.at, line.until or line.at))
-        else:
-            edges[-1] = begin, max(end, line.until or line.at)
-    begin, end = edges[-1]
-    return [*edges[:-1], (begin, end + AFTERMATH)]
-
-
-def pace_of(lines: Sequence[Line], edges: Sequence[tuple[datetime, datetime]]) -> float:
-    """How fast market time ran against real time, at least as fast as that."""
-    played = sum((end - begin for begin, end in edges), timedelta()).total_seconds()
-    real = lines[-1].monotonic - lines[0].monotonic
-    return max(1.0, played / real) if real > 0 else 1.0
 
 
 class BegunRecords(MemoryRecords):
@@ -156,6 +135,32 @@ class BegunRecords(MemoryRecords):
         return [*before, *await super().submissions_since(agent_id, since)]
 
 
+class BegunOutbox(MemoryOutbox):
+    """The outbox of a store; what the life found unpublished comes first, numbered before it."""
+
+    def __init__(self, store: MemoryStore, waiting: Sequence[OutboxRow]) -> None:
+        super().__init__(store)
+        self._left = [
+            replace(row, sequence=number - len(waiting)) for number, row in enumerate(waiting)
+        ]
+
+    @override
+    async def pending(self, agent_id: AgentId, *, limit: int) -> Sequence[OutboxRow]:
+        """As the port."""
+        new = await super().pending(agent_id, limit=limit)
+        return [*self._left, *new][:limit]
+
+    @override
+    async def mark_published(
+        self, agent_id: AgentId, *, sequence: int, stream_sequence: int, at: datetime
+    ) -> None:
+        """As the port."""
+        self._left = [row for row in self._left if row.sequence > sequence]
+        await super().mark_published(
+            agent_id, sequence=max(0, sequence), stream_sequence=stream_sequence, at=at
+        )
+
+
 def _with(
     sums: Mapping[tuple[StrategyId | None, str], Decimal], before: Sequence[Held]
 ) -> Mapping[tuple[StrategyId | None, str], Decimal]:
@@ -169,22 +174,25 @@ def _with(
 class _Rerun:
     """The parts of one life."""
 
-    def __init__(self, life: Life, loop: VirtualLoop) -> None:
+    def __init__(self, life: Life, loop: TurnLoop) -> None:
         self._life = life
-        edges = edges_of(life.lines)
-        self._pace = pace_of(life.lines, edges)
-        self._clock = PlayedClock(loop, Timeline(edges, pace=self._pace))
+        self._loop = loop
+        self._clock = ToldClock(life.lines[0])
+        self._telling = Telling(loop, life.lines, self._clock)
         self._store = _store_of(life)
         self._past: Sequence[Order] = self._store.of(Order, life.settings.agent_id)
         self._judged = {one.id for one in self._store.of(Decision, life.settings.agent_id)}
         self._records = BegunRecords(self._store, life.beginning)
-        self._answers = Answers(
-            self._clock, Reel(_of(life, "call"), lambda line: (line.name, line.key))
-        )
+        self._outbox = BegunOutbox(self._store, life.beginning.unpublished)
+        self._journal = ToldJournal(MemoryJournal(self._store), self._telling)
+        self._answers = Answers(self._telling, self._clock)
         self._messages = Messages(self._clock, life.lines)
-        self._bus = ReplayBus(self._clock, listens=lambda _: True, hear=self._messages.hear)
-        self._control: asyncio.Future[AgentControl] = loop.create_future()
-        self._commands = Commands(self._clock, life.lines)
+        self._messages.bus = self._bus = ToldBus(self._telling, hear=self._messages.hear)
+        self._gate = SendGate()
+        self._marks = RecordedMarks(self._telling, self._gate.mark)
+        self._commands = Commands(self._telling, life.lines)
+        self._control: AgentControl | None = None
+        self._failures: list[Divergence] = []
 
     async def run(self) -> Rerun:
         """From the first line to the last."""
@@ -194,61 +202,79 @@ class _Rerun:
             settings=self._life.settings,
             policy=self._life.policy,
             strategies=[known.strategy() for known in self._life.beginning.configured],
-            on_control=self._control.set_result,
+            on_control=self._controlled,
         )
-        self._messages.plan(self._bus)
         async with asyncio.TaskGroup() as group:
-            group.create_task(orchestrator.run(stop))
-            ordering = group.create_task(self._commands.run(await self._control))
-            await self._clock.until_end()
-            ordering.cancel()  # one that was under way at the end of the life has no answer
-            stop.set()
-        return self._compared()
+            self._telling.begin(
+                {
+                    EVENT: self._messages.come,
+                    MARK: self._marks.come,
+                    STOP: lambda _: stop.set(),
+                    COMMAND: lambda line: self._command(line, group),
+                }
+            )
+            living = group.create_task(self._live(orchestrator, stop))
+            await self._telling.ended
+            found = self._compared()
+            self._telling.release()
+            living.cancel()
+        return found
+
+    async def _live(self, orchestrator: Orchestrator, stop: asyncio.Event) -> None:
+        """Until it is over. An engine that fails before has gone another way than it went."""
+        try:
+            with inside(self._telling, "engine"):
+                await orchestrator.run(stop)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is what is asked about
+            if not self._telling.over:
+                self._failures.append(_failed(error, self._clock.standing))
+                self._telling.end()
+
+    def _controlled(self, control: AgentControl) -> None:
+        self._control = control
+
+    def _command(self, line: Line, group: asyncio.TaskGroup) -> None:
+        assert self._control is not None, "nobody commands an engine before it begins"
+        self._commands.come(line, self._control, group)
 
     def _compared(self) -> Rerun:
         agent_id = self._life.settings.agent_id
         decisions = [d for d in self._store.of(Decision, agent_id) if d.id not in self._judged]
         orders: list[Order] = self._store.of(Order, agent_id)
         found = differences(self._life.lines, decisions, orders, past=self._past)
-        late = self._made_at_the_end(decisions, orders)
-        cut_off = [one.what for one in found if one.recorded == ABSENT and one.what in late]
+        being_written, last = self._journal.being_written(), self._journal.written_last()
+        unsure = {*being_written, *last}
         return Rerun(
             decisions=len(decisions),
             orders=len(orders) - len(self._past),
             divergences=[
+                *self._failures,
                 *self._commands.divergences,
-                *(one for one in found if one.what not in cut_off),
+                *(one for one in found if one.what not in unsure),
             ],
             unanswered=self._answers.missing,
-            cut_off=cut_off,
+            cut_off=[*being_written, *(one.what for one in found if one.what in last)],
+            astray=self._telling.astray,
         )
 
-    def _made_at_the_end(
-        self, decisions: Sequence[Decision], orders: Sequence[Order]
-    ) -> frozenset[str]:
-        """What was made so late that the life may have ended before it could be written."""
-        since = self._life.lines[-1].at - self._pace * CUT_OFF
-        made: list[Decision | Order] = [*decisions, *orders]
-        return frozenset(name_of(one) for one in made if one.created_at >= since)
-
     def _world(self) -> World:
-        gate = SendGate()
+        telling, answers = self._telling, self._answers
         return World(
-            journal=MemoryJournal(self._store),
-            records=self._records,
-            outbox=MemoryOutbox(self._store),
-            lease=MemoryLease(self._store),
+            journal=self._journal,
+            records=told_reader("records", self._records, self._journal),
+            outbox=told_reader("outbox", self._outbox, self._journal),
+            lease=ToldLease(MemoryLease(self._store), self._journal),
             bus=self._bus,
             clock=self._clock,
             ids=RecordedIds(self._clock, self._life.lines),
             metrics=CountingMetrics(),
-            venue=RecordedVenue(self._answers, self._life.capabilities, self._messages.sent),
-            market_data=RecordedMarketData(self._answers),
-            decisions=RecordedDecisions(self._answers),
+            venue=RecordedVenue(answers, self._life.capabilities, self._messages.sent),
+            market_data=RecordedMarketData(answers),
+            decisions=RecordedDecisions(answers),
             calendar=self._life.calendar,
-            archive=MemoryArchive(),
-            gate=gate,
-            marks=RecordedMarks(self._clock, gate.mark, self._life.lines),
+            archive=told_calls("archive", MemoryArchive(), telling),
+            gate=self._gate,
+            marks=self._marks if self._life.beginning.has_marks else None,
             database_clock=self._other_clock("database", 0),
             venue_clock=self._other_clock("venue", 1),
         )
@@ -275,5 +301,8 @@ def _store_of(life: Life) -> MemoryStore:
     return store
 
 
-def _of(life: Life, kind: str) -> list[Line]:
-    return [line for line in life.lines if line.kind == kind]
+def _failed(error: Exception, at: datetime) -> Divergence:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    what = f"the engine at {at.isoformat()}"
+    return Divergence(what=what, recorded="went on", replayed=f"{type(error).__name__}: {error}")

@@ -1,19 +1,21 @@
 """A recorded life of the orchestrator as compressed JSON lines: what it asked, was told, and did.
 
     begin       the settings, and what the database held at the start; first line of every file
-    call        a question to a neighbour with its key, and the answer or the error
-    event       a message from the bus, as it came; `code` is what was said of its signature
-    question    a decision that was asked for
-    id          one that was given, and what for
-    command     what a person ordered, by port and method, with the arguments; `code` numbers it
+    asked       a question to a port, a sleep or a timer begins; `number` counts those of its key
+    call        the outcome of a question: the answer or the error            (a turn)
+    sleep, timer   one is over                                                (a turn)
+    event       a message from the bus; `code`: its signature's verdict       (a turn)
+    command     what a person ordered, with the arguments; `code` numbers it  (a turn)
+    mark        one of the kill switch that was noticed, or a signal          (a turn)
+    stop        the process was asked to end                                  (a turn)
     outcome     what became of the command of that number
-    mark        a mark of the kill switch that was noticed on disk, or a signal
+    question    a decision that was asked for    id   one that was given, and what for
     taken       a place in the inbox     known   one that was found taken
     decision    judged        order    written, with its last state
 
-Times are market time. A file is one life of the process; the next one begins a new file. A file
-that a crash cut off is read up to its last whole line. A disk that takes no more ends the
-recording with an error in the log, never the trading.
+What the engine read of the clock stands in the line that was noted next. A file is one life of the
+process. One that a crash cut off is read up to its last whole line. A disk that takes no more ends
+the recording with an error in the log, never the trading.
 """
 
 from __future__ import annotations
@@ -36,14 +38,25 @@ from tradesaga.domain.checkpoint import Identity
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.ids import AgentId, StrategyId
 from tradesaga.domain.strategies import Strategy, StrategyMode, StrategyStatus
-from tradesaga.ports.records import PositionSums, Submission
+from tradesaga.ports.records import OutboxRow, PositionSums, Submission
 from tradesaga.replay.past import Kept
 
 log = get_logger()
 FLUSH_EVERY: Final = 64
-"""Lines: what a crash may cost."""
+"""Lines that had no effect outside: what a crash may cost."""
 AT_ONCE: Final = ("command", "outcome")
 """Kinds of lines that no crash costs: without them what follows cannot be understood."""
+ASKED: Final = "asked"
+CALL: Final = "call"
+SLEEP: Final = "sleep"
+TIMER: Final = "timer"
+EVENT: Final = "event"
+COMMAND: Final = "command"
+MARK: Final = "mark"
+STOP: Final = "stop"
+TURNS: Final = frozenset({CALL, SLEEP, TIMER, EVENT, COMMAND, MARK, STOP})
+CANCELLED: Final = "CancelledError"
+"""What is noted of a question whose asker was told to give up."""
 READ_BYTES: Final = 1 << 16
 ADMITTED: Final = "admitted"
 """What is noted of a signature that was found good."""
@@ -112,7 +125,7 @@ class Beginning(Struct, frozen=True, kw_only=True):
     """What the life began with; `settings` by path, `configured` strategies are added if new.
 
     `rows`, `has_clocks` (the database's, the venue's) and `identity` are None in recordings of
-    versions that did not note them.
+    versions that did not note them, and `turns` is false. `unpublished` is what a former life left.
     """
 
     version: str
@@ -128,21 +141,35 @@ class Beginning(Struct, frozen=True, kw_only=True):
     imagined: Sequence[Held] = ()
     has_clocks: tuple[bool, bool] | None = None
     identity: Identity | None = None
+    turns: bool = False
+    unpublished: Sequence[OutboxRow] = ()
+    has_marks: bool = True
 
 
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line; which fields it has depends on its kind. `until` is when the answer was there."""
+    """One line; which fields it has depends on its kind.
+
+    `times` (microseconds before `at`) and `ticks` are what the engine read since the line before,
+    of market time and of real time.
+    """
 
     at: datetime
     kind: str
     monotonic: float
     name: str = ""
     key: str = ""
-    until: datetime | None = None
+    number: int = 0
+    times: tuple[int, ...] = ()
+    ticks: tuple[float, ...] = ()
     body: Raw = NOTHING
     text: str = ""
     error: str = ""
     code: str = ""
+
+
+def about(row: OutboxRow) -> str:
+    """What a message is known by on the tape; its own id follows from its place in the log."""
+    return f"{row.type} {row.correlation_id or ''}".rstrip()
 
 
 class Tape:
@@ -159,14 +186,14 @@ class Tape:
             raise Invalid([f"{directory} cannot be recorded to: {error.strerror}"]) from error
         self._lines = 0
 
-    def write(self, line: Line) -> None:
-        """Add a line."""
+    def write(self, line: Line, *, flush: bool = False) -> None:
+        """Add a line; `flush` what stands so far, so that the death of the process costs none."""
         if self._file is None:
             return
         self._lines += 1
         try:
             self._file.write(_encode(line) + b"\n")
-            if self._lines % FLUSH_EVERY == 0 or line.kind in AT_ONCE:
+            if flush or self._lines % FLUSH_EVERY == 0 or line.kind in AT_ONCE:
                 self._file.flush()
         except OSError:
             log.exception("the recording ends here", path=str(self.path))
