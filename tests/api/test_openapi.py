@@ -144,6 +144,19 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
         assert name in document["components"]["schemas"], reference
 
 
+def test_every_header_has_a_form(document: dict[str, Any]) -> None:
+    headers = [
+        (name, header)
+        for item in document["paths"].values()
+        for operation in item.values()
+        for response in operation["responses"].values()
+        for name, header in response.get("headers", {}).items()
+    ]
+    assert {name for name, _ in headers} == {"ETag"}
+    for name, header in headers:
+        assert header["schema"]["type"] == "string", name
+
+
 def test_every_error_is_a_problem_document(document: dict[str, Any]) -> None:
     for path, item in document["paths"].items():
         for operation in item.values():

@@ -113,6 +113,8 @@ IDEMPOTENCY_KEY: Final[Mapping[str, Any]] = {
     "description": "the same command under the same key is done once, and answered alike",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!#-\\[\\]-~]+$"},
 }
+HEADERS: Final[Mapping[str, Any]] = {"ETag": {"type": "string", "pattern": '^"[0-9]+"$'}}
+"""Of answers: Litestar describes them without a form, which OpenAPI does not allow."""
 
 
 def openapi_document(
@@ -147,6 +149,9 @@ def _describe_door(path: str, method: str, operation: dict[str, Any]) -> None:
     refusals = [421, 429, 431] if is_open(path) else [401, 403, 421, 429, 431]
     for status in refusals:
         operation["responses"][str(status)] = _problem(status)
+    for response in operation["responses"].values():
+        for name, header in response.get("headers", {}).items():
+            header["schema"] = HEADERS[name]
     for parameter in operation.get("parameters", ()):
         parameter["schema"] = _without_null(parameter["schema"])
     if method == "post":
