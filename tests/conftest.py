@@ -16,12 +16,17 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import servers
 from tests.servers import Servers
 from tradesaga.embedded.nats import EmbeddedNats
 from tradesaga.embedded.postgres import EmbeddedPostgres
 
+settings.register_profile(
+    "busy", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")  # before any test is defined; the machine may be busy
 RUN_VARIABLE = "TRADESAGA_TEST_RUN"
 """RUN_DIR:PID of the controller, handed to xdist's workers."""
 

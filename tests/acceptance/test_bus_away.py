@@ -1,4 +1,4 @@
-"""NATS is away for ten minutes of market time: cycles go on, and nothing is lost.
+"""NATS is away for ten minutes of market time: cycles go on, no entry is made, nothing is lost.
 
 The same on real time: `tradesaga up --paper --speed 1` with NATS_URL set to a server of its own,
 that server stopped for ten minutes and started again, then the two questions at the end of here.
@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(170)]
 
 SPEED = 120
 AWAY_SECONDS = 600 / SPEED
+DOWN = "select coalesce(bool_or(reasons::text like '%EVENT_BUS_DOWN%'), false) from ladders"
 
 
 @pytest.fixture
@@ -37,7 +38,10 @@ def hour(durable_nats: EmbeddedNats, tmp_path: Path) -> Iterator[Up]:
         "--data", str(write_recording(tmp_path, minutes=40)),
         "--strategies", str(write_strategies(tmp_path)),
         "--speed", str(SPEED), "--exit-at-end",
-        variables={"NATS_URL": durable_nats.url, "NATS_TOKEN": durable_nats.token},
+        variables={
+            "NATS_URL": durable_nats.url, "NATS_TOKEN": durable_nats.token,
+            "ORCHESTRATOR__EVENTBUS__LOSTAFTER": "1000",
+        },
     )  # fmt: skip
     yield up
     up.stop()
@@ -53,10 +57,12 @@ async def test_ten_minutes_without_the_bus(hour: Up, durable_nats: EmbeddedNats)
     await asyncio.sleep(AWAY_SECONDS)  # the outage itself; nothing is waited for
     assert await hour.ask("select count(*) > 0 from outbox where published_at is null")
     assert await hour.ask(cycles) > before, "cycles go on without the bus"
+    await hour.until(DOWN)  # the ladder allows no entries
     await durable_nats.start()
     await hour.until("select count(*) = 0 from outbox where published_at is null")
     decided = await hour.ask("select count(*) from decisions")
     await hour.until("select count(*) > $1 from decisions", decided)
+    await hour.until(DOWN, wanted=False)
     assert await hour.ended(100) == 0, hour.output
 
     await check_books(hour.state_dir)

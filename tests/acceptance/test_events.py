@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 SEEN_AT_LEAST = {
     "orchestrator.cycle.started", "orchestrator.cycle.completed",
     "orchestrator.analysis.requested", "orchestrator.strategy.activated",
+    "orchestrator.strategy.deactivated",
     "orchestrator.saga.started", "orchestrator.saga.completed",
     "ai.decision.generated", "trade.order.submitted", "trade.order.filled",
     "trade.position.opened", "system.heartbeat",
@@ -77,6 +78,7 @@ async def test_every_captured_event_keeps_to_its_schema(quarter: Up, collector: 
             *command, "replay", "--since", "1", *state, env=environment
         )
         assert await replayed.wait() == 0
+        await _deactivated(quarter)
         assert await tail.wait() == 0, "it has seen one that breaks its schema"
         assert await quarter.ended(90) == 0, quarter.output
 
@@ -87,6 +89,18 @@ async def test_every_captured_event_keeps_to_its_schema(quarter: Up, collector: 
     sent = Counter((message.headers or {}).get("Nats-Msg-Id") for message in passed)
     assert max(sent.values()) >= 2, "what was replayed came again under its id"
     _from_the_question_to_the_fill(collector)
+
+
+async def _deactivated(up: Up) -> None:
+    """One of the strategies, so that its event passes, too."""
+    token = (up.state_dir / "api-token").read_text().strip()
+    async with httpx2.AsyncClient(
+        base_url=f"http://127.0.0.1:{up.port}/api/v1", trust_env=False, timeout=20,
+        headers={"Authorization": f"Bearer {token}"},
+    ) as client:  # fmt: skip
+        first, *_ = (await client.get("/strategies")).json()["strategies"]
+        done = await client.post(f"/strategies/{first['id']}/deactivate", json={})
+        assert done.status_code == 200, done.text
 
 
 async def _killed_while_an_order_is_out(up: Up, collector: Collector) -> None:
