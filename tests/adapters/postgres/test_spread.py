@@ -102,7 +102,7 @@ class Process:
             hindrance=self.fleet.hindrance,
         )
         ready = asyncio.Event()
-        control: Any = SimpleNamespace(ready=ready, is_idle=lambda: True)
+        control: Any = SimpleNamespace(ready=ready, recovered=ready, is_idle=lambda: True)
         hosted.control = control
         async with asyncio.TaskGroup() as group:
             holding = group.create_task(self.lead(leadership, hosted, ready))
