@@ -31,6 +31,8 @@ from tradesaga.engine.world import World
 log = get_logger()
 DRAIN_SECONDS_MAX = 1.0
 """Real time that open sagas are given when the process is asked to end."""
+CHECKPOINT_SECONDS_MAX = 2.0
+"""For what is written last: without it the next process takes this one for one that has died."""
 
 
 class Orchestrator:
@@ -125,7 +127,7 @@ async def _leave_checkpoint(parts: Parts) -> None:
     """
     report = {"sagasOpen": len(parts.recovery.desk.trades)}
     try:
-        async with asyncio.timeout(DRAIN_SECONDS_MAX):
+        async with asyncio.timeout(CHECKPOINT_SECONDS_MAX):
             await parts.checkpoints.take(Occasion.HANDED_OVER, report)
     except (Fenced, Unavailable, TimeoutError) as error:
         log.warning("no checkpoint at the end", error=repr(error))
