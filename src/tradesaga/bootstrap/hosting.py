@@ -63,6 +63,9 @@ from tradesaga.ports.services import EngineParking
 RELAY_LOOKS_EVERY: Final = timedelta(seconds=10)
 """An agent's own events wake its relay; a thousand that look twice a second would cost a core."""
 RECONCILE_AT_REST_EVERY: Final = timedelta(minutes=1)
+STALL_TIME_MAX: Final = timedelta(seconds=2)
+"""A process that stood still for a moment has renewed all leases a moment later: hundreds of agents
+need not enter the ladder for it. What is sent asks the lease itself each time."""
 BUS_IDLE_MAX: Final = timedelta(minutes=1)
 """The consumers of a node that has gone are forgotten by the server then."""
 
@@ -191,6 +194,7 @@ class Others:
                     agent_id=account.id,
                     agent_name=account.name,
                     phase=phase(account.id),
+                    tolerances=replace(shared.engine.tolerances, lease_stall_max=STALL_TIME_MAX),
                 ),
                 policy=translation.saga_policy(shared.settings, world.venue.capabilities),
                 strategies=(),
