@@ -212,3 +212,18 @@ async def test_a_lease_without_time_to_send_forbids_entries() -> None:
         parts.watchers.vitals.check()
         await parts.ladder.write()
         assert standing(parts) == []
+
+
+async def test_a_stall_that_is_over_in_time_is_none_where_many_share_a_process() -> None:
+    bars = replace(BARS, lease_stall_max=2 * SECOND)
+    place = Place(settings=replace(SETTINGS, tolerances=bars))
+    async with place.running() as parts:
+        held = parts.leadership._held
+        for seconds, entered in ((1, []), (2, [Cause.LEASE_STALL])):
+            parts.leadership._held = held
+            parts.watchers.vitals.look()
+            parts.leadership._held = None
+            parts.watchers.vitals.look()
+            place.clock.advance(seconds * SECOND)
+            parts.watchers.vitals.look()
+            assert standing(parts) == entered
