@@ -181,6 +181,25 @@ async def test_an_engine_without_rest_is_given_its_turns_all_the_same(
         spinning.cancel()
 
 
+async def test_a_persons_command_comes_before_what_waits(tmp_path: Path) -> None:
+    notes, said = taking_turns(tmp_path), list[str]()
+
+    async def asks(name: str) -> None:
+        await notes.call(name, "", asyncio.sleep(0))
+        said.append(name)
+
+    async def kills() -> None:
+        async with notes.turns.live("command 1"):
+            said.append("kill")
+
+    async with notes.turns.live("engine"), asyncio.TaskGroup() as group:
+        for number in range(4):
+            group.create_task(asks(f"question {number}"))
+        await notes.call("another", "", asyncio.sleep(0))
+        group.create_task(kills())
+    assert said.index("kill") < said.index("question 3")
+
+
 async def test_who_looks_on_takes_no_turn_and_is_not_noted(tmp_path: Path) -> None:
     notes = taking_turns(tmp_path)
     assert await notes.call("account", "", asyncio.sleep(0, "answer")) == "answer"

@@ -34,7 +34,10 @@ class CapturedMarks:
                 self._notes.note(MARK, name=scope.kind, key=scope.subject)
                 context.run(noticed, (scope,))
 
-        self._marks.watch(lambda scopes: self._notes.turns.call(partial(in_turn, scopes)))
+        def noticed_first(scopes: Sequence[Scope]) -> None:
+            self._notes.turns.call(partial(in_turn, scopes), first=True)
+
+        self._marks.watch(noticed_first)
 
     async def set(self, scope: Scope, content: Mapping[str, Any]) -> bool:
         """As the port."""

@@ -143,10 +143,13 @@ class Turns:
 
     @asynccontextmanager
     async def live(self, name: str) -> AsyncIterator[None]:
-        """Have the current task, and those that it begins, be the engine's."""
+        """Have the current task, and those that it begins, be the engine's.
+
+        Its first turn comes before all others that wait: a person's command is not kept waiting.
+        """
         task = asyncio.current_task()
         assert task is not None, "a task is inside, not the loop"
-        if (cancelled := await self.wait()) is not None:
+        if (cancelled := await self.wait(first=True)) is not None:
             raise cancelled
         self._tasks.add(task)
         with inside(self, name):
@@ -178,10 +181,9 @@ class Turns:
         found: T = answer
         return found
 
-    def call(self, call: Callable[[], object]) -> None:
-        """Have it called in a turn."""
-        self._queue.append(Turn(call))
-        self._look_soon()
+    def call(self, call: Callable[[], object], *, first: bool = False) -> None:
+        """Have it called in a turn, in the next one if it is to be the `first`."""
+        self._join(Turn(call), first=first)
 
     def timer(
         self, schedule: Schedule, when: float, callback: Callable[..., object], values: Any
@@ -205,11 +207,10 @@ class Turns:
             INSIDE.reset(outside)
         return handles[0]
 
-    async def wait(self) -> asyncio.CancelledError | None:
+    async def wait(self, *, first: bool = False) -> asyncio.CancelledError | None:
         """Return when it is the caller's turn, however often it is cancelled before; with that."""
         turn, cancelled = Turn(), None
-        self._queue.append(turn)
-        self._look_soon()
+        self._join(turn, first=first)
         while not turn.given:
             turn.woken = self._loop.create_future()
             try:
@@ -222,7 +223,11 @@ class Turns:
 
     # ---- whose turn it is ----------------------------------------------------------------------
 
-    def _look_soon(self) -> None:
+    def _join(self, turn: Turn, *, first: bool) -> None:
+        if first:
+            self._queue.appendleft(turn)
+        else:
+            self._queue.append(turn)
         if not self._looking:
             self._looking = True
             self._loop.call_soon(self._look, 0, 0)
