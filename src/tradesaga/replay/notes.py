@@ -24,6 +24,8 @@ T = TypeVar("T")
 _encode = msgspec.json.Encoder().encode
 EFFECTS: Final = frozenset({"submit", "cancel", "publish", "commit"})
 """What is asked for there may be done, whether or not we live to hear of it."""
+DIGITS: Final = 6
+"""Of a second of real time that are read and noted."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,7 @@ class Notes:
     _read: list[int] = field(default_factory=list)
     _ticked: list[float] = field(default_factory=list)
     _turns: Turns | None = None
+    _moment: tuple[datetime, float] | None = None
 
     @property
     def turns(self) -> Turns:
@@ -57,13 +60,15 @@ class Notes:
         number: int = 0,
         flush: bool = False,
     ) -> None:
-        """A line about this moment."""
-        at = self.clock.now()
+        """A line about this moment; that something was asked is said as of the line before."""
+        if kind != ASKED or self._moment is None:
+            self._moment = self.clock.now(), round(self.clock.monotonic(), DIGITS)
+        at, monotonic = self._moment
         micros = micros_of(at)
         line = Line(
             at=at,
             kind=kind,
-            monotonic=self.clock.monotonic(),
+            monotonic=monotonic,
             name=name,
             key=key,
             body=NOTHING if body is None else msgspec.Raw(_encode(body)),
@@ -89,7 +94,7 @@ class Notes:
 
     def monotonic(self) -> float:
         """The real time; noted if the engine reads it."""
-        seconds = self.clock.monotonic()
+        seconds = round(self.clock.monotonic(), DIGITS)
         if INSIDE.get() is not None:
             self._ticked.append(seconds)
         return seconds

@@ -57,6 +57,8 @@ STOP: Final = "stop"
 TURNS: Final = frozenset({CALL, SLEEP, TIMER, EVENT, COMMAND, MARK, STOP})
 CANCELLED: Final = "CancelledError"
 """What is noted of a question whose asker was told to give up."""
+COMPRESSION: Final = 6
+"""2 us a line; a third smaller than at 3."""
 READ_BYTES: Final = 1 << 16
 ADMITTED: Final = "admitted"
 """What is noted of a signature that was found good."""
@@ -149,8 +151,8 @@ class Beginning(Struct, frozen=True, kw_only=True):
 class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One line; which fields it has depends on its kind.
 
-    `times` (microseconds before `at`) and `ticks` are what the engine read since the line before,
-    of market time and of real time.
+    `times` (microseconds before `at`, or after it if negative) and `ticks` are what the engine
+    read since the line before, of market time and of real time.
     """
 
     at: datetime
@@ -181,7 +183,9 @@ class Tape:
             directory.mkdir(parents=True, exist_ok=True)
             number = max((int(file.name[:6]) for file in files_of(directory)), default=0) + 1
             self.path = directory / f"{number:06d}.jsonl.gz"
-            self._file: gzip.GzipFile | None = gzip.GzipFile(self.path, "xb", compresslevel=3)
+            self._file: gzip.GzipFile | None = gzip.GzipFile(
+                self.path, "xb", compresslevel=COMPRESSION
+            )
         except OSError as error:
             raise Invalid([f"{directory} cannot be recorded to: {error.strerror}"]) from error
         self._lines = 0
