@@ -13,6 +13,7 @@ from tests.architecture import tidy
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(120)  # seconds of work, on a machine that may be busy
 @pytest.mark.parametrize("folder", ["src/tradesaga", "tests", "bench", "sim"])
 def test_the_repository_is_tidy(folder: str) -> None:
     assert tidy.findings(ROOT / folder) == []

@@ -58,6 +58,10 @@ class Module:
     def tree(self) -> ast.Module:
         return ast.parse(self.text, filename=str(self.path))
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
     @property
     def parts(self) -> tuple[str, ...]:
         """Its dotted name below the package; `__init__` is dropped."""
@@ -97,11 +101,12 @@ def of_module(module: Module) -> Iterator[str]:
     if module.path.stem in EMPTY_NAMES:
         yield f"{module.path}: name it after what it holds"
     yield from _of_docstring(module)
-    for token in tokenize.generate_tokens(io.StringIO(module.text).readline):
+    readable = io.StringIO(module.text if OPEN_END.search(module.text) else "")
+    for token in tokenize.generate_tokens(readable.readline):
         if token.type == tokenize.COMMENT and OPEN_END.search(token.string):
             place = f"{module.path}:{token.start[0]}"
             yield f"{place}: an open end needs its issue, as in {EXAMPLE}"
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             if length > FUNCTION_LINES_MAX:
@@ -121,7 +126,7 @@ def _of_docstring(module: Module) -> Iterator[str]:
 
 def of_domain(module: Module) -> Iterator[str]:
     """What is promised of the domain alone."""
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         match node:
             case ast.AsyncFunctionDef() | ast.Await() | ast.AsyncFor() | ast.AsyncWith():
                 yield f"{module.at(node)}: the domain is synchronous"
@@ -142,9 +147,10 @@ def unused(modules: Iterable[Module]) -> Iterator[str]:
     modules = list(modules)
     importers: dict[str, set[str]] = {}
     for module in modules:
-        for node in ast.walk(module.tree):
+        own = module.name
+        for node in module.nodes:
             for name in _named(node, module):
-                importers.setdefault(name, set()).add(module.name)
+                importers.setdefault(name, set()).add(own)
     for module in modules:
         run, kit = module.path.stem in ENTRY_POINTS, module.parts[:1] == ("testing",)
         package = module.path.stem == "__init__"
