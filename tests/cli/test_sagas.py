@@ -156,6 +156,19 @@ async def test_a_position_is_closed(api: Api, terminal: Terminal) -> None:
     assert "nothing of SPY is held" in flat.err
 
 
+async def test_positions_are_listed_by_symbol(api: Api, terminal: Terminal) -> None:
+    async with served(api.app) as url:
+        said = await terminal.types("positions", "ls", "--limit", "1", url=url)
+        cursor = said.out.splitlines()[-1].split()[-1]
+        rest = await terminal.types("positions", "ls", "--cursor", cursor, url=url)
+        flat = await terminal.types("positions", "ls", "--status", "flat", url=url)
+    header, first, *_ = said.out.splitlines()
+    assert header.split() == ["SYMBOL", "HELD", "BOUGHT", "AT", "SOLD", "AT", "FEES"]
+    seen = [first, *rest.out.splitlines()[1:]]
+    assert [line.split()[0] for line in seen] == sorted(line.split()[0] for line in seen)
+    assert all(line.split()[1] == "0" for line in flat.out.splitlines()[1:])
+
+
 async def test_locks_are_shown(api: Api, terminal: Terminal) -> None:
     async with served(api.app) as url:
         said = await terminal.types("positions", "locks", url=url)

@@ -1,4 +1,4 @@
-"""Commands on positions: what locks their symbols; close one by an operator's exit.
+"""Commands on positions: what is held, what locks their symbols; close one by an operator's exit.
 
 It is in the audit log with its reason before the command ends; `sagas watch ID` waits for its end.
 """
@@ -14,15 +14,40 @@ from cyclopts import App, Parameter
 from tradesaga.cli.asking import tell
 from tradesaga.cli.client import Server, call
 from tradesaga.cli.flags import PageSize
-from tradesaga.cli.rendering import NOTHING, moment, table
+from tradesaga.cli.rendering import NOTHING, moment, more, number, table
 from tradesaga.cli.saga_rendering import sagas_text
 
 HERE: Final = Server()
 
 positions = App(
     name="positions",
-    help="Close a position; show locks and orders not ours.",
+    help="Show and close positions; show locks and orders not ours.",
 )
+
+
+@positions.command(name="ls")
+async def ls(
+    *,
+    status: Literal["open", "flat"] | None = None,
+    limit: PageSize = 20,
+    cursor: str | None = None,
+    server: Server = HERE,
+) -> int:
+    """List what is held of each symbol that was traded, by our books.
+
+    Parameters
+    ----------
+    status
+        Only what is held now, or only what is not any more.
+    limit
+        How many, 1 to 1000.
+    cursor
+        Where to go on: the cursor that the page before ended with.
+    """
+    query: dict[str, str | int] = {"limit": limit}
+    query |= {} if status is None else {"status": status}
+    query |= {} if cursor is None else {"cursor": cursor}
+    return await tell(server, call(server, "GET", "/positions", query=query), _positions_text)
 
 
 @positions.command(name="locks")
@@ -74,6 +99,17 @@ async def close(
     """
     path = f"/positions/{quote(symbol, safe='')}/close"
     return await tell(server, call(server, "POST", path, fields={"reason": reason}), sagas_text)
+
+
+def _positions_text(answer: Mapping[str, Any]) -> list[str]:
+    rows = [
+        (one["symbol"], number(one["quantity"]), number(one["boughtQuantity"]),
+         number(one["averageBought"]), number(one["soldQuantity"]), number(one["averageSold"]),
+         number(one["fees"]))
+        for one in answer["positions"]
+    ]  # fmt: skip
+    names = ("SYMBOL", "HELD", "BOUGHT", "AT", "SOLD", "AT", "FEES")
+    return [*table(names, rows, right=range(1, 7)), *more(answer)]
 
 
 def _locks_text(answer: Mapping[str, Any]) -> list[str]:
