@@ -4,6 +4,7 @@ the rules about stops and pauses where nothing is broken.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ import pytest
 from tests.adapters.postgres import values
 from tests.adapters.postgres.running import Running, running
 from tests.adapters.postgres.values import AGENT, NOW, SECOND, change
-from tradesaga.adapters.postgres import invariants
+from tradesaga.adapters.postgres import invariants, records
 from tradesaga.ports.journal import Insert
 from tradesaga.ports.records import Circumstances, Invariant, LogMark
 
@@ -48,6 +49,27 @@ async def test_the_chain_is_followed_from_the_mark_on(parts: Running) -> None:
     assert (chain.looked_at, chain.violations, mark and mark.seq) == (2, 0, 7)
     whole = {one.name: one for one in await parts.records.invariants(AGENT)}
     assert whole["I12_chain"].violations == 1  # what the mark has passed is for the whole check
+
+
+async def test_rechecks_of_many_agents_leave_connections_to_what_must_be_read_now(
+    parts: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    under_way, may_end = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow(*_: object, **__: object) -> tuple[list[Invariant], None]:
+        under_way.release()
+        await may_end.wait()
+        return [], None
+
+    monkeypatch.setattr(records, "recheck_invariants", slow)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(9):
+            group.create_task(recheck(parts, None))
+        await under_way.acquire()
+        async with asyncio.timeout(5):
+            assert await parts.records.agent(AGENT) == values.agent()
+        assert under_way.locked(), "one at a time"
+        may_end.set()
 
 
 async def test_the_mark_stays_before_a_break(parts: Running) -> None:

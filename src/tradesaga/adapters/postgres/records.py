@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -59,6 +60,7 @@ class PostgresRecords(PostgresDeadLetterRecords):
     def __init__(self, pool: ReaderPool) -> None:
         super().__init__(pool)
         self._figures = Figures()
+        self._recheck = asyncio.Lock()
 
     async def agent(self, agent_id: AgentId) -> Agent | None:
         """The agent as last committed."""
@@ -253,8 +255,12 @@ class PostgresRecords(PostgresDeadLetterRecords):
         mark: LogMark | None,
         time_max: timedelta,
     ) -> tuple[Sequence[Invariant], LogMark | None]:
-        """The same within `time_max`, the chain from `mark` on."""
-        async with self._pool.snapshot() as connection:
+        """The same within `time_max`, the chain from `mark` on; one agent's at a time.
+
+        Those of a hundred agents that were begun together are due together: they would keep all
+        connections from what must be read now, and events would wait for theirs.
+        """
+        async with self._recheck, self._pool.snapshot() as connection:
             return await recheck_invariants(
                 connection, agent_id, given, mark=mark, time_max=time_max
             )
