@@ -114,9 +114,20 @@ async def test_a_person_is_told_what_he_may_not(
             await anext(bus.tail(["other.>"]))
     console_of = console.connected(server.url, server.password(AI_DECISION), AI_DECISION)
     async with console_of as bus:
-        monkeypatch.setattr(console, "SECONDS_MAX", 0.3)
+        monkeypatch.setattr(console, "SECONDS_MAX", 1.0)
         with pytest.raises(Refused, match=r"publish to .*trade\.order\.filled"):
             await bus.publish("ai-trader.trade.order.filled", b"{}", {})
+
+
+async def test_a_refusal_that_comes_late_ends_the_tail_as_well(
+    server: EmbeddedNats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def answered_at_once(_client: Client, _seconds: int) -> None: ...
+
+    monkeypatch.setattr(Client, "flush", answered_at_once)
+    async with console.connected(server.url, server.password(OPERATOR), OPERATOR) as bus:
+        with pytest.raises(Refused, match=r"subscription to .*other\.>"):
+            await anext(bus.tail(["other.>"]))
 
 
 async def test_each_does_its_own_work(server: EmbeddedNats) -> None:

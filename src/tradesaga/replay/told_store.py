@@ -91,6 +91,8 @@ class ToldJournal:
     journal: OpenableJournal
     telling: Telling
     open_changes: list[OpenChange] = field(default_factory=list)
+    readers: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Told after each change: what a reader sees meanwhile is one of the states in between."""
     _latest: OpenChange | None = None
 
     def being_written(self) -> Sequence[str]:
@@ -118,7 +120,7 @@ class ToldJournal:
             self._latest = one
             if line is not None and line.error:
                 raise error_of(line)
-            return 0 if one.written else await self.journal.commit(change)
+            return 0 if one.written else await self._write(change)
         finally:
             self.open_changes.remove(one)
 
@@ -135,9 +137,15 @@ class ToldJournal:
         for one in self.open_changes:
             if not one.written and was_written(one.claim):
                 one.written = True
-                await self.journal.commit(one.change)
+                await self._write(one.change)
                 return True
         return False
+
+    async def _write(self, change: Change) -> int:
+        sequence = await self.journal.commit(change)
+        for look in tuple(self.readers):
+            await look()
+        return sequence
 
 
 class ToldReader(ToldCalls):
@@ -149,14 +157,23 @@ class ToldReader(ToldCalls):
 
     @override
     async def _asked(self, what: str, read: Callable[[], Awaitable[Any]]) -> Any:
-        then = await read()
-        line = await self._telling.line_of(what, part())
+        states = [await read()]  # what it may have seen: each state from the question to the answer
+
+        async def look() -> None:
+            states.append(await read())
+
+        self._journal.readers.append(look)
+        try:
+            line = await self._telling.line_of(what, part())
+        finally:
+            self._journal.readers.remove(look)
         if line is None:
             return await read()
         if line.error:
             raise error_of(line)
-        if seen(then) == line.text:
-            return then
+        for state in states:
+            if seen(state) == line.text:
+                return state
         while seen(now := await read()) != line.text:
             if not await self._journal.write_ahead():
                 break

@@ -50,6 +50,7 @@ class Console:
                 async with asyncio.timeout(LOOK_SECONDS):
                     message = await waiting.get()
             except TimeoutError:
+                self._must_be_allowed()  # a refusal may come behind the answer to the flush
                 continue
             yield message
         raise Unavailable("the connection to NATS is lost")
