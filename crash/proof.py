@@ -16,7 +16,7 @@ from crash.stand import Stand
 from tradesaga.testing.seams import Seam
 
 TRIES_MAX = 3
-UNDISTURBED_TRIES_MAX = 10
+UNDISTURBED_TRIES_MAX = 20
 """A seam that was not reached is tried this often: sagas side by side are never quite the same."""
 DISTURBED = {
     Action.STOP: frozenset({"full", "no_fill"}),

@@ -47,12 +47,12 @@ SAMPLE = (
     "partial/kill@venue.cancel.answered#2/kill@recovery.trades#1",
 )
 pytestmark = pytest.mark.timeout(60)  # every life has a bound of its own
-MUTANT_SAMPLE = (
+MUTANT_SAMPLE = (  # none that only a crowd at the right moment shows
     "the specification's saga, literally",
     "5xx = rejected",
     "a crash forgets the send",
     "marked before it is published",
-    "one Conflict fails its batch",
+    "timed pause in memory",
     "ambiguous = absent",
 )
 
