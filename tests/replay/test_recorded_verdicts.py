@@ -80,16 +80,6 @@ def test_the_clocks_answer_as_they_did(tmp_path: Path, monkeypatch: pytest.Monke
     assert rerun(life).divergences
 
 
-def test_a_recording_without_clocks_is_played_with_right_ones(tmp_path: Path) -> None:
-    life, _ = recorded(tmp_path)
-    old = msgspec.structs.replace(life.beginning, has_clocks=None)
-    lines = [line for line in life.lines if line.name != "clock"]
-    assert len(lines) < len(life.lines)
-    found = rerun(replace(life, beginning=old, lines=lines))
-    assert found.divergences == []
-    assert not [what for what in found.unanswered if "clock" in what]
-
-
 def test_a_decision_that_was_refused_for_its_signature_is_refused_again(tmp_path: Path) -> None:
     def doubting(world: World) -> World:
         return replace(world, bus=Doubting(world.bus))

@@ -26,7 +26,7 @@ from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Decision, Verdict
-from tradesaga.domain.errors import Conflict, Fenced, TradesagaError
+from tradesaga.domain.errors import Conflict, Fenced
 from tradesaga.domain.events import ANALYSIS_REQUESTED, Event
 from tradesaga.domain.ids import CycleId, DecisionId
 from tradesaga.domain.money import ZERO, to_cents
@@ -57,7 +57,7 @@ from tradesaga.engine.saga_crew import SagaCrew
 from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.shadows import Imagined, imagined
 from tradesaga.engine.trade_desk import TradeDesk
-from tradesaga.engine.waiting import caught, good, news_or_moment, patience_from
+from tradesaga.engine.waiting import news_or_moment, patience_from
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import Add, Entry, Insert
 from tradesaga.ports.metrics import ErrorType, Metrics
@@ -71,7 +71,7 @@ class AnalysisWork(CycleWork):
     """What one analysis cycle finds out."""
 
     watching: tuple[Strategy, ...] = ()
-    reading: MarketReading | TradesagaError | None = None
+    reading: MarketReading | None = None
     view: MarketView | None = None
     look: Look | None = None
     on_judged: Callable[[], None] = lambda: None
@@ -152,14 +152,12 @@ class AnalysisCycle:
             self.requests.settled(work.questions)
 
     async def _read(self, work: AnalysisWork) -> None:
-        work.reading = await caught(
-            lambda: read_market(self.venue, self.market_data, self.positions, work.symbols)
-        )
+        work.reading = await read_market(self.venue, self.market_data, self.positions, work.symbols)
 
     async def fetch_market_data(self, work: AnalysisWork) -> None:
         """Quotes of all symbols; a symbol without one fails its strategies, not the cycle."""
         assert work.reading is not None, "it is read ahead"
-        found = good(work.reading)
+        found = work.reading
         account, quotes, work.look = found.account, found.quotes, found.look
         await self.losses.saw(account.equity)
         self.quotes.saw(work.symbols, quotes)

@@ -108,7 +108,7 @@ class Plan:
     ahead: Step | None = None
     """What the first step begins with, done while the cycle's beginning is being committed.
 
-    It asks and changes nothing; what keeps it from an answer it leaves for the step to raise.
+    It asks and changes nothing; what it raises fails the cycle, as if the step had raised it.
     """
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from inspect import iscoroutinefunction
 from typing import Any
 
+from typing_extensions import override
+
 from tradesaga.replay.notes import Notes
+from tradesaga.replay.port_calls import Ask, PortCalls
 from tradesaga.replay.seen import seen
 from tradesaga.replay.turns import part
 
@@ -31,27 +33,17 @@ class CapturedTime:
         await self.notes.sleep_until(when)
 
 
-class CapturedCalls:
+class CapturedCalls(PortCalls):
     """Any port; each of its methods that is awaited takes turns, `keep`: with the answer."""
 
     def __init__(self, name: str, port: Any, notes: Notes, *, keep: bool) -> None:
-        self._name = name
-        self._port = port
+        super().__init__(name, port)
         self._notes = notes
         self._keep = keep
 
-    def __getattr__(self, name: str) -> Any:
-        """As the port."""
-        method = getattr(self._port, name)
-        if not iscoroutinefunction(method):
-            return method
-        what = f"{self._name}.{name}"
-
-        async def asked(*values: Any, **named: Any) -> Any:
-            called = method(*values, **named)
-            return await self._notes.call(what, part(), called, keep=self._keep, shown=seen)
-
-        return asked
+    @override
+    async def _asked(self, what: str, ask: Ask) -> Any:
+        return await self._notes.call(what, part(), ask(), keep=self._keep, shown=seen)
 
 
 def calls_of(name: str, port: Any, notes: Notes, *, keep: bool = False) -> Any:

@@ -17,7 +17,6 @@ from decimal import Decimal
 from typing_extensions import override
 
 from tradesaga.adapters.memory.archive import MemoryArchive
-from tradesaga.adapters.memory.clock import SharedClock
 from tradesaga.adapters.memory.journal import MemoryJournal, MemoryStore
 from tradesaga.adapters.memory.lease import MemoryLease
 from tradesaga.adapters.memory.metrics import CountingMetrics
@@ -75,11 +74,6 @@ class Life:
 
 def rerun(life: Life) -> Rerun:
     """Play it and compare. Raises Invalid for a life that cannot be played."""
-    if life.beginning.open_trades and life.beginning.rows is None:
-        raise Invalid(
-            [f"the recording began with {life.beginning.open_trades} open sagas, and its version "
-             "did not note them; record again with this one"]
-        )  # fmt: skip
     if not life.beginning.turns:
         raise Invalid(
             ["the recording is of a version that did not note the order in which everything came; "
@@ -280,10 +274,8 @@ class _Rerun:
         )
 
     def _other_clock(self, name: str, place: int) -> OtherClock | None:
-        has = self._life.beginning.has_clocks
-        if has is None:
-            return SharedClock()
-        return RecordedClock(self._answers, name) if has[place] else None
+        has = self._life.beginning.has_clocks[place]
+        return RecordedClock(self._answers, name) if has else None
 
 
 def _store_of(life: Life) -> MemoryStore:
@@ -296,7 +288,7 @@ def _store_of(life: Life) -> MemoryStore:
         store.rows[Strategy, strategy.id] = strategy
     for sums in beginning.positions:
         store.positions[agent_id, sums.symbol] = sums
-    lay_down(beginning.rows or (), store, agent_id)
+    lay_down(beginning.rows, store, agent_id)
     store.unique.update(("inbox", agent_id, key) for key in known_before(life.lines))
     return store
 

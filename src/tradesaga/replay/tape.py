@@ -126,8 +126,8 @@ _exact = msgspec.json.Decoder(float_hook=Decimal).decode
 class Beginning(Struct, frozen=True, kw_only=True):
     """What the life began with; `settings` by path, `configured` strategies are added if new.
 
-    `rows`, `has_clocks` (the database's, the venue's) and `identity` are None in recordings of
-    versions that did not note them, and `turns` is false. `unpublished` is what a former life left.
+    `has_clocks` are the database's and the venue's, `unpublished` is what a former life left. In a
+    recording of a version that did not note its order `turns` is false; it may lack other fields.
     """
 
     version: str
@@ -139,9 +139,9 @@ class Beginning(Struct, frozen=True, kw_only=True):
     attributed: Sequence[Held]
     ordered: Sequence[Submission]
     open_trades: int
-    rows: Sequence[Kept] | None = None
+    rows: Sequence[Kept] = ()
     imagined: Sequence[Held] = ()
-    has_clocks: tuple[bool, bool] | None = None
+    has_clocks: tuple[bool, bool] = (False, False)
     identity: Identity | None = None
     turns: bool = False
     unpublished: Sequence[OutboxRow] = ()

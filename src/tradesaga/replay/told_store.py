@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
-from inspect import iscoroutinefunction
 from typing import Any
 
 import msgspec
@@ -25,33 +23,22 @@ from tradesaga.ports.journal import Change
 from tradesaga.ports.lease import Held, Lease
 from tradesaga.replay.answers import error_of
 from tradesaga.replay.divergence import name_of
+from tradesaga.replay.port_calls import Ask, PortCalls
 from tradesaga.replay.seen import seen
 from tradesaga.replay.tape import Line
 from tradesaga.replay.telling import Claim, Telling
 from tradesaga.replay.turns import part
 
 
-class ToldCalls:
+class ToldCalls(PortCalls):
     """Any port of the replay's own; each of its methods that is awaited takes its turn."""
 
     def __init__(self, name: str, port: Any, telling: Telling) -> None:
-        self._name = name
-        self._port = port
+        super().__init__(name, port)
         self._telling = telling
 
-    def __getattr__(self, name: str) -> Any:
-        """As the port."""
-        method = getattr(self._port, name)
-        if not iscoroutinefunction(method):
-            return method
-        what = f"{self._name}.{name}"
-
-        async def asked(*values: Any, **named: Any) -> Any:
-            return await self._asked(what, partial(method, *values, **named))
-
-        return asked
-
-    async def _asked(self, what: str, ask: Callable[[], Awaitable[Any]]) -> Any:
+    @override
+    async def _asked(self, what: str, ask: Ask) -> Any:
         line = await self._telling.line_of(what, part())
         if line is not None and line.error:
             raise error_of(line)
