@@ -4,7 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 TESTS ?= tests
-WORKERS ?= 2
+# Tests mostly wait for processes: three keep two cores busy.
+WORKERS ?= 3
+JOBS ?= 2
 SEEDS ?= 500
 DEPTH ?= 12
 SEARCH_INDEX_FREE := --no-header --no-annotate --no-emit-index-url --no-emit-find-links
@@ -41,7 +43,7 @@ faults: $(VENV)/development
 
 # Market hours on virtual time, with faults; see docs/howto/simulate.md.
 sim: $(VENV)/runtime
-	$(BIN)/python -m sim --seeds $(SEEDS) --jobs $(WORKERS) $(ARGS)
+	$(BIN)/python -m sim --seeds $(SEEDS) --jobs $(JOBS) $(ARGS)
 
 explore: $(VENV)/development
 	$(BIN)/python -m sim.explore --depth $(DEPTH) $(ARGS)

@@ -147,6 +147,18 @@ class Up:
             await asyncio.sleep(0.05)
         return code
 
+    async def ended_but_for_cycles(self, seconds: float) -> bool:
+        """Whether it ended well, or with failed cycles and no other complaint.
+
+        A cycle that loses its process, or its database for longer than a commit waits, has failed;
+        what it had begun is ended by those that follow.
+        """
+        code = await self.ended(seconds)
+        complaints = re.findall(
+            r"^(FAILED|UNRESOLVED|UNSETTLED|BROKEN) ", self.output, re.MULTILINE
+        )
+        return code == 0 or (code == 1 and set(complaints) == {"FAILED"})
+
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -37,8 +37,8 @@ QUICK = {
     "sent without the lease": 1,
 }
 """Mutants that a few seeds of sixty catch, and where to begin looking; all of them are tried by
-`python -m sim --mutants --seeds 60`. A change of the engine's order of turns moves the seeds, so the
-rarest are looked for in all sixty, which takes a quarter of a minute when the beginning is stale."""
+`python -m sim --mutants --seeds 60`. A change of the order of turns in the engine moves the seeds:
+the rarest are looked for in all sixty, a quarter of a minute when the beginning is stale."""
 
 
 @pytest.fixture(autouse=True)
