@@ -1,10 +1,11 @@
 """`python -m bench.api`: what the API costs, and whether a flood of strangers costs orders time.
 
 A real `tradesaga serve` as in `bench.whole`. First 200 requests a second, mixed reads and a few
-commands, while decisions arrive and are cycled to the venue; then decisions at a steady rate with
-and without a client beside them that floods the API without a token, as fast as it is answered.
-The flood is a process of its own on the same machine, so it takes processor time from all others;
-`beside a stranger` is the same flood at a server of nothing, which shows that part by itself.
+commands, while so many decisions a second arrive and are cycled to the venue; then decisions at a
+steady rate with and without a client beside them that floods the API without a token, as fast as it
+is answered. The flood is a process of its own on the same machine, so it takes processor time from
+all others; `beside a stranger` is the same flood at a server of nothing, which shows that part by
+itself.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ READS = (
 )  # fmt: skip
 READS_FOR_ONE_COMMAND = 49
 DECISIONS_PER_SECOND = 20.0
+CYCLES_PER_SECOND = (1.0, 5.0, 20.0)
+"""Beside the requests; the product's own pace is one a minute for a strategy."""
 FLOOD_CONNECTIONS = 64
 HEADS = "requests   number   p50 ms   p99 ms   most ms"
 
@@ -53,19 +56,21 @@ def mixture() -> list[tuple[Request, str]]:
     ]
 
 
-async def reading(whole: Whole, per_second: float, seconds: float, first: int) -> int:
+async def reading(
+    whole: Whole, per_second: float, decided_per_second: float, seconds: float, first: int
+) -> int:
     """The mixture beside decisions that are cycled; the number of decisions."""
     token = whole.api.headers["Authorization"].removeprefix("Bearer ")
-    client, number = Client(whole.port, token), int(DECISIONS_PER_SECOND * seconds)
+    client, number = Client(whole.port, token), int(decided_per_second * seconds)
     await client.steadily(mixture(), 50.0, 1.0)  # connections, plans
     client.waits.clear()
     async with asyncio.TaskGroup() as group:
         group.create_task(client.steadily(mixture(), per_second, seconds))
         decided = group.create_task(
-            decide(whole.venue, whole.bus, DECISIONS_PER_SECOND, number, first)
+            decide(whole.venue, whole.bus, decided_per_second, number, first)
         )
     client.close()
-    print(f"{per_second:.0f} requests a second, {DECISIONS_PER_SECOND:.0f} decisions beside them")
+    print(f"{per_second:.0f} requests a second, {decided_per_second:.0f} cycles beside them")
     print(HEADS)
     for kind, waits in sorted(client.waits.items()):
         _row(kind, sorted(waits))
@@ -110,11 +115,15 @@ async def nothing() -> AsyncIterator[int]:
         await process.wait()
 
 
-async def measure(directory: Path, per_second: float, seconds: float) -> None:
+async def measure(
+    directory: Path, per_second: float, beside: Sequence[float], seconds: float
+) -> None:
     """Start all and run both parts."""
     async with running(directory, SETTINGS) as whole:
         await decide(whole.venue, whole.bus, 5, 10, 0)
-        first = 10 + await reading(whole, per_second, seconds, 10)
+        first = 10
+        for decided_per_second in beside:
+            first += await reading(whole, per_second, decided_per_second, seconds, first)
         await flooded(whole, seconds, first)
 
 
@@ -137,6 +146,9 @@ def main() -> None:
     """Read the flags and run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=float, default=200.0, help="a second")
+    parser.add_argument(
+        "--cycles", type=float, nargs="+", default=CYCLES_PER_SECOND, help="a second, beside them"
+    )
     parser.add_argument("--seconds", type=float, default=15.0, help="time for each part")
     options = parser.parse_args()
     log_output.configure(level="ERROR", form="text")
@@ -145,7 +157,7 @@ def main() -> None:
     place = "/var/tmp" if os.access("/var/tmp", os.W_OK) else None  # on disk, not in memory
     with tempfile.TemporaryDirectory(prefix="tradesaga-api-", dir=place) as directory:
         Path(directory).chmod(0o711)
-        asyncio.run(measure(Path(directory), options.requests, options.seconds))
+        asyncio.run(measure(Path(directory), options.requests, options.cycles, options.seconds))
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class Client:
         """Send one; milliseconds since `due` are kept under `kind`."""
         async with self._free:
             try:
-                reader, writer = self._idle.pop() if self._idle else await self._opened()
+                reader, writer = await self._connection()
                 writer.write(bytes_of(request, self.token))
                 self.statuses[await answer_status(reader)] += 1
                 self._idle.append((reader, writer))
@@ -63,7 +63,12 @@ class Client:
         for _, writer in self._idle:
             writer.close()
 
-    async def _opened(self) -> _Connection:
+    async def _connection(self) -> _Connection:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()  # the server lets go of those that stand idle
         return await asyncio.open_connection("127.0.0.1", self.port)
 
 
