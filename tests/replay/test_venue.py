@@ -21,7 +21,7 @@ from tradesaga.paper.desk import TradingDesk
 from tradesaga.paper.faults import FaultBook
 from tradesaga.paper.spec import orders_http, positions_http
 from tradesaga.paper.spec.application import application
-from tradesaga.paper.spec.service_http import Service
+from tradesaga.paper.spec.service import Service
 from tradesaga.ports.services import TradingEngine
 from tradesaga.replay.clock import PlayedClock
 from tradesaga.replay.neighbours import Neighbours

@@ -18,13 +18,12 @@ from tradesaga.adapters.http.venue_orders import ListedOrder, encode, open_order
 from tradesaga.domain.orders import Order, VenueReport
 from tradesaga.paper import orders as paper
 from tradesaga.paper.desk import TradingDesk
-from tradesaga.paper.spec import orders_http, wire
-from tradesaga.paper.spec.positions_http import ACCOUNT_ID
+from tradesaga.paper.spec import orders, wire
 from tradesaga.ports.services import Account, Capabilities, Health, OpenOrder, VenuePosition
 from tradesaga.replay.clock import PlayedClock
 
 _listed = msgspec.json.Decoder(ListedOrder).decode
-_asked = msgspec.json.Decoder(orders_http.NewOrder).decode
+_asked = msgspec.json.Decoder(orders.NewOrder).decode
 _NOTHING_TO_CANCEL = frozenset({"ORDER_NOT_FOUND", "ORDER_NOT_CANCELABLE"})
 
 
@@ -45,14 +44,13 @@ class ReplayVenue:
     async def submit(self, order: Order) -> VenueReport:
         """As the port."""
         try:
-            placed = self.desk.submit(orders_http.ticket_of(_asked(encode(order))))
+            placed = self.desk.submit(orders.ticket_of(_asked(encode(order))))
         except paper.Refusal as refused:
-            said = wire.refusal(refused)
-            reply = Reply(status=said.status_code or 0, body=said.content)
-            raise refusal_of(reply, order) from refused
+            status, body = wire.refused_with(refused)
+            raise refusal_of(Reply(status=status, body=body), order) from refused
         finally:
             self._plan()
-        return self._report(orders_http.accepted(placed), order, "reply")
+        return self._report(orders.accepted(placed), order, "reply")
 
     async def look_up(self, order: Order) -> VenueReport | None:
         """As the port; the simulated venue keeps our ids."""
@@ -60,7 +58,7 @@ class ReplayVenue:
             found = self._found(order)
         except paper.Refusal:
             return None
-        return None if found is None else self._report(orders_http.shown(found), order, "look-up")
+        return None if found is None else self._report(orders.shown(found), order, "look-up")
 
     async def cancel(self, venue_order_id: str) -> None:
         """As the port."""
@@ -76,7 +74,7 @@ class ReplayVenue:
         """As the port."""
         equity, venue = self.desk.equity(), self.desk.venue
         return Account(
-            account_id=ACCOUNT_ID,
+            account_id=wire.ACCOUNT_ID,
             equity=equity,
             cash=venue.account.cash,
             buying_power=venue.buying_power,
@@ -101,7 +99,7 @@ class ReplayVenue:
     async def open_orders(self) -> Sequence[OpenOrder]:
         """As the port."""
         self.desk.run_due()
-        shown = map(orders_http.shown, self.desk.venue.open_orders)
+        shown = map(orders.shown, self.desk.venue.open_orders)
         listed = (open_order_of(_listed(wire.encode(each))) for each in shown)
         return [each for each in listed if each is not None]
 

@@ -19,8 +19,9 @@ from tradesaga.paper.platform.telling import ASKED_IN
 from tradesaga.paper.platform.wire import AnyRequest, answer, page
 from tradesaga.paper.spec.application import BODY_BYTES_MAX, PATH
 from tradesaga.paper.spec.http_faults import dropping
+from tradesaga.paper.spec.http_messages import refusal
 from tradesaga.paper.spec.service_http import faults, forget_faults, order_fault
-from tradesaga.paper.spec.wire import passed_on, refusal
+from tradesaga.paper.spec.wire import passed_on
 
 VERSION = "1.0.0"
 

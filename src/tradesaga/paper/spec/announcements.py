@@ -15,7 +15,7 @@ from tradesaga.paper.identifiers import fresh_uuid7
 from tradesaga.paper.outbox import Outbox
 from tradesaga.paper.sessions import Transition, next_transition, transitions
 from tradesaga.paper.spec.events import event
-from tradesaga.paper.spec.service_http import Service
+from tradesaga.paper.spec.service import Service
 from tradesaga.paper.store import Outgoing, Store
 
 MARKET_DATA = "market-data"

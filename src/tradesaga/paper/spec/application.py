@@ -13,9 +13,9 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 from tradesaga.domain.errors import Unavailable
 from tradesaga.paper.orders import Refusal
 from tradesaga.paper.spec.http_faults import dropping
+from tradesaga.paper.spec.http_messages import refusal
+from tradesaga.paper.spec.service import Service
 from tradesaga.paper.spec.service_http import HANDLERS as SERVICE_HANDLERS
-from tradesaga.paper.spec.service_http import Service
-from tradesaga.paper.spec.wire import refusal
 
 PATH = "/api/v1"
 BODY_BYTES_MAX = 64 * 1024

@@ -18,7 +18,8 @@ from tradesaga.paper.spec.decisions_desk import (
     fields_of,
 )
 from tradesaga.paper.spec.http_faults import through_faults
-from tradesaga.paper.spec.wire import Wire, answer, body_of, integer, invalid
+from tradesaga.paper.spec.http_messages import answer, body_of, integer
+from tradesaga.paper.spec.wire import Wire, invalid
 
 PAGE_DEFAULT, PAGE_MAX = 50, 500
 SCANNED_MAX = 10_000

@@ -12,7 +12,8 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from tradesaga.paper.faults import FaultBook, FaultKind
 from tradesaga.paper.http_server import TRANSPORT
 from tradesaga.paper.orders import Refusal
-from tradesaga.paper.spec.wire import Problem, answer, refusal
+from tradesaga.paper.spec.http_messages import answer, refusal
+from tradesaga.paper.spec.wire import Problem
 
 LINE = "paper.line"
 _TURNS_TO_NOTICE = 3

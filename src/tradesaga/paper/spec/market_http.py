@@ -21,7 +21,8 @@ from tradesaga.paper.prices import TIMEFRAMES, Prices, ShownQuote
 from tradesaga.paper.recordings import NEW_YORK
 from tradesaga.paper.sessions import day_of, holidays_between, kind_at, session_at, sessions_from
 from tradesaga.paper.spec.http_faults import through_faults
-from tradesaga.paper.spec.wire import Wire, answer, body_of, integer, invalid, moment
+from tradesaga.paper.spec.http_messages import answer, body_of, integer, moment
+from tradesaga.paper.spec.wire import Wire, invalid
 
 BARS_DEFAULT, BARS_MAX = 100, 1000
 SYMBOLS_MAX = 100

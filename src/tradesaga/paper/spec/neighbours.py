@@ -19,7 +19,7 @@ from tradesaga.paper.spec import decisions_http, events, market_http, orders_htt
 from tradesaga.paper.spec.announcements import SessionAnnouncer, heartbeat
 from tradesaga.paper.spec.application import application
 from tradesaga.paper.spec.decisions_desk import DecisionDesk
-from tradesaga.paper.spec.service_http import Service
+from tradesaga.paper.spec.service import Service
 from tradesaga.paper.store import Loaded, Outgoing
 from tradesaga.paper.strategies import default_strategies, definitions_of, load_strategies
 from tradesaga.paper.venue import Venue

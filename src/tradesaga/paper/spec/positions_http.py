@@ -12,9 +12,9 @@ from litestar.params import FromPath
 from tradesaga.paper.desk import TradingDesk
 from tradesaga.paper.orders import Order, OrderType, Position, Refusal, Side, Ticket, mean
 from tradesaga.paper.spec.http_faults import through_faults
-from tradesaga.paper.spec.wire import Wire, answer, body_of, usable
+from tradesaga.paper.spec.http_messages import answer, body_of
+from tradesaga.paper.spec.wire import ACCOUNT_ID, Wire, usable
 
-ACCOUNT_ID = "paper"
 PERCENT = Decimal(100)
 _AnyRequest = Request[Any, Any, Any]
 
