@@ -26,7 +26,7 @@ from tradesaga.engine.cycle_events import completed_event, failed_event, started
 from tradesaga.engine.intents import Intents
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.shutdown import finish
-from tradesaga.engine.waiting import caught, good, patience_from, within
+from tradesaga.engine.waiting import Deadline, caught, good, patience_from
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.journal import Add, CycleLog, Entry, Insert, Row, Update
@@ -239,25 +239,29 @@ class CycleRunner:
         work, task = plan.work, asyncio.current_task()
         assert task is not None, "a coroutine runs in a task"
         self._tasks[work.cycle.id] = task
-        until = work.cycle.started_at + time_max
-        patience_until = patience_from(self._clock, time_max)
+        deadline = Deadline(
+            self._clock,
+            work.cycle.started_at + time_max,
+            patience_until=patience_from(self._clock, time_max),
+        )
         try:
-            await self._begin(plan, until, patience_until)
-            await self._take_steps(plan, until, patience_until)
+            await deadline.over(lambda: self._begin_and_go_on(plan, deadline))
         finally:
             del self._tasks[work.cycle.id]
 
-    async def _begin(self, plan: Plan, until: datetime, patience_until: float) -> None:
+    async def _begin_and_go_on(self, plan: Plan, deadline: Deadline) -> None:
+        await self._begin(plan, deadline)
+        await self._take_steps(plan, deadline)
+
+    async def _begin(self, plan: Plan, deadline: Deadline) -> None:
         """Record the cycle, and do beside it what is done ahead; without the record, nothing."""
-        work, ahead, clock = plan.work, plan.ahead, self._clock
+        work, ahead = plan.work, plan.ahead
         event = started_event(work.cycle, work.strategies, work.symbols)
         if ahead is None:
             await self._commit(work, Insert(work.cycle), "cycle.started", event)
             return
         async with asyncio.TaskGroup() as group:
-            beside = group.create_task(
-                caught(lambda: within(clock, until, ahead, patience_until=patience_until))
-            )
+            beside = group.create_task(caught(lambda: deadline.within(ahead)))
             written = await caught(
                 lambda: self._commit(work, Insert(work.cycle), "cycle.started", event)
             )
@@ -274,13 +278,13 @@ class CycleRunner:
         work.actor = wish.actor
         return f"cancelled: {wish.reason}"
 
-    async def _take_steps(self, plan: Plan, until: datetime, patience_until: float) -> None:
+    async def _take_steps(self, plan: Plan, deadline: Deadline) -> None:
         work, clock = plan.work, self._clock
         for name in work.cycle.steps:
             is_ahead = plan.ahead is not None and not work.cycle.cursor
             began_at = work.cycle.started_at if is_ahead else clock.now()
             with self._tracer.span("cycle.step", step=name):
-                await within(clock, until, plan.steps[name], patience_until=patience_until)
+                await deadline.within(plan.steps[name])
             after = machine.step_done(
                 work.cycle, clock.now(), began_at=began_at, errors=tuple(work.errors),
                 **work.figures,

@@ -48,26 +48,60 @@ def patience_from(clock: Clock, time_max: timedelta) -> float:
     return clock.monotonic() + min(REAL_SECONDS_MIN, time_max.total_seconds())
 
 
-async def within(clock: Clock, until: datetime, work: Work[T], *, patience_until: float) -> T:
-    """Do `work`, cancelled when the clock is at `until` and the real time `patience_until` is past.
+class Deadline:
+    """Ends what is done under it when the clock is at `until` and real time at `patience_until`.
 
-    The real time is fixed when the whole begins: market time may have jumped beyond `until` between
-    two steps of it.
-
-    Raises:
-        DeadlineExceeded: it was not done in time.
-        TradesagaError: whatever the work raised, as it is and not in a group.
+    One task watches for all the steps of a piece of work. The real time is fixed when the whole
+    begins: market time may have jumped beyond `until` between two steps of it.
     """
-    async with asyncio.TaskGroup() as group:
-        working = group.create_task(caught(work))
-        passed = group.create_task(_both_pass(clock, until, patience_until))
-        await asyncio.wait([working, passed], return_when=asyncio.FIRST_COMPLETED)
-        passed.cancel()
-        if not working.done():
-            working.cancel()
-    if working.cancelled():
-        raise DeadlineExceeded(f"not done by {until.isoformat()}")
-    return good(working.result())
+
+    def __init__(self, clock: Clock, until: datetime, *, patience_until: float) -> None:
+        self._clock = clock
+        self._until = until
+        self._patience_until = patience_until
+        self._has_passed = False
+        self._limits: list[asyncio.Timeout] = []
+
+    async def over(self, work: Work[T]) -> T:
+        """Watch while `work` goes on, which says by `within` what is to be ended.
+
+        Raises:
+            TradesagaError: whatever the work raised, as it is and not in a group.
+        """
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(self._watch())
+            outcome = await caught(work)
+            watching.cancel()
+        return good(outcome)
+
+    async def within(self, step: Work[T]) -> T:
+        """Do `step`, cancelled at the deadline.
+
+        Raises:
+            DeadlineExceeded: it was not done in time.
+        """
+        if self._has_passed:
+            raise self._exceeded()
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                self._limits.append(limit)
+                return await step()
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise self._exceeded() from error
+        finally:
+            self._limits.remove(limit)
+
+    async def _watch(self) -> None:
+        await _both_pass(self._clock, self._until, self._patience_until)
+        self._has_passed = True
+        for limit in self._limits:
+            limit.reschedule(asyncio.get_running_loop().time())
+
+    def _exceeded(self) -> DeadlineExceeded:
+        return DeadlineExceeded(f"not done by {self._until.isoformat()}")
 
 
 async def together(one: Work[A], two: Work[B], three: Work[C]) -> tuple[A, B, C]:
