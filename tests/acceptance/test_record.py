@@ -87,7 +87,7 @@ def test_two_lives_with_commands_are_replayed_to_the_same_orders(
     recorded.stop()
     lives = list(rerun_recorded(tmp_path / "tapes", None, {}))
     assert [path.name for path, _ in lives] == ["000001.jsonl.gz", "000002.jsonl.gz"]
-    assert [found.divergences for _, found in lives] == [[], []], [one.astray for _, one in lives]
+    assert [(found.divergences, found.astray) for _, found in lives] == [([], "")] * 2
     commands = [
         [line.name for line in read_tape(path)[1] if line.kind == "command"] for path, _ in lives
     ]

@@ -84,12 +84,13 @@ async def test_cycles_are_listed_latest_first(backend: Backend) -> None:
 
 
 async def test_cycles_of_one_moment_are_told_apart_by_their_place(backend: Backend) -> None:
-    cycles = [replace(values.cycle(n), started_at=NOW) for n in range(4)]
+    cycles = [replace(values.cycle(n), started_at=NOW) for n in (2, 0, 3, 1)]
     await backend.journal.commit(change(*(Insert(cycle) for cycle in cycles)))
     ordered = sorted(cycles, key=lambda cycle: cycle.id, reverse=True)
     for number, cycle in enumerate(ordered, start=1):
         found = await backend.records.cycles(AGENT, limit=1001, after=(NOW, cycle.id))
         assert found == ordered[number:]
+    assert await backend.records.unfinished_cycles(AGENT) == ordered[::-1]
 
 
 async def test_checkpoints_go_on_after_an_epoch_and_a_time(backend: Backend) -> None:

@@ -64,10 +64,9 @@ class Holdings:
         return self._by_strategy.get((strategy_id, symbol), ZERO)
 
     def owners_of(self, symbol: str) -> tuple[StrategyId | None, ...]:
-        """Who holds something of `symbol`; None stands for trades of no strategy."""
-        return tuple(
-            owner for (owner, s), held in self._by_strategy.items() if s == symbol and held
-        )
+        """Who holds something of `symbol`, by id; None, first, stands for trades of no strategy."""
+        owners = [owner for (owner, s), held in self._by_strategy.items() if s == symbol and held]
+        return tuple(sorted(owners, key=lambda owner: (owner is not None, owner)))
 
     def profit(self, prices: dict[str, Decimal]) -> Decimal:
         """Realised and unrealised, fees included; a position without a price counts nothing."""

@@ -169,7 +169,7 @@ class Records(TradeRecords, RiskRecords, DeadLetterRecords, Protocol):
         ...
 
     async def unfinished_cycles(self, agent_id: AgentId) -> Sequence[Cycle]:
-        """Cycles that are still `started`."""
+        """Cycles that are still `started`, oldest first; those of one moment by id."""
         ...
 
     async def strategies(self, agent_id: AgentId) -> Sequence[StrategyRecord]:

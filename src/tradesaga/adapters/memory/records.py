@@ -101,9 +101,9 @@ class MemoryRecords(MemoryDeadLetterRecords):
         return sorted(found, key=lambda trade: (trade.order.created_at, trade.order.id))[:1000]
 
     async def unfinished_cycles(self, agent_id: AgentId) -> Sequence[Cycle]:
-        """Cycles that are still `started`."""
-        cycles = self._store.of(Cycle, agent_id)
-        return [cycle for cycle in cycles if cycle.status is CycleStatus.STARTED]
+        """Cycles that are still `started`, oldest first."""
+        cycles = [c for c in self._store.of(Cycle, agent_id) if c.status is CycleStatus.STARTED]
+        return sorted(cycles, key=lambda c: (c.started_at, c.id))
 
     async def strategies(self, agent_id: AgentId) -> Sequence[StrategyRecord]:
         """All strategies that are not deleted, by name."""
@@ -158,8 +158,8 @@ class MemoryRecords(MemoryDeadLetterRecords):
         return sorted(found, key=lambda d: (d.created_at, d.id))
 
     async def strategies_stored(self, agent_id: AgentId) -> Sequence[Strategy]:
-        """All strategies, the deleted ones too."""
-        return self._store.of(Strategy, agent_id)
+        """All strategies, the deleted ones too, by name."""
+        return sorted(self._store.of(Strategy, agent_id), key=lambda s: (s.name, s.id))
 
     async def schedules(self, agent_id: AgentId) -> Sequence[Schedule]:
         """Those that were not removed, in order of creation."""
