@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.__main__ import campaign
+from faults.campaign import campaign
 from faults.wounds import WOUNDS
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(170)]

@@ -7,15 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from faults import power_cuts
+from faults.disk_wounds import DISK_WOUNDS
 from faults.wounds import WOUNDS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "faults.md"
+WHERE = ("yes", "disk")
 OF_BUS_WIRE_POSTGRES_AND_NODES = {4, 5, 14, *range(15, 48)}
 
 
 def rows() -> list[tuple[set[int], str, str, str]]:
-    """Numbers, whether `make faults` does it, tests, reason."""
+    """Numbers, whether and where `make faults` does it, tests, reason."""
     found = []
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         if re.match(r"\| \d", line):
@@ -31,15 +34,18 @@ def test_every_fault_has_its_row() -> None:
 
 
 def test_what_make_faults_does_is_what_the_page_says() -> None:
-    said = {min(numbers) for numbers, wound, *_ in rows() if wound == "yes"}
-    assert said == {wound.number for wound in WOUNDS} & OF_BUS_WIRE_POSTGRES_AND_NODES
+    said = {where: {min(n) for n, wound, *_ in rows() if wound == where} for where in WHERE}
+    on_a_disk = {wound.number for wound in DISK_WOUNDS} | {*power_cuts.NUMBERS}
+    assert said["yes"] == {wound.number for wound in WOUNDS} & OF_BUS_WIRE_POSTGRES_AND_NODES
+    assert said["disk"] == on_a_disk
+    assert {wound for _, wound, *_ in rows()} <= {*WHERE, ""}
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: str(min(row[0])))
 def test_a_fault_is_tried_or_says_why_not(row: tuple[set[int], str, str, str]) -> None:
     _, wound, tests, reason = row
     named = re.findall(r"`(tests/[^`]+)`", tests)
-    assert wound == "yes" or named or len(reason.split()) > 4
+    assert wound in WHERE or named or len(reason.split()) > 4
     for name in named:
         path, _, function = name.partition("::")
         text = (ROOT / path).read_text(encoding="utf-8")

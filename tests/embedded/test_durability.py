@@ -1,16 +1,20 @@
-"""What a server has acknowledged survives kill -9."""
+"""What a server has acknowledged survives kill -9, and a loss of power."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import sys
 
 import asyncpg
 import nats
 import nats.errors
+import pytest
 from nats.js.api import StreamConfig
 
+from faults import disk
+from faults.power_cuts import WRITERS, Ledger
 from tradesaga.embedded.nats import EmbeddedNats
 from tradesaga.embedded.postgres import EmbeddedPostgres
 from tradesaga.embedded.processes import Child
@@ -89,3 +93,39 @@ async def test_no_acknowledged_message_is_lost(durable_nats: EmbeddedNats) -> No
     await client.close()
     assert len(acknowledged) <= state.messages <= len(acknowledged) + 1
     assert acknowledged == list(range(1, len(acknowledged) + 1))
+
+
+async def test_a_loss_of_power_loses_nothing_acknowledged() -> None:
+    """One round of `make faults`, on a disk of its own."""
+    if lacks := disk.lacking():
+        pytest.skip(f"this machine lacks {lacks}")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "faults", "--only", "28", "--cuts", "1"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+    assert process.returncode == 0, said.decode()
+    assert "0 wrong" in said.decode()
+
+
+@pytest.mark.parametrize(
+    ("found", "is_wrong"),
+    [
+        ((7, 7), False),
+        ((8, 8), False),  # its answer was lost
+        ((6, 6), True),  # lost
+        ((9, 9), True),  # nobody had asked for it yet
+        ((7, 8), True),  # one of them twice
+        ((7, 6), True),  # a gap
+        ((7, -1), True),  # half of a commit
+    ],
+)
+def test_a_ledger_tells_what_is_lost_and_doubled(found: tuple[int, int], is_wrong: bool) -> None:
+    ledger = Ledger()
+    others = [(0, 0)] * (WRITERS - 1)
+    assert bool(ledger.compared([found, *others], [7, *([0] * (WRITERS - 1))])) is is_wrong
