@@ -19,7 +19,7 @@ from tradesaga.adapters.shared_answers import (
 from tradesaga.domain.errors import Unavailable
 from tradesaga.ports.clock import Offset
 from tradesaga.ports.services import Health
-from tradesaga.ports.stream import StreamEnd
+from tradesaga.ports.stream import StreamEnd, Told
 from tradesaga.testing.clock import VirtualClock
 from tradesaga.testing.market_data import ScriptedMarketData
 
@@ -128,6 +128,9 @@ class Stream:
         if self.away:
             raise Unavailable("away")
         return StreamEnd(created=START, last_sequence=looks)
+
+    async def last_of_ours(self) -> Told | None:
+        return None
 
 
 async def test_the_end_of_the_stream_is_looked_at_for_all_who_wait_after_they_asked() -> None:

@@ -22,6 +22,7 @@ METADATA = {
     "version": "1.0",
 }  # fmt: skip
 TRACEPARENT = f"00-{'ab' * 16}-{'cd' * 8}-01"
+ROW = "00000000-0000-7000-8000-000000000001 17"
 STARTED = {
     "sagaId": "s-1", "sagaType": "trade_execution", "startedAt": "2025-03-03T15:00:00Z",
     "initialData": {"decisionId": "d-1", "symbol": "SPY", "side": "buy", "quantity": 1.5},
@@ -137,6 +138,8 @@ def test_what_we_hear_may_be_flat_and_what_we_tell_may_not() -> None:
     [
         (events.SAGA_STARTED, {"Nats-Msg-Id": "e-1"}, True),
         (events.SAGA_STARTED, {"Nats-Msg-Id": "e-1", "traceparent": TRACEPARENT}, True),
+        (events.SAGA_STARTED, {"Nats-Msg-Id": "e-1", "Tradesaga-Row": ROW}, True),
+        (events.SAGA_STARTED, {"Nats-Msg-Id": "e-1", "Tradesaga-Row": "7"}, False),
         (events.SAGA_STARTED, {"traceparent": TRACEPARENT}, False),
         (events.SAGA_STARTED, {"Nats-Msg-Id": "e-1", "traceparent": "x"}, False),
         (events.SAGA_STARTED, {"Nats-Msg-Id": "e-1", "X-Other": "x"}, False),

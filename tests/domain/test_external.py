@@ -53,6 +53,16 @@ def test_an_id_of_our_shape_is_a_stray(name: str | None, kind: ExternalKind) -> 
     assert external.kind_of(name) is kind
 
 
+def test_one_of_ours_from_before_is_forgotten() -> None:
+    name = client_order_id(SagaId(derived_at(NOW, "a")), 0, "entry")
+    later = NOW + timedelta(milliseconds=1)
+    assert external.kind_of(name, since=later) is ExternalKind.FORGOTTEN
+    assert external.kind_of(name, since=NOW) is ExternalKind.STRAY
+    assert external.kind_of("by-hand", since=later) is ExternalKind.EXTERNAL
+    old = client_order_id(SagaId(UUID("00000000-0000-8000-8000-0000000000aa")), 0, "entry")
+    assert external.kind_of(old, since=later) is ExternalKind.STRAY, "it tells no moment"
+
+
 def test_its_decision_is_kept_from_whoever_told_it_first() -> None:
     gone = external.seen_again(ORDER, state=ExternalState.GONE, filled=Decimal(1), now=NOW)
     told = external.seen_again(

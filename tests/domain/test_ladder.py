@@ -64,6 +64,7 @@ TABLE: dict[Cause, tuple[Rung, Rung | None, Exit]] = {
     Cause.DAILY_LOSS_HALT: (Rung.HALTED, None, Exit.REARM),
     Cause.DRAWDOWN_RED: (Rung.HALTED, None, Exit.REARM),
     Cause.VENUE_FORGOT: (Rung.HALTED, None, Exit.REARM),
+    Cause.BOOKS_IN_DOUBT: (Rung.HALTED, None, Exit.REARM),
     Cause.KILL_SWITCH: (Rung.HALTED, None, Exit.REARM),
     Cause.UNREADABLE: (Rung.HALTED, None, Exit.REARM),
 }

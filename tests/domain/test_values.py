@@ -21,6 +21,7 @@ from tradesaga.domain.ids import (
     derived,
     derived_at,
     derived_beside,
+    moment_of_order,
 )
 from tradesaga.domain.money import AMOUNT_MAX, floor_to, is_sane, is_usable, percent_of, to_cents
 from tradesaga.domain.orders import OrderStatus, OrderType, Side
@@ -90,6 +91,20 @@ def test_client_order_ids_fit_every_venue(saga: UUID, leg: int, purpose: str) ->
         assert name.startswith("ts-")
         assert set(name[3:]) <= set("0123456789abcdefghijklmnopqrstuvwxyz")
         assert name == client_order_id(SagaId(id), leg, purpose)
+
+
+@given(st.datetimes(datetime(1970, 1, 1), timezones=st.just(UTC)))  # noqa: DTZ001 -- a naive bound
+def test_a_client_order_id_tells_when_its_decision_was_made(at: datetime) -> None:
+    name = client_order_id(SagaId(derived_at(at, "a")), 0, "entry")
+    told = moment_of_order(name)
+    assert told is not None
+    assert timedelta(0) <= at - told < timedelta(milliseconds=1)
+
+
+@given(st.text("0123456789abcdefghijklmnopqrstuvwxyz", min_size=26, max_size=26))
+def test_an_id_of_any_letters_tells_a_moment_or_none(letters: str) -> None:
+    assert isinstance(moment_of_order(f"ts-{letters}"), datetime | None)
+    assert moment_of_order("ts-w" + letters[1:]) is None, "a letter of the former shape alone"
 
 
 parts = st.lists(

@@ -36,10 +36,11 @@ from tradesaga.engine.settings import EngineSettings
 from tradesaga.engine.trade_desk import TradeDesk
 from tradesaga.engine.world import World
 from tradesaga.ports.clock import OtherClock
+from tradesaga.ports.database import DatabaseMarks
 from tradesaga.ports.halt_marks import HaltMarks
 from tradesaga.ports.journal import Change
 from tradesaga.ports.lease import Held
-from tradesaga.ports.services import EngineParking, VenueMemory
+from tradesaga.ports.services import EngineParking, OrderHistory, VenueMemory
 from tradesaga.ports.tracing import UNTRACED, Tracer
 from tradesaga.testing.bus import MemoryBus
 from tradesaga.testing.clock import VirtualClock
@@ -201,6 +202,8 @@ class Place:
     ids: CountingIds = field(default_factory=CountingIds)
     metrics: CountingMetrics = field(default_factory=CountingMetrics)
     marks: HaltMarks | None = None
+    database: DatabaseMarks | None = None
+    order_history: OrderHistory | None = None
     database_clock: OtherClock | None = None
     venue_clock: OtherClock | None = None
     parking: EngineParking | None = None
@@ -236,6 +239,8 @@ class Place:
             decisions=ScriptedDecisions(),
             calendar=self.calendar,
             marks=self.marks,
+            database=self.database,
+            order_history=self.order_history,
             database_clock=self.database_clock,
             venue_clock=self.venue_clock,
             parking=self.parking,

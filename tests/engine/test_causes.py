@@ -28,6 +28,7 @@ DAY = timedelta(days=1)
 ELSEWHERE = {
     Cause.ENGINE_NOT_PARKED: "tests/engine/test_engine_watch.py",
     Cause.VENUE_FORGOT: "tests/engine/test_engine_watch.py",
+    Cause.BOOKS_IN_DOUBT: "tests/engine/test_former_books.py",
     Cause.FOREIGN_ORDER: "tests/engine/test_external_orders.py",
     Cause.CASH_DRIFT: "tests/engine/test_cash_check.py",
     Cause.STRAY_ORDER: "tests/engine/test_external_orders.py",

@@ -13,10 +13,11 @@ from tests.engine.place import Place
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.events import ANALYSIS_REQUESTED, CYCLE_STARTED
 from tradesaga.domain.ids import DEFAULT_AGENT, AgentId
+from tradesaga.domain.ladder import Cause, Rung
 from tradesaga.engine.look_back import KEPT_TIME_MAX, LookBack
 from tradesaga.ports.bus import Published
 from tradesaga.ports.records import OutboxRow
-from tradesaga.ports.stream import Sent, StreamEnd
+from tradesaga.ports.stream import Sent, StreamEnd, Told
 
 
 def row(sequence: int, event_type: str = CYCLE_STARTED) -> OutboxRow:
@@ -39,6 +40,7 @@ class Server:
     created: datetime = START
     number: int = 1
     away: bool = False
+    last: Told | None = None
 
     def connection(self) -> int:
         return 0 if self.away else self.number
@@ -47,6 +49,9 @@ class Server:
         if self.away:
             raise Unavailable("away")
         return StreamEnd(created=self.created, last_sequence=len(self.kept))
+
+    async def last_of_ours(self) -> Told | None:
+        return self.last
 
     async def publish(self, one: OutboxRow) -> Published:
         if self.away:
@@ -87,6 +92,9 @@ class Marks:
         upper = self.rows[-1].sequence if until is None else until
         return [one for one in self.rows if after < one.sequence <= upper][:limit]
 
+    async def has_row(self, told: Told) -> bool:
+        return (told.sequence, told.event_id) in {(row.sequence, row.event_id) for row in self.rows}
+
     async def mark_again(self, agent_id: AgentId, *, sequence: int, stream_sequence: int) -> None:
         last = self.marks[-1]
         assert last[0] == sequence
@@ -111,7 +119,9 @@ class Scene:
                 sent=self.marks,
                 scribe=parts.control.dead_letters.scribe,
                 metrics=self.place.metrics,
+                former=parts.recovery.former,
             )
+            self.ladder = parts.ladder
             return [await looking.run_once() for _ in range(times)]
 
     @property
@@ -192,3 +202,25 @@ async def test_a_bus_that_goes_away_meanwhile_is_compared_again(scene: Scene) ->
     scene.server.publish = works  # type: ignore[method-assign]
     assert await scene.look() == [3]
     assert scene.alerts, "told once it is mended"
+
+
+@pytest.mark.parametrize(
+    ("sequence", "event_id", "halted"),
+    [(6, "e-6", False), (7, "e-7", True), (6, "e-6-of-another-history", True)],
+)
+async def test_an_event_of_ours_that_comes_of_no_row_halts_before_anything_is_published(
+    scene: Scene, sequence: int, event_id: str, *, halted: bool
+) -> None:
+    scene.server.last = Told(agent_id=DEFAULT_AGENT, sequence=sequence, event_id=event_id)
+    del scene.server.kept[3:]
+
+    async def publishes(one: OutboxRow) -> Published:
+        assert (scene.place.kinds()[-1] == "ladder.entered") is halted, "stored before"
+        return Published(stream_sequence=9, duplicate=False)
+
+    scene.server.publish = publishes  # type: ignore[method-assign]
+    await scene.look()
+    reason = scene.ladder.ladder.standing(Cause.BOOKS_IN_DOUBT)
+    assert (reason is not None) is halted
+    assert scene.ladder.rung() is (Rung.HALTED if halted else Rung.NORMAL)
+    assert reason is None or f"event {event_id} of row {sequence}" in reason.detail

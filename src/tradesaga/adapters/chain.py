@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from tradesaga.domain.errors import Invalid
-from tradesaga.domain.ids import AgentId, derived
+from tradesaga.domain.ids import AgentId, derived, of_digest
 from tradesaga.ports.journal import Change, Entry
 
 to_json = msgspec.json.Encoder(order="deterministic").encode
@@ -99,11 +99,17 @@ def hash_of(before: bytes, agent_id: AgentId, seq: int, epoch: int, row: LogRow)
     return sha256(place + row.content).digest()
 
 
-def event_id_of(agent_id: AgentId | str, seq: int) -> UUID:
-    """The id of the event in row `seq`: the same however often it is asked for.
+def event_id_of(digest: bytes) -> UUID:
+    """The id of the event in the row with that hash: the same however often it is asked for.
 
-    Whoever asks for many of one agent hands over the text of its id.
+    It is of the row and of all before it: books that were set back and go on another way never
+    give an id again that the bus has seen with another body.
     """
+    return of_digest(digest)
+
+
+def former_event_id(agent_id: AgentId, seq: int) -> UUID:
+    """The id of the event in row `seq` of a log from before ids were of the hash."""
     return derived(agent_id, "event", seq)
 
 
@@ -124,5 +130,7 @@ def fault_of(row: Columns, agent_id: AgentId, seq: int, digest: bytes) -> str | 
     )
     if hash_of(digest, agent_id, row["seq"], row["epoch"], content) != row["hash"]:
         return "its hash is not that of its content after the row before"
-    expected = None if row["event_type"] is None else event_id_of(agent_id, row["seq"])
-    return None if row["event_id"] == expected else "its event id is not that of its place"
+    if row["event_type"] is None:
+        return None if row["event_id"] is None else "it has the id of an event, and no event"
+    known = event_id_of(row["hash"]), former_event_id(agent_id, row["seq"])
+    return None if row["event_id"] in known else "its event id is not that of the row"

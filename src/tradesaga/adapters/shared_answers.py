@@ -16,7 +16,7 @@ from tradesaga.domain.errors import Transient
 from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.ports.clock import Offset, OtherClock
 from tradesaga.ports.services import DecisionService, EngineParking, Health, MarketData
-from tradesaga.ports.stream import StreamEnd, StreamState
+from tradesaga.ports.stream import StreamEnd, StreamState, Told
 
 FRESH_SECONDS: Final = 1.0
 """Real time; a heartbeat asks every 30 s."""
@@ -108,6 +108,24 @@ class SharedClock:
         return await self._offset.get()
 
 
+class _Fresh(Generic[T]):
+    """Who asks while another asks waits, and asks for all who wait: no answer is of before."""
+
+    def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
+        self._ask = ask
+        self._turn = asyncio.Lock()
+        self._begun = 0
+        self._answers: list[T] = []
+
+    async def get(self) -> T:
+        begun = self._begun
+        async with self._turn:
+            if not self._answers or self._begun == begun:
+                self._begun, self._answers = self._begun + 1, []
+                self._answers.append(await self._ask())
+            return self._answers[0]
+
+
 class SharedStream:
     """Implements `ports.stream.StreamState` over one bus that carries the events of many agents.
 
@@ -116,9 +134,7 @@ class SharedStream:
 
     def __init__(self, stream: StreamState) -> None:
         self._stream = stream
-        self._turn = asyncio.Lock()
-        self._begun = 0
-        self._end: StreamEnd | None = None
+        self._end, self._last = _Fresh(stream.stream_end), _Fresh(stream.last_of_ours)
 
     def connection(self) -> int:
         """See the port."""
@@ -126,12 +142,11 @@ class SharedStream:
 
     async def stream_end(self) -> StreamEnd:
         """See the port; who asks while another asks waits, and asks for all who wait."""
-        begun = self._begun
-        async with self._turn:
-            if self._end is None or self._begun == begun:
-                self._begun, self._end = self._begun + 1, None
-                self._end = await self._stream.stream_end()
-            return self._end
+        return await self._end.get()
+
+    async def last_of_ours(self) -> Told | None:
+        """See the port; asked for likewise."""
+        return await self._last.get()
 
 
 class SharedParking:

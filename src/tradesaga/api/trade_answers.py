@@ -25,7 +25,8 @@ class OrdersAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
 class ExternalOrderAnswer(Struct, frozen=True, kw_only=True, rename="camel"):
     """An order that is not ours as it was last seen; null is what nobody told.
 
-    `kind` is `stray` when it bears an id of our shape, `warnedAt` when the ladder was told of it.
+    `kind` is `stray` when it bears an id of our shape, `forgotten` when that is from before the
+    books were set back, `warnedAt` when the ladder was told of it.
     """
 
     venue_order_id: str

@@ -237,6 +237,7 @@ class Others:
             lease=lease,
             bus=AgentBus(shared.exchange, shared.bus, account.id),
             venue=venue,
+            order_history=venue,
             gate=gate,
             read_message=shared.bus.read,
             stream=self._stream,

@@ -114,7 +114,7 @@ def journal_lines(run: Run) -> Iterator[bytes]:
 def _columns(line: LoggedEntry) -> dict[str, Any]:
     """The row as the database would give it."""
     row = line.row
-    event_id = None if row.event_type is None else event_id_of(line.agent_id, line.seq)
+    event_id = None if row.event_type is None else event_id_of(line.hash)
     return {
         "agent_id": line.agent_id,
         "seq": line.seq,

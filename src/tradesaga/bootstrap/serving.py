@@ -28,6 +28,7 @@ from tradesaga.adapters.halt_files import HaltFiles
 from tradesaga.adapters.nats.bus import NatsBus
 from tradesaga.adapters.postgres.archive import PostgresArchive
 from tradesaga.adapters.postgres.clock import PostgresClock
+from tradesaga.adapters.postgres.database_marks import PostgresDatabaseMarks
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.preflight import ServerReport, check_postgres
@@ -231,7 +232,7 @@ async def _world(
     tracer: Tracer,
 ) -> World:
     """Every adapter; `stack` closes what must be closed."""
-    pool = ReaderPool(dsn)
+    pool = ReaderPool(dsn, damage=journal.damage)
     lease = PostgresLease(
         dsn,
         clock,
@@ -277,6 +278,9 @@ async def _world(
         read_message=bus.read,
         stream=bus,
         sent=PostgresSentEvents(pool),
+        database=PostgresDatabaseMarks(pool),
+        damage=journal.damage,
+        order_history=clients.venue,
         database_clock=database_clock,
         venue_clock=clients.clock,
         venue_memory=clients.memory,

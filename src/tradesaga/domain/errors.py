@@ -7,6 +7,7 @@ TradesagaError
 │   └── Invalid         one or more fields are wrong; `problems` names each with its remedy
 ├── Transient           whether it took effect is unknown: look, then repeat under the policy
 │   ├── Unavailable
+│   │   └── Damaged     the database cannot read what it keeps: a restore is a person's work
 │   └── DeadlineExceeded
 ├── Refused             a neighbour refused in so many words: it has not taken effect, never will
 ├── NotSent             our own gate was closed before the first byte left: nobody heard of it
@@ -61,6 +62,10 @@ class Transient(TradesagaError):
 
 class Unavailable(Transient):
     """The service or the database gave no usable answer."""
+
+
+class Damaged(Unavailable):
+    """What the database keeps does not have its checksum, or contradicts itself."""
 
 
 class DeadlineExceeded(Transient):

@@ -4,7 +4,8 @@
                                                    +-> ours (a saga of ours has adopted it)
 
 An order that bears an id of our shape and that our journal does not know is a STRAY: something
-sends in our name, or our journal is older than what was sent.
+sends in our name. One from before this holder of the lease began is FORGOTTEN: it was ours once,
+and our journal is older than what was sent.
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from tradesaga.domain.ids import AgentId, ExternalOrderId, derived, is_client_order_id
+from tradesaga.domain.ids import (
+    AgentId,
+    ExternalOrderId,
+    derived,
+    is_client_order_id,
+    moment_of_order,
+)
 from tradesaga.domain.money import ZERO
 from tradesaga.domain.orders import Side
 
@@ -24,6 +31,7 @@ class ExternalKind(StrEnum):
 
     EXTERNAL = "external"
     STRAY = "stray"
+    FORGOTTEN = "forgotten"
 
 
 class ExternalState(StrEnum):
@@ -72,10 +80,17 @@ def identity(agent_id: AgentId, venue_order_id: str) -> ExternalOrderId:
     return ExternalOrderId(derived(agent_id, "external", venue_order_id))
 
 
-def kind_of(client_order_id: str | None) -> ExternalKind:
-    """STRAY for an id of our shape: whoever asks has found that our journal does not know it."""
-    is_stray = client_order_id is not None and is_client_order_id(client_order_id)
-    return ExternalKind.STRAY if is_stray else ExternalKind.EXTERNAL
+def kind_of(client_order_id: str | None, *, since: datetime | None = None) -> ExternalKind:
+    """What an order is that our journal does not know.
+
+    STRAY for an id of our shape; FORGOTTEN if that was made before `since`, when this holder of the
+    lease began with books that others had written in.
+    """
+    if client_order_id is None or not is_client_order_id(client_order_id):
+        return ExternalKind.EXTERNAL
+    made = moment_of_order(client_order_id)
+    is_former = since is not None and made is not None and made < since
+    return ExternalKind.FORGOTTEN if is_former else ExternalKind.STRAY
 
 
 def seen_again(

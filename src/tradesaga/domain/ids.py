@@ -46,6 +46,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _MOMENT_AT = 80
 _MOMENT_MAX = (1 << 48) - 1
+_MOMENT_TOLD_MAX = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 _UUID_MASK = ~(0xF << 76 | 0x3 << 62)
 _HASH_MASK = _UUID_MASK & (1 << _MOMENT_AT) - 1
 _UUID_VERSION_7, _UUID_VERSION_8 = 0x7 << 76 | 0x2 << 62, 0x8 << 76 | 0x2 << 62
@@ -74,6 +75,11 @@ def derived_beside(elder: UUID, *parts: object) -> UUID:
     """The id of something that comes of `elder`: of its moment, or `derived` if it has none."""
     moment = _moment_of(elder)
     return derived(*parts) if moment is None else _of_moment(moment, parts)
+
+
+def of_digest(digest: bytes) -> UUID:
+    """A UUID (version 8) that is the beginning of a hash: made already, so nothing is hashed."""
+    return _uuid_of(int.from_bytes(digest[:16], "big") & _UUID_MASK | _UUID_VERSION_8)
 
 
 def question_id(cycle_id: CycleId, strategy_id: StrategyId, symbol: str) -> DecisionId:
@@ -111,6 +117,15 @@ def is_client_order_id(text: str) -> bool:
     """Whether `text` has the shape of those that `client_order_id` gives, now or formerly."""
     name = text.removeprefix(CLIENT_ORDER_ID_PREFIX)
     return name != text and len(name) == 2 * len(_PLACES) and set(name) <= _LETTERS
+
+
+def moment_of_order(text: str) -> datetime | None:
+    """When the decision behind a client order id was made; None where the id does not tell."""
+    letters = text.removeprefix(CLIENT_ORDER_ID_PREFIX)[: 2 * len(_MOMENT_PLACES)]
+    if not set(letters) <= set(_ORDERED):
+        return None
+    moment = int(letters, 32)
+    return _EPOCH + moment * _MILLISECOND if moment <= _MOMENT_TOLD_MAX else None
 
 
 def _moment_of(elder: UUID) -> int | None:

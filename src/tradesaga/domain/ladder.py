@@ -110,6 +110,7 @@ class Cause(StrEnum):
     DRAWDOWN_RED = "DRAWDOWN_RED"
     VENUE_FORGOT = "VENUE_FORGOT"
     KILL_SWITCH = "KILL_SWITCH"
+    BOOKS_IN_DOUBT = "BOOKS_IN_DOUBT"
     UNREADABLE = "UNREADABLE"
 
 
@@ -151,6 +152,7 @@ RULES: Final = {
     Cause.DRAWDOWN_RED: _BY_HAND,
     Cause.VENUE_FORGOT: _BY_HAND,
     Cause.KILL_SWITCH: _BY_HAND,
+    Cause.BOOKS_IN_DOUBT: _BY_HAND,
     Cause.UNREADABLE: _BY_HAND,
 }
 """Every cause: what it demands, and what ends it."""

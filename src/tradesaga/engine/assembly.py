@@ -164,6 +164,7 @@ def _look_back(world: World, settings: EngineSettings, core: Core) -> LookBack |
         sent=world.sent,
         scribe=core.scribe,
         metrics=world.metrics,
+        former=core.former,
     )
 
 
@@ -306,6 +307,7 @@ def _recovery(world: World, settings: EngineSettings, core: Core, watchers: Watc
         agent_id=settings.agent_id,
         absent=core.absent,
         ladder=core.ladder,
+        former=core.former,
         losses=watchers.losses,
         budget=watchers.budget,
         settle_time_max=settings.settle_time_max,

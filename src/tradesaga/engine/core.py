@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from tradesaga.domain.cycle import Cycle
+from tradesaga.domain.ids import AgentId
 from tradesaga.domain.schedule import NOT_LATER
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_state import AgentState
@@ -15,6 +16,8 @@ from tradesaga.engine.cash_check import CashCheck
 from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.external_orders import ExternalOrders
+from tradesaga.engine.forgotten_orders import ForgottenOrders
+from tradesaga.engine.former_books import FormerBooks
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch
 from tradesaga.engine.ladder_state import LadderState
@@ -55,6 +58,7 @@ class Core:
     schedules: ScheduleBook
     breaker: Breaker
     ladder: LadderState
+    former: FormerBooks
     causes: LadderWatch
     limits: LimitBook
     books: Reconciliation
@@ -87,14 +91,14 @@ def core_of(
     )
     book = StrategyBook(scribe=scribe, records=world.records, clock=clock, agent_id=agent_id)
     world.gate.ask(book.refusal_to_send)
-    tracer = world.tracer
-    saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock, tracer=tracer)
-    crew = SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group, tracer=tracer)
+    saga_runner = SagaRunner(desk=desk, actions=actions, clock=clock, tracer=world.tracer)
+    crew = SagaCrew(runner=saga_runner, desk=desk, clock=clock, group=group, tracer=world.tracer)
     desk.on_revived = crew.take
     breaker = _breaker(world, settings, state, scribe)
     ladder = _ladder(world, settings, scribe)
+    former = _former(world, agent_id, ladder)
     causes = LadderWatch(ladder=ladder, state=state, settings=settings)
-    strangers = _strangers(world, settings, scribe, desk, book, ladder)
+    strangers = _strangers(world, settings, scribe, desk, book, former)
     desk.on_booked = causes.booked
     desk.quarantines = causes.quarantines
     return Core(
@@ -110,7 +114,7 @@ def core_of(
             metrics=world.metrics,
             agent_id=agent_id,
             on_ended=_ended(causes, breaker),
-            tracer=tracer,
+            tracer=world.tracer,
         ),
         breaker=breaker,
         board=HealthBoard(
@@ -119,6 +123,7 @@ def core_of(
         book=book,
         checkpoints=_checkpoints(world, settings, scribe, book),
         ladder=ladder,
+        former=former,
         causes=causes,
         books=_books(world, settings, desk, causes, strangers),
         absent=_absent(world, settings, desk),
@@ -188,13 +193,23 @@ def _ladder(world: World, settings: EngineSettings, scribe: Scribe) -> LadderSta
     )
 
 
+def _former(world: World, agent_id: AgentId, ladder: LadderState) -> FormerBooks:
+    return FormerBooks(
+        agent_id=agent_id,
+        marks=world.database,
+        damage=world.damage,
+        ladder=ladder,
+        clock=world.clock,
+    )
+
+
 def _strangers(
     world: World,
     settings: EngineSettings,
     scribe: Scribe,
     desk: TradeDesk,
     book: StrategyBook,
-    ladder: LadderState,
+    former: FormerBooks,
 ) -> ExternalOrders:
     targets = () if settings.rebalance is None else settings.rebalance.targets
 
@@ -208,7 +223,8 @@ def _strangers(
         scribe=scribe,
         records=world.records,
         desk=desk,
-        ladder=ladder,
+        ladder=former.ladder,
+        former=former,
         clock=world.clock,
         metrics=world.metrics,
         traded=traded,
@@ -229,6 +245,12 @@ def _books(
         records=world.records,
         positions=PositionCheck(venue=world.venue, desk=desk, causes=causes),
         strangers=strangers,
+        forgotten=ForgottenOrders(
+            agent_id=settings.agent_id,
+            history=world.order_history,
+            records=world.records,
+            strangers=strangers,
+        ),
         cash=CashCheck(
             agent_id=settings.agent_id,
             tolerance=settings.cash_tolerance,

@@ -2,7 +2,8 @@
 
 Seen in the venue's list of open orders, or heard of by an event. In a symbol that we trade one is
 FOREIGN_ORDER on the ladder, once, until a person knows of it; a stray, which bears an id of our
-shape, is STRAY_ORDER on any symbol, with an alert. The ladder is told before the row says so: who
+shape, is STRAY_ORDER on any symbol, with an alert; a forgotten one, which was ours before the books
+were set back, is BOOKS_IN_DOUBT, too. The ladder is told before the row says so: who
 dies between the two tells it again. While an order of ours waits for its id and the venue keeps
 none of ours, one without an id is left for later: it may be ours.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from structlog import get_logger
@@ -22,6 +23,7 @@ from tradesaga.domain.external import ExternalKind, ExternalOrder, ExternalState
 from tradesaga.domain.ids import AgentId
 from tradesaga.domain.ladder import Cause, Scope, ScopeKind
 from tradesaga.domain.orders import ENDED, VenueReport
+from tradesaga.engine.former_books import FormerBooks
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.trade_desk import TradeDesk
@@ -47,6 +49,7 @@ class ExternalOrders:
     records: Records
     desk: TradeDesk
     ladder: LadderState
+    former: FormerBooks
     clock: Clock
     metrics: Metrics
     traded: Callable[[], Collection[str]]
@@ -80,6 +83,21 @@ class ExternalOrders:
             unknown = {each.venue_order_id for each in strangers}
             for order in self._open():
                 await self._look_after(order, names, unknown)
+
+    async def import_ended(self, each: OpenOrder) -> bool:
+        """Keep one that has ended and that the books have forgotten; False for one that is kept.
+
+        Raises:
+            Unavailable, Fenced: as `saw`.
+        """
+        async with self._turn:
+            await self._load()
+            if await self._remembered(each.venue_order_id) is not None:
+                return False
+            order = self._of_listed(each, ExternalState.GONE)
+            # The ladder stands already: that is why it was looked for.
+            order = replace(order, kind=ExternalKind.FORGOTTEN, warned_at=order.seen_at)
+            return await self._write(order, is_new=True)
 
     async def heard(self, report: VenueReport, inbox: InboxEntry) -> None:
         """An event tells of an order that nobody here knows.
@@ -116,7 +134,7 @@ class ExternalOrders:
     async def _saw_one(self, each: OpenOrder) -> None:
         known = await self._remembered(each.venue_order_id)
         if known is None:
-            order = self._of_listed(each)
+            order = self._of_listed(each, ExternalState.OPEN)
             if not await self._write(order, is_new=True):
                 return
             known = order
@@ -145,8 +163,8 @@ class ExternalOrders:
         await self._write(external.seen_again(order, state=state, filled=filled, now=now))
 
     async def _warn(self, order: ExternalOrder) -> None:
-        """Tell the ladder, once; of a stray always, else when we trade the symbol."""
-        is_stray = order.kind is ExternalKind.STRAY
+        """Tell the ladder, once; of one under our id always, else when we trade the symbol."""
+        is_stray = order.kind is not ExternalKind.EXTERNAL
         if order.warned_at is not None or not order.matters:
             return
         if not is_stray and order.symbol not in self.traded():
@@ -157,6 +175,11 @@ class ExternalOrders:
             cause, f"{what}: {order.venue_order_id}", scope=Scope(ScopeKind.SYMBOL, order.symbol)
         )
         await self.ladder.write()
+        if order.kind is ExternalKind.FORGOTTEN:
+            await self.former.in_doubt(
+                f"the venue has {order.venue_order_id}, sent under our id {order.client_order_id}, "
+                "and the books here do not have it: they were set back"
+            )
         await self._write(external.warned(order, self.clock.now()))
 
     # ---- the rows -------------------------------------------------------------------------------
@@ -196,9 +219,10 @@ class ExternalOrders:
             "state": order.state,
         }
         subject = str(order.id)
-        kind = "order.external" if order.warned_at is None else "order.external.told"
+        is_told = order.warned_at is not None
+        kind = "order.external.told" if is_told and not is_new else "order.external"
         said = [Entry(kind=kind, subject=subject, actor="reconciliation", body=body)]
-        if is_new and order.kind is ExternalKind.STRAY:
+        if is_new and order.kind is not ExternalKind.EXTERNAL and not is_told:
             alert = {"alert": "an order with an id of our shape that we do not know", **body}
             said.append(Entry(kind="alert", subject=subject, actor="reconciliation", body=alert))
         return tuple(said)
@@ -244,7 +268,7 @@ class ExternalOrders:
         absent = (trade.state.order.symbol for trade in self.desk.absent.values())
         return self.desk.trades.expects_id_for(symbol) or symbol in absent
 
-    def _of_listed(self, each: OpenOrder) -> ExternalOrder:
+    def _of_listed(self, each: OpenOrder, state: ExternalState) -> ExternalOrder:
         now = self.clock.now()
         return ExternalOrder(
             id=external.identity(self.agent_id, each.venue_order_id),
@@ -258,11 +282,12 @@ class ExternalOrders:
             type=each.type or None,
             limit_price=each.limit_price,
             decision_id=each.decision_id,
-            kind=external.kind_of(each.client_order_id),
-            state=ExternalState.OPEN,
+            kind=external.kind_of(each.client_order_id, since=self.former.since),
+            state=state,
             placed_at=each.created_at,
             seen_at=now,
             updated_at=now,
+            ended_at=None if state is ExternalState.OPEN else now,
         )
 
     def _of_report(self, report: VenueReport, state: ExternalState) -> ExternalOrder:
@@ -279,7 +304,7 @@ class ExternalOrders:
             type=None,
             limit_price=None,
             decision_id=report.decision_id,
-            kind=external.kind_of(report.client_order_id),
+            kind=external.kind_of(report.client_order_id, since=self.former.since),
             state=state,
             placed_at=None,
             seen_at=now,

@@ -6,6 +6,9 @@ compared with what it had acknowledged: another stream, or a last number below t
 is marked, is a loss. What lies above is published again under the same ids, in the order of the
 log; readers know an id that they have seen. Questions are left out: whoever asked has its answer
 or has given up, and a late answer could trade.
+
+The other way round, an event of ours there that comes of no row of the log is one of other books:
+those here were set back (`former_books`). It is looked for before anything new is published.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from structlog import get_logger
 
 from tradesaga.domain.events import ANALYSIS_REQUESTED
 from tradesaga.domain.ids import AgentId
+from tradesaga.engine.former_books import FormerBooks
 from tradesaga.engine.scribe import Scribe
 from tradesaga.ports.bus import Bus
 from tradesaga.ports.journal import Entry
@@ -39,6 +43,7 @@ class LookBack:
     sent: SentEvents
     scribe: Scribe
     metrics: Metrics
+    former: FormerBooks
     _looked: int = field(default=0, init=False)
 
     async def run_once(self) -> int:
@@ -53,12 +58,26 @@ class LookBack:
             return 0
         end, last = await self.stream.stream_end(), await self.sent.last_sent(self.agent_id)
         known, number = await self.sent.stream_known(self.agent_id), 0
+        if last is not None:
+            await self._must_be_of_these_books()
         if last is not None and (after := await self._lost_after(end, last, known)) is not None:
             number = await self._publish_again(after, last, end)
         if known != end.created:
             await self.sent.remember_stream(self.agent_id, end.created)
         self._looked = connection
         return number
+
+    async def _must_be_of_these_books(self) -> None:
+        """See whether the last event of ours in the stream comes of a row that the log has."""
+        told = await self.stream.last_of_ours()
+        if told is None or await self.sent.has_row(told):
+            await self.former.heed()  # another agent may have looked before something new came
+            return
+        log.error("the bus has an event of other books", row=told.sequence, event_id=told.event_id)
+        await self.former.set_back(
+            f"the bus has event {told.event_id} of row {told.sequence} of our log, "
+            "and the log here has no such row: the books were set back"
+        )
 
     async def _lost_after(self, end: StreamEnd, last: Sent, known: datetime | None) -> int | None:
         """The last row that the stream still has; None when it has all."""

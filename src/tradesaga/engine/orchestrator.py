@@ -20,7 +20,7 @@ from structlog import get_logger
 from structlog.contextvars import bind_contextvars
 
 from tradesaga.domain.checkpoint import Occasion
-from tradesaga.domain.errors import Fenced, Unavailable
+from tradesaga.domain.errors import Damaged, Fenced, Unavailable
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_messages import Policy
 from tradesaga.engine.agent_control import AgentControl
@@ -57,13 +57,14 @@ class Orchestrator:
         """Run until `stop` is set.
 
         Raises:
-            ExceptionGroup: a loop failed; with Fenced in it when the lease has passed on.
+            ExceptionGroup: a loop failed; with Fenced in it when the lease has passed on, with
+                Damaged when the database cannot be read: the ladder says so to whoever comes next.
         """
         bind_contextvars(agent_id=str(self._settings.agent_id))
         async with asyncio.TaskGroup() as group:
             parts = assemble(self._world, self._settings, self._policy, group)
             self._on_control(parts.control)
-            serving = group.create_task(self._serve(parts), name="orchestrator")
+            serving = group.create_task(self._serve_or_tell(parts), name="orchestrator")
             stopping = group.create_task(stop.wait(), name="stop")
             await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
             await self._wind_down(parts)
@@ -71,6 +72,13 @@ class Orchestrator:
             stopping.cancel()
         await parts.leadership.release()
         log.info("handed over")
+
+    async def _serve_or_tell(self, parts: Parts) -> None:
+        try:
+            await self._serve(parts)
+        except* Damaged:
+            await _leave_halt(parts)
+            raise
 
     async def _serve(self, parts: Parts) -> None:
         epoch = await parts.leadership.take()
@@ -118,6 +126,16 @@ class Orchestrator:
         await parts.crew.drain(DRAIN_SECONDS_MAX)
         if parts.control.ready.is_set() and parts.leadership.may_send(opening=False):
             await _leave_checkpoint(parts)
+
+
+async def _leave_halt(parts: Parts) -> None:
+    """Have the next process find why this one could not go on."""
+    parts.recovery.former.look()
+    try:
+        async with asyncio.timeout(CHECKPOINT_SECONDS_MAX):
+            await parts.ladder.write()
+    except (Fenced, Unavailable, TimeoutError) as error:
+        log.warning("the halt is not stored", error=repr(error))
 
 
 async def _leave_checkpoint(parts: Parts) -> None:

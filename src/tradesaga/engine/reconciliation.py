@@ -2,7 +2,8 @@
 
     orders      what the venue lists as open, and what we take for open
     fills       an order of ours whose fills differ is looked up; what is missing is booked
-    strangers   an order that is not ours is kept and told (`external_orders`), never touched
+    strangers   an order that is not ours is kept and told (`external_orders`), never touched; of
+                books in doubt those that ended are fetched, too (`forgotten_orders`)
     positions   what no order explains is drift
     cash        what no fill explains is drift too
 
@@ -31,6 +32,7 @@ from tradesaga.domain.schedule import NOT_LATER, next_multiple
 from tradesaga.domain.trade_messages import Reported, TradeState
 from tradesaga.engine.cash_check import CashCheck
 from tradesaga.engine.external_orders import ExternalOrders
+from tradesaga.engine.forgotten_orders import ForgottenOrders
 from tradesaga.engine.log_ids import ids_of
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import Drift, PositionCheck
@@ -69,6 +71,7 @@ class Reconciliation:
     records: Records
     positions: PositionCheck
     strangers: ExternalOrders
+    forgotten: ForgottenOrders
     cash: CashCheck
     clock: Clock
     metrics: Metrics
@@ -127,6 +130,7 @@ class Reconciliation:
             listed = await self.venue.open_orders()
             booked = await self._fills(listed, before)
             undead = await self._ended_but_open(listed)
+            await self.forgotten.run_once()
             drifts = await self.positions.run(undead)
             for drift in drifts:
                 self.metrics.error_occurred(ErrorType.POSITION_DRIFT)

@@ -23,6 +23,7 @@ from tradesaga.engine.breaker import Breaker
 from tradesaga.engine.checkpoints import Checkpoints
 from tradesaga.engine.cycle_runner import CycleRunner
 from tradesaga.engine.decision_budget import DecisionBudget
+from tradesaga.engine.former_books import FormerBooks
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.limit_book import LimitBook
 from tradesaga.engine.loss_watch import LossWatch
@@ -108,6 +109,7 @@ class Recovery:
     agent_id: AgentId
     absent: WatchList
     ladder: LadderState
+    former: FormerBooks
     losses: LossWatch
     budget: DecisionBudget
     settle_time_max: timedelta
@@ -117,6 +119,7 @@ class Recovery:
         """Load, end what cannot go on, run what can."""
         await self.state.load()
         await self.ladder.load()  # what is halted stays halted: before any saga runs on
+        await self.former.check()
         await self.limits.load()
         await self.losses.load()
         await self.budget.load()

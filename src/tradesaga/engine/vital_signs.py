@@ -1,4 +1,4 @@
-"""Looks at what carries the agent: bus, database, lease.
+"""Looks at what carries the agent: bus, database, lease; what is damaged is told by `former`.
 
     EVENT_BUS_DOWN   no connection, or nothing taken of what waits, for `bus_lost_max`
     DATABASE_SLOW    one commit has waited for `commit_time_max`; or in `SLOW_LOOKS` looks in a row
@@ -18,6 +18,7 @@ from typing import Final
 
 from tradesaga.domain.ladder import Cause
 from tradesaga.engine.commit_times import CommitTimes
+from tradesaga.engine.former_books import FormerBooks
 from tradesaga.engine.ladder_state import LadderState
 from tradesaga.engine.leadership import Leadership
 from tradesaga.engine.settings import Tolerances
@@ -36,6 +37,7 @@ class VitalSigns:
         self,
         *,
         ladder: LadderState,
+        former: FormerBooks,
         leadership: Leadership,
         bus: Bus,
         stuck_since: Callable[[], float | None],
@@ -44,6 +46,7 @@ class VitalSigns:
         tolerances: Tolerances,
     ) -> None:
         self._ladder = ladder
+        self._former = former
         self._leadership = leadership
         self._bus = bus
         self._stuck_since = stuck_since
@@ -63,6 +66,7 @@ class VitalSigns:
 
     def look(self) -> None:
         """Enter what is there; nothing is left by it."""
+        self._former.look()
         for cause, why in self._found().items():
             if why:
                 self._ladder.enter(cause, why)

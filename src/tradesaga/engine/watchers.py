@@ -42,6 +42,7 @@ def watchers_of(world: World, settings: EngineSettings, core: Core, relay: Outbo
         causes=core.causes,
         vitals=VitalSigns(
             ladder=core.ladder,
+            former=core.former,
             leadership=core.leadership,
             bus=world.bus,
             stuck_since=lambda: relay.stuck_since,

@@ -16,6 +16,7 @@ from tradesaga.engine.send_gate import SendGate
 from tradesaga.ports.archive import Archive
 from tradesaga.ports.bus import Bus, ReadMessage
 from tradesaga.ports.clock import Clock, OtherClock
+from tradesaga.ports.database import DamageSeen, DatabaseMarks
 from tradesaga.ports.halt_marks import HaltMarks
 from tradesaga.ports.identity import IdSource
 from tradesaga.ports.journal import Journal
@@ -26,6 +27,7 @@ from tradesaga.ports.services import (
     DecisionService,
     EngineParking,
     MarketData,
+    OrderHistory,
     TradingEngine,
     VenueMemory,
 )
@@ -64,9 +66,14 @@ class World:
     decisions: DecisionService
     calendar: Calendar
     gate: SendGate = field(default_factory=SendGate)
+    database: DatabaseMarks | None = None
+    """Tells whether the books are where they were; None where they cannot be elsewhere."""
+    damage: DamageSeen = field(default_factory=DamageSeen)
     database_clock: OtherClock | None = None
     venue_clock: OtherClock | None = None
     """Clocks to compare the host's with; None where there is none."""
+    order_history: OrderHistory | None = None
+    """Orders of the account that have ended; None: the venue lists none."""
     venue_memory: VenueMemory | None = None
     """Of a venue that forgets with its process; None for one that does not."""
     parking: EngineParking | None = None

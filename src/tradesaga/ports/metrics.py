@@ -24,6 +24,7 @@ class ErrorType(StrEnum):
     DEAD_LETTER_DROPPED = "dead_letter_dropped"
     DECISION_REFUSED = "decision_refused"
     EXTERNAL_ORDER = "external_order"
+    FORGOTTEN_ORDER = "forgotten_order"
     FILL_BUSTED = "fill_busted"
     INVARIANT_BROKEN = "invariant_broken"
     KILL_UNRESOLVED = "kill_unresolved"

@@ -273,6 +273,8 @@ class OutboxRow:
     correlation_id: str | None
     causation_id: str | None
     at: datetime
+    agent_id: AgentId | None = None
+    """Whose log it is; None: the event does not tell its row."""
 
 
 class Outbox(Protocol):

@@ -87,6 +87,18 @@ class AmbiguousMatch(Exception):
     """A look-up found several orders that could be ours; the message names them."""
 
 
+class OrderHistory(Protocol):
+    """What a venue still lists of orders that have ended."""
+
+    async def ended_orders(self) -> Sequence[OpenOrder]:
+        """All of the account, as they stood at their end, in no order.
+
+        Raises:
+            Transient: no usable answer, or more orders than the bound: never "no orders".
+        """
+        ...
+
+
 class TradingEngine(Protocol):
     """The venue. A timeout, a lost connection, a 5xx and a 429 raise Transient: outcome unknown."""
 

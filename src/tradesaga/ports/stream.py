@@ -28,6 +28,15 @@ class Sent:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An event in the stream, by the row of our log that it comes of."""
+
+    agent_id: AgentId
+    sequence: int
+    event_id: str
+
+
 class StreamState(Protocol):
     """The bus's side."""
 
@@ -37,6 +46,13 @@ class StreamState(Protocol):
 
     async def stream_end(self) -> StreamEnd:
         """Where the stream ends now. Raises Unavailable."""
+        ...
+
+    async def last_of_ours(self) -> Told | None:
+        """The last event of an orchestrator; None without one, or when it does not tell its row.
+
+        Raises Unavailable.
+        """
         ...
 
 
@@ -67,6 +83,10 @@ class SentEvents(Protocol):
         self, agent_id: AgentId, *, after: int, until: int | None, limit: int
     ) -> Sequence[OutboxRow]:
         """Rows after one number up to another, published or not, in the order of the log."""
+        ...
+
+    async def has_row(self, told: Told) -> bool:
+        """Whether the log has that row; also for an agent that was never in this database."""
         ...
 
     async def mark_again(self, agent_id: AgentId, *, sequence: int, stream_sequence: int) -> None:

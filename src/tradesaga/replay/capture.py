@@ -49,7 +49,8 @@ from tradesaga.replay.turns import INSIDE, part
 
 T = TypeVar("T")
 TURNS_ONLY: Final = (
-    "outbox", "archive", "stream", "sent", "fleet", "venue_memory", "parking",
+    "outbox", "archive", "stream", "sent", "database", "order_history", "fleet", "venue_memory",
+    "parking",
 )  # fmt: skip
 """Ports of which a replay needs no answers: it has a database, and no neighbours, of its own."""
 

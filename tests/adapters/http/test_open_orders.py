@@ -67,3 +67,22 @@ async def test_a_list_that_cannot_be_read_is_never_no_orders(status: int, body: 
     service.on(f"GET {ORDERS}", body, status)
     with pytest.raises(Unavailable):
         await engine(service).open_orders()
+
+
+async def test_orders_that_have_ended_are_listed_as_they_stood() -> None:
+    ended = FITS | {"status": "filled", "orderId": "ord_2", "filledQuantity": 3}
+    unclear = FITS | {"status": "failed", "orderId": "ord_3", "symbol": None}
+    pages = {
+        None: {"orders": [OPEN, ended], "nextCursor": "c1"},
+        "c1": {"orders": [unclear, ended | {"orderId": "ord_4", "status": "cancelled"}]},
+    }
+    service = Service()
+    service.on(f"GET {ORDERS}", lambda request: pages[request.url.params.get("after")])
+    found = await engine(service).ended_orders()
+    assert [(one.venue_order_id, int(one.filled_quantity)) for one in found] == [
+        ("ord_2", 3), ("ord_4", 3),
+    ]  # fmt: skip
+    assert [request.url.params["status"] for request in service.requests] == ["closed", "closed"]
+    service.on(f"GET {ORDERS}", {}, 500)
+    with pytest.raises(Unavailable):
+        await engine(service).ended_orders()

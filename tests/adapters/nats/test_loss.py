@@ -15,7 +15,9 @@ from tests.adapters.nats.conftest import World, connected, make_bus, row, runnin
 from tradesaga.adapters.nats.bus import NatsBus
 from tradesaga.adapters.nats.provisioning import StreamLimits, losing
 from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.ids import DEFAULT_AGENT, derived
 from tradesaga.embedded.nats import EmbeddedNats
+from tradesaga.ports.stream import Told
 
 GOOD = api.StreamConfig(
     name="X",
@@ -80,6 +82,23 @@ async def _taken(bus: NatsBus) -> bool:
     except Unavailable:
         return False
     return True
+
+
+async def test_the_last_event_of_ours_tells_its_row(world: World) -> None:
+    assert await world.bus.last_of_ours() is None
+    one, two = (
+        replace(row(str(derived("e", n))), agent_id=DEFAULT_AGENT, sequence=n) for n in (6, 7)
+    )
+    await world.bus.publish(one)
+    await world.bus.publish(two)
+    await world.bus.publish(one)  # a repeat is no later one
+    assert await world.bus.last_of_ours() == Told(
+        agent_id=DEFAULT_AGENT, sequence=7, event_id=two.event_id
+    )
+    await world.client.jetstream().publish(
+        f"{world.prefix}.orchestrator.x", b"{}", headers={"Tradesaga-Row": "nobody 1"}
+    )
+    assert await world.bus.last_of_ours() is None, "what tells nothing is no proof"
 
 
 async def test_an_id_with_another_body_is_an_error_and_no_silent_loss(world: World) -> None:

@@ -19,7 +19,13 @@ import msgspec
 from tradesaga.adapters.http.circuit import Circuit
 from tradesaga.adapters.http.client import Reply, ServiceClient
 from tradesaga.adapters.http.pace import UNPACED, Pace
-from tradesaga.adapters.http.venue_orders import ListedOrder, encode, open_order_of, report_of
+from tradesaga.adapters.http.venue_orders import (
+    ListedOrder,
+    encode,
+    ended_order_of,
+    open_order_of,
+    report_of,
+)
 from tradesaga.domain.errors import Refused, Unavailable
 from tradesaga.domain.money import AMOUNT_MAX, is_sane
 from tradesaga.domain.orders import Order, OrderStatus, VenueReport
@@ -94,7 +100,7 @@ async def none_claimed(_venue_order_id: str) -> bool:
 
 
 class HttpTradingEngine:
-    """Implements `ports.services.TradingEngine`."""
+    """Implements `ports.services.TradingEngine` and `OrderHistory`."""
 
     def __init__(
         self,
@@ -199,6 +205,11 @@ class HttpTradingEngine:
         """All that may still fill; one dialect lists the ended ones all the same."""
         listed = await self._all_orders(status="open")
         return [found for each in listed if (found := open_order_of(each)) is not None]
+
+    async def ended_orders(self) -> Sequence[OpenOrder]:
+        """All that have ended, as they stood then; see `ports.services.OrderHistory`."""
+        listed = await self._all_orders(status="closed")
+        return [found for each in listed if (found := ended_order_of(each)) is not None]
 
     async def health(self) -> Health:
         """What it says of itself."""

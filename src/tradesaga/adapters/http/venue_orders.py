@@ -175,8 +175,23 @@ def open_order_of(listed: ListedOrder) -> OpenOrder | None:
     Raises:
         Unavailable: it does not say what it is, or holds a number that cannot be meant.
     """
-    if _status(listed) in ENDED:
+    return None if _status(listed) in ENDED else _listed(listed)
+
+
+def ended_order_of(listed: ListedOrder) -> OpenOrder | None:
+    """The order as it stood when it ended; None when it has not, or the venue does not say what
+    it was.
+    """
+    if _status(listed) not in ENDED:
         return None
+    try:
+        return _listed(listed)
+    except Unavailable as error:
+        log.warning("ended_order_unclear", venue_order_id=listed.order_id, error=str(error))
+        return None
+
+
+def _listed(listed: ListedOrder) -> OpenOrder:
     side, filled = _lower(listed.side), listed.filled_quantity or ZERO
     symbol, quantity = listed.symbol, listed.quantity
     if not symbol or quantity is None or side not in list(Side):

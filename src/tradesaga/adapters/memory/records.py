@@ -348,10 +348,11 @@ def row_of(line: LoggedEntry) -> OutboxRow:
     assert row.event_payload is not None, line
     return OutboxRow(
         sequence=line.seq,
-        event_id=str(event_id_of(line.agent_id, line.seq)),
+        event_id=str(event_id_of(line.hash)),
         type=row.event_type,
         payload=row.event_payload.encode(),
         correlation_id=row.correlation_id,
         causation_id=row.causation_id,
         at=line.at,
+        agent_id=line.agent_id,
     )

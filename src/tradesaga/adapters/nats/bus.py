@@ -12,7 +12,7 @@ and not acknowledged is delivered again after the server's ack wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -37,11 +37,12 @@ from tradesaga.adapters.nats.provisioning import (
 from tradesaga.adapters.nats.pull import pull
 from tradesaga.domain.errors import Refused, Rejected, Unavailable
 from tradesaga.domain.events import CYCLE_STARTED, Incoming
+from tradesaga.domain.ids import AgentId, uuid_or_none
 from tradesaga.domain.trace_context import read_trace
 from tradesaga.ports.bus import Delivery, Published
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.records import OutboxRow
-from tradesaga.ports.stream import StreamEnd
+from tradesaga.ports.stream import StreamEnd, Told
 from tradesaga.ports.tracing import UNTRACED, SpanKind, Tracer
 
 log = get_logger(__name__)
@@ -54,6 +55,8 @@ OPEN_TIME_MAX = timedelta(seconds=3)
 PREPARE_TIME_MAX = timedelta(seconds=30)
 RETRY_AFTER = timedelta(seconds=1)
 TRACEPARENT = "traceparent"
+ROW = "Tradesaga-Row"
+"""The agent and the number of the row that the event comes of: not in the body, which is theirs."""
 
 
 class NatsBus:
@@ -116,6 +119,8 @@ class NatsBus:
 
     async def _publish(self, row: OutboxRow, subject: str) -> Published:
         headers, here = {"Nats-Msg-Id": row.event_id}, self._tracer.here()
+        if row.agent_id is not None:
+            headers[ROW] = f"{row.agent_id} {row.sequence}"
         if here is not None:  # never in the body: a repeat must be the same to the byte
             headers[TRACEPARENT] = here.header
         try:
@@ -179,6 +184,21 @@ class NatsBus:
             raise Unavailable(f"the stream of {subject}: {error!r}") from error
         assert info.created is not None, "a stream was made at some time"
         return StreamEnd(created=info.created, last_sequence=info.state.last_seq)
+
+    async def last_of_ours(self) -> Told | None:
+        """The last event of an orchestrator in the stream, if it tells its row."""
+        subject = topology.subject_of(self._publish_prefix, f"{topology.OWN_DOMAIN}.>")
+        try:
+            async with asyncio.timeout(self._publish_seconds_max) as bound:
+                link = await self._open_link()
+                with link.cut_short(bound):
+                    name = await link.jetstream.find_stream_name_by_subject(subject)
+                    held = await link.jetstream.get_last_msg(name, subject)
+        except nats.js.errors.NotFoundError:
+            return None
+        except (TimeoutError, OSError, nats.errors.Error) as error:
+            raise Unavailable(f"the last event on {subject}: {error!r}") from error
+        return _row_told(held.headers or {})
 
     # ---- the loop -----------------------------------------------------------------------------
 
@@ -288,6 +308,14 @@ class NatsBus:
             await link.client.publish(reply, body)
         except (Unavailable, OSError, nats.errors.Error) as error:
             log.debug("bus_answer_lost", answer=body.decode(), error=str(error))
+
+
+def _row_told(headers: Mapping[str, str]) -> Told | None:
+    agent, _, number = headers.get(ROW, "").partition(" ")
+    agent_id, event_id = uuid_or_none(agent), headers.get("Nats-Msg-Id", "")
+    if agent_id is None or not number.isdecimal() or uuid_or_none(event_id) is None:
+        return None
+    return Told(agent_id=AgentId(agent_id), sequence=int(number), event_id=event_id)
 
 
 async def _must_hold(link: Link, stored: PubAck, body: bytes) -> None:

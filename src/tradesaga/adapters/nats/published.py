@@ -16,6 +16,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from tradesaga.domain import events
 
 TRACEPARENT = "^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$"
+ROW = "^[0-9a-f-]{36} [0-9]+$"
 Name = Annotated[str, Meta(min_length=1)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0)]
@@ -48,7 +49,7 @@ class Sent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class SentHeaders(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
-    rename={"message_id": "Nats-Msg-Id"},
+    rename={"message_id": "Nats-Msg-Id", "row": "Tradesaga-Row"},
 ):  # fmt: skip
     """The headers of what we publish; there is never another."""
 
@@ -56,6 +57,16 @@ class SentHeaders(
         Name,
         Meta(description="equals `metadata.eventId`; the stream drops a repeat within its window"),
     ]
+    row: (
+        Annotated[
+            str,
+            Meta(
+                pattern=ROW,
+                description="for ourselves: agent and number of the row of our log",
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     traceparent: (
         Annotated[
             str,

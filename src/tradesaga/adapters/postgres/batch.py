@@ -122,7 +122,6 @@ class Batch:
     begin: dict[AgentId, Head] = field(default_factory=dict)
     end: dict[AgentId, Head] = field(default_factory=dict)
     size: int = 0
-    _names: dict[AgentId, str] = field(default_factory=dict)
     _last: list[int] = field(default_factory=list)
     _keys: set[Key] = field(default_factory=set)
     _tables: list[list[bytes]] = field(default_factory=lambda: [[] for _ in Operation])
@@ -140,8 +139,7 @@ class Batch:
         at = self.end.get(agent_id)
         if at is None:
             at = self.begin[agent_id] = head
-            self._names[agent_id] = str(agent_id)
-        epoch, seq, digest, name = at.epoch, at.seq, at.hash, self._names[agent_id]
+        epoch, seq, digest = at.epoch, at.seq, at.hash
         for row in change.log:
             seq += 1
             digest = hash_of(digest, agent_id, seq, epoch, row)
@@ -149,7 +147,7 @@ class Batch:
             self._log.append(
                 _Logged(
                     agent_id, seq, row.at, epoch, row.kind, row.subject, row.actor, row.body,
-                    digest.hex(), told, None if told is None else event_id_of(name, seq),
+                    digest.hex(), told, None if told is None else event_id_of(digest),
                     row.event_payload, row.correlation_id, row.causation_id,
                 )
             )  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 import asyncpg
 
-from tradesaga.domain.errors import Unavailable
+from tradesaga.domain.errors import Damaged, Unavailable
 
 CONNECT_SECONDS_MAX = 3.0
 LOST = (
@@ -27,6 +27,9 @@ LOST = (
     asyncio.IncompleteReadError,
 )
 """The server gave no usable answer; a statement under way may have been committed."""
+
+DAMAGED = (asyncpg.DataCorruptedError, asyncpg.IndexCorruptedError)
+"""A page without its checksum, a tuple that cannot be: what was asked can only be restored."""
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"  # generic in the stubs alone
 
@@ -62,6 +65,11 @@ def server_settings(application: str, schema: str) -> dict[str, str]:
     }
 
 
+def damaged(error: Exception) -> Damaged:
+    """Our error for one of DAMAGED."""
+    return Damaged(f"the database is damaged: {error}")
+
+
 class KeptConnection:
     """A connection of one's own, lent to one at a time and opened again when it was lost."""
 
@@ -90,6 +98,8 @@ class KeptConnection:
             except LOST as error:
                 self._drop()
                 raise Unavailable(f"no answer about {purpose}: {error!r}") from error
+            except DAMAGED as error:
+                raise damaged(error) from error
 
     async def close(self) -> None:
         """Close it; what it has begun is finished or undone by the server."""

@@ -23,11 +23,12 @@ import asyncpg
 import msgspec
 
 from tradesaga.adapters.postgres.batch import STATEMENT, Batch, Head, Pending, encode
-from tradesaga.adapters.postgres.connection import LOST, Connection, connect
+from tradesaga.adapters.postgres.connection import DAMAGED, LOST, Connection, connect, damaged
 from tradesaga.adapters.postgres.encoding import key_of
 from tradesaga.adapters.postgres.queries import QUERIES
-from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
+from tradesaga.domain.errors import Conflict, Fenced, Invalid, TradesagaError, Unavailable
 from tradesaga.domain.ids import AgentId
+from tradesaga.ports.database import DamageSeen
 from tradesaga.ports.journal import Change
 from tradesaga.ports.tracing import UNTRACED, Tracer
 
@@ -68,7 +69,8 @@ class PostgresJournal:
 
     An agent is opened with the epoch of its lease before its first Change, and again whenever the
     epoch rises. `waiting_max` bounds the Changes that wait. A Change whose data the database
-    cannot hold is refused with Invalid.
+    cannot hold is refused with Invalid, one that meets a damaged page with Damaged: nothing of it
+    was written.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class PostgresJournal:
         self._waiting_max = waiting_max
         self._on_written = on_written
         self._command_seconds_max = command_time_max.total_seconds()
+        self.damage = DamageSeen()
         self._heads: dict[AgentId, Head] = {}
         self._waiting: deque[Pending] = deque()
         self._openings: deque[_Opening] = deque()
@@ -218,12 +221,16 @@ class PostgresJournal:
                 connection = await self._connected()
                 if in_doubt and await self._looked_up(connection, batch):
                     return
+                in_doubt = False
                 await connection.fetchval(STATEMENT, *batch.arguments())
             except LOST:
                 self._disconnect()
                 seconds = await self._pause(seconds)
             except asyncpg.PostgresError as error:
-                if self._refused(batch, error):
+                if in_doubt and isinstance(error, DAMAGED):
+                    self.damage.saw(str(error))  # the log itself cannot be read: nobody knows
+                    seconds = await self._pause(seconds)
+                elif self._refused(batch, error):
                     return
             else:
                 self._succeed(batch)
@@ -247,7 +254,10 @@ class PostgresJournal:
         if error.sqlstate == _ROW_MOVED:
             self._conflict(batch, error)
         elif isinstance(error, _REFUSED_DATA):
-            self._narrow(batch, error)
+            self._narrow(batch, Invalid([f"the database cannot hold the change: {error}"]), error)
+        elif isinstance(error, DAMAGED):
+            self.damage.saw(str(error))
+            self._narrow(batch, damaged(error), error)
         else:
             raise error
         return True
@@ -290,12 +300,11 @@ class PostgresJournal:
             change.settle(Conflict(f"{own} was changed or exists: load it again"))
         self._again([change for change in batch.changes if change not in culprits])
 
-    def _narrow(self, batch: Batch, error: asyncpg.PostgresError) -> None:
+    def _narrow(self, batch: Batch, refusal: TradesagaError, error: Exception) -> None:
         """Halve until the culprit stands alone: the database does not say which row it is."""
         if len(batch.changes) == 1:
-            invalid = Invalid([f"the database cannot hold the change: {error}"])
-            invalid.__cause__ = error
-            batch.changes[0].settle(invalid)
+            refusal.__cause__ = error
+            batch.changes[0].settle(refusal)
             return
         self._batch_max = len(batch.changes) // 2
         self._again(batch.changes)
@@ -314,6 +323,10 @@ class PostgresJournal:
                 rows = await connection.fetch(QUERIES["read_heads"], asked)
             except LOST:
                 self._disconnect()
+                seconds = await self._pause(seconds)
+                continue
+            except DAMAGED as error:
+                self.damage.saw(str(error))
                 seconds = await self._pause(seconds)
                 continue
             stored = {row["agent_id"]: Head(row["epoch"], row["seq"], row["hash"]) for row in rows}

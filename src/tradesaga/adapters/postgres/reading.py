@@ -12,13 +12,16 @@ import asyncpg
 
 from tradesaga.adapters.postgres.connection import (
     CONNECT_SECONDS_MAX,
+    DAMAGED,
     LOST,
     Connection,
+    damaged,
     server_settings,
 )
 from tradesaga.adapters.postgres.decoding import Row, set_codecs
 from tradesaga.adapters.postgres.together import Together
 from tradesaga.domain.errors import Unavailable
+from tradesaga.ports.database import DamageSeen
 
 
 class ReaderPool:
@@ -31,7 +34,9 @@ class ReaderPool:
         schema: str = "orchestration",
         connections_max: int = 4,
         command_time_max: timedelta = timedelta(seconds=10),
+        damage: DamageSeen | None = None,
     ) -> None:
+        self._damage = damage or DamageSeen()
         self._seconds_max = command_time_max.total_seconds()
         self._pool: asyncpg.Pool[asyncpg.Record] = asyncpg.create_pool(
             dsn,
@@ -54,13 +59,20 @@ class ReaderPool:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Lend a connection. Raises Unavailable when none is free or the server is away."""
+        """Lend a connection.
+
+        Raises:
+            Unavailable: none is free or the server is away; as Damaged: it cannot read a page.
+        """
         try:
             await self._initialize()
             async with self._pool.acquire(timeout=self._seconds_max) as connection:
                 yield connection  # type: ignore[misc]  # a proxy with the methods of Connection
         except LOST as error:
             raise Unavailable(f"the database gave no answer: {error!r}") from error
+        except DAMAGED as error:
+            self._damage.saw(str(error))
+            raise damaged(error) from error
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:

@@ -275,7 +275,7 @@ class PostgresOutbox:
     async def pending(self, agent_id: AgentId, *, limit: int) -> Sequence[OutboxRow]:
         """The next rows after the published ones; empty when all is out."""
         rows = await self._pool.fetch_together(QUERIES["pending_events"], agent_id, limit)
-        return [_outbox_row(row) for row in rows]
+        return [_outbox_row(row, agent_id) for row in rows]
 
     async def between(
         self, agent_id: AgentId, *, after: int, until: int | None, limit: int
@@ -283,7 +283,7 @@ class PostgresOutbox:
         """Rows after one number up to another, published or not, in the order of the log."""
         span = agent_id, after, until, limit
         rows = await self._pool.fetch(QUERIES["events_between"], *span)
-        return [_outbox_row(row) for row in rows]
+        return [_outbox_row(row, agent_id) for row in rows]
 
     async def mark_published(
         self, agent_id: AgentId, *, sequence: int, stream_sequence: int, at: datetime
@@ -297,7 +297,7 @@ class PostgresOutbox:
         return int(await self._pool.fetchval(QUERIES["backlog"], agent_id))
 
 
-def _outbox_row(row: Row) -> OutboxRow:
+def _outbox_row(row: Row, agent_id: AgentId) -> OutboxRow:
     sequence, event_id, event_type, payload, correlation_id, causation_id, at = row
     return OutboxRow(
         sequence=sequence,
@@ -307,6 +307,7 @@ def _outbox_row(row: Row) -> OutboxRow:
         correlation_id=correlation_id,
         causation_id=causation_id,
         at=at,
+        agent_id=agent_id,
     )
 
 

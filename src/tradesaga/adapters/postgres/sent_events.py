@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from tradesaga.adapters.postgres.queries import load
 from tradesaga.adapters.postgres.records import PostgresOutbox
 from tradesaga.domain.ids import AgentId
-from tradesaga.ports.stream import Sent
+from tradesaga.ports.stream import Sent, Told
 
 _SQL: Final = {name: query.sql for name, query in load("sent").items()}
 
@@ -44,6 +45,12 @@ class PostgresSentEvents(PostgresOutbox):
     async def sent_before(self, agent_id: AgentId, at: datetime) -> int:
         """The last row that was marked before `at`, else 0."""
         return int(await self._pool.fetchval(_SQL["sent_before"], agent_id, at))
+
+    async def has_row(self, told: Told) -> bool:
+        """Whether the log has that row; also for an agent that was never in this database."""
+        place = told.agent_id, told.sequence, UUID(told.event_id)
+        [[has_it]] = await self._pool.fetch_together(_SQL["has_row"], *place)
+        return bool(has_it)
 
     async def mark_again(self, agent_id: AgentId, *, sequence: int, stream_sequence: int) -> None:
         """Row `sequence`, marked before, stands under another number of the stream now."""

@@ -23,3 +23,7 @@ select coalesce(max(seq), 0) from relay_marks where agent_id = $1 and at < $2;
 update relay_marks m set stream_seq = $3
 where m.agent_id = $1 and m.seq <= $2 and (m.seq = $2 or m.stream_seq > $3)
   and m.seq >= coalesce((select s.after_seq from relay_streams s where s.agent_id = $1), 0);
+
+-- has_row: whether the log has a row with that event; also of an agent that was never here
+select not exists (select from heads where agent_id = $1)
+  or exists (select from journal_log where agent_id = $1 and seq = $2 and event_id = $3);
