@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 from collections.abc import Iterator
@@ -65,6 +66,52 @@ async def test_missing_rights_and_read_only_sessions_are_named(database_dsn: str
         await connection.close()
     assert any(f"user {role} may neither create" in problem for problem in report.problems)
     assert any("read-only" in problem for problem in report.problems)
+
+
+class Pooled:
+    """A session that borrows its backend for each statement."""
+
+    def __init__(self, backend: asyncpg.Connection[asyncpg.Record]) -> None:
+        self.fetchrow = backend.fetchrow
+
+    async def close(self, **_: object) -> None:
+        """The backend stays."""
+
+
+@pytest.mark.parametrize(
+    ("backends", "search_path", "said"),
+    [(1, "orchestration", "two sessions had one backend"), (2, "public", "forgets what a session")],
+)
+async def test_a_pooler_that_does_not_keep_sessions_is_refused(
+    database_dsn: str, monkeypatch: pytest.MonkeyPatch, backends: int, search_path: str, said: str
+) -> None:
+    settings = {"search_path": search_path}
+    behind = [
+        await asyncpg.connect(database_dsn, timeout=3, server_settings=settings)
+        for _ in range(backends)
+    ]
+    turns = itertools.cycle(behind)
+
+    async def connect(*_: object, **__: object) -> Pooled:
+        return Pooled(next(turns))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncpg, "connect", connect)
+        with pytest.raises(Refused, match=f"behind a pooler: .*{said}.*the server itself"):
+            await check_postgres(database_dsn)
+    for backend in behind:
+        await backend.close()
+
+
+async def test_a_pooler_that_refuses_our_sessions_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def connect(*_: object, **__: object) -> None:
+        raise asyncpg.ProtocolViolationError("unsupported startup parameter: search_path")
+
+    monkeypatch.setattr(asyncpg, "connect", connect)
+    with pytest.raises(Refused, match="behind a pooler: unsupported startup parameter"):
+        await check_postgres("postgresql://user:secret@127.0.0.1:1/db")
 
 
 async def test_a_refused_login_is_named_without_the_password(

@@ -6,17 +6,23 @@ line says is not evidence. Nothing is changed. The caller decides whether a prob
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from tradesaga.adapters.postgres.connection import Connection, server_settings
 from tradesaga.domain.errors import Refused, Unavailable
 
 VERSION_MIN = 15
 SECONDS_MAX = 3.0
+_SCHEMA = "orchestration"
+_SESSION = "select pg_backend_pid() as backend, current_setting('search_path') as search_path"
+_UNKNOWN_PARAMETER = "unsupported startup parameter"
+"""What PgBouncer says of a setting that it does not pass on."""
 
 _DURABILITY = {
     "fsync": "a power cut may corrupt or lose committed orders",
@@ -36,20 +42,14 @@ class ServerReport:
 async def check_postgres(dsn: str) -> ServerReport:
     """Connect and judge version, durability, role and rights.
 
-    Raises Unavailable if it cannot be reached, Refused if it refuses the login.
+    Raises Unavailable if it cannot be reached, Refused if it refuses the login, or is a pooler that
+    does not keep sessions as they are.
     """
     place = _place(dsn)
     try:
-        connection = await asyncpg.connect(
-            dsn,
-            timeout=SECONDS_MAX,
-            command_timeout=SECONDS_MAX,
-            statement_cache_size=0,  # PgBouncer in transaction mode has no prepared statements
-        )
-        try:
+        async with _connected(dsn) as connection, _connected(dsn) as beside:
+            sessions = [await one.fetchrow(_SESSION) for one in (connection, beside)]
             row = await connection.fetchrow(_query())
-        finally:
-            await connection.close(timeout=SECONDS_MAX)
     except (
         asyncpg.InvalidAuthorizationSpecificationError,  # a wrong password is one
         asyncpg.InvalidCatalogNameError,
@@ -58,20 +58,53 @@ async def check_postgres(dsn: str) -> ServerReport:
             f"Postgres at {place} refuses the login: {error}; check DB_USER, DB_PASSWORD, DB_NAME",
             code=error.sqlstate or "",
         ) from error
+    except asyncpg.ProtocolViolationError as error:
+        if _UNKNOWN_PARAMETER not in str(error):
+            raise _unreachable(place, str(error)) from error
+        raise _pooled(place, f"{error}: it does not pass on what a session asks for") from error
     except (
         OSError,
         asyncpg.PostgresError,
         asyncpg.InterfaceError,
         asyncpg.InternalClientError,  # seen when the server dies in mid-answer
     ) as error:
-        reason = str(error) or f"no answer within {SECONDS_MAX:.0f} s"
-        raise Unavailable(
-            f"Postgres at {place} cannot be reached: {reason}; start it, check DB_HOST and "
-            "DB_PORT, or leave them out to use the embedded server"
-        ) from error
+        raise _unreachable(place, str(error) or f"no answer within {SECONDS_MAX:.0f} s") from error
+    if len({one["backend"] for one in sessions if one is not None}) == 1:
+        raise _pooled(place, "two sessions had one backend, so none keeps its locks and settings")
+    if any(one is None or one["search_path"] != _SCHEMA for one in sessions):
+        raise _pooled(place, "it forgets what a session asks for")
     assert row is not None, "a select without from has one row"
     problems = (f"Postgres at {place}: {problem}" for problem in _problems(row))
     return ServerReport(version=row["version"], problems=tuple(problems))
+
+
+@asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[Connection]:
+    """A session like all of ours, so that it is refused where they would be."""
+    connection: Connection = await asyncpg.connect(
+        dsn,
+        timeout=SECONDS_MAX,
+        command_timeout=SECONDS_MAX,
+        statement_cache_size=0,  # PgBouncer in transaction mode has no prepared statements
+        server_settings=server_settings("tradesaga check", _SCHEMA),
+    )
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=SECONDS_MAX)
+
+
+def _unreachable(place: str, reason: str) -> Unavailable:
+    return Unavailable(
+        f"Postgres at {place} cannot be reached: {reason}; start it, check DB_HOST and "
+        "DB_PORT, or leave them out to use the embedded server"
+    )
+
+
+def _pooled(place: str, reason: str) -> Refused:
+    return Refused(
+        f"Postgres at {place} is behind a pooler: {reason}; give the address of the server itself"
+    )
 
 
 def _problems(row: asyncpg.Record) -> Iterator[str]:
