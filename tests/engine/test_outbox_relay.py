@@ -196,3 +196,20 @@ async def test_a_question_that_nobody_waits_for_is_passed_by_and_holds_nothing_u
     assert desk.out == ["a"]
     assert desk.marked == 4
     assert await desk.relay.run_once() == 0
+
+
+async def test_it_tells_when_all_that_was_committed_before_is_out() -> None:
+    desk = Desk()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(desk.relay.run())
+        await desk.relay.emptied()  # nothing to wait for
+        desk.bus.slow = {"a", "b"}
+        await desk.write("a", "b", "a")
+        await desk.relay.emptied()
+        assert desk.marked == 3
+        desk.bus.refused = {"b"}
+        await desk.write("b")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await desk.relay.emptied()
+        running.cancel()

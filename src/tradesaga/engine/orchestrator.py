@@ -33,6 +33,8 @@ DRAIN_SECONDS_MAX = 1.0
 """Real time that open sagas are given when the process is asked to end."""
 CHECKPOINT_SECONDS_MAX = 2.0
 """For what is written last: without it the next process takes this one for one that has died."""
+PUBLISH_SECONDS_MAX = 0.5
+"""For what was said at the end; a bus that is away is not waited for."""
 
 
 class Orchestrator:
@@ -126,6 +128,7 @@ class Orchestrator:
         await parts.crew.drain(DRAIN_SECONDS_MAX)
         if parts.control.ready.is_set() and parts.leadership.may_send(opening=False):
             await _leave_checkpoint(parts)
+            await _publish_the_rest(parts)
 
 
 async def _leave_halt(parts: Parts) -> None:
@@ -136,6 +139,15 @@ async def _leave_halt(parts: Parts) -> None:
             await parts.ladder.write()
     except (Fenced, Unavailable, TimeoutError) as error:
         log.warning("the halt is not stored", error=repr(error))
+
+
+async def _publish_the_rest(parts: Parts) -> None:
+    """What was said is heard now, not when somebody leads again; what is not is in the outbox."""
+    try:
+        async with asyncio.timeout(PUBLISH_SECONDS_MAX):
+            await parts.relay.emptied()
+    except TimeoutError:
+        log.info("events are left to the next process")
 
 
 async def _leave_checkpoint(parts: Parts) -> None:

@@ -69,6 +69,9 @@ class OutboxRelay:
         self.stuck_since: float | None = None
         """Since when, on the clock's monotonic scale, the bus has not taken what waits."""
         self._oldest: datetime | None = None
+        self._passes = 0
+        self._found_nothing = 0  # the last pass that did
+        self._passed = asyncio.Event()
 
     def lag(self) -> float:
         """Seconds since the oldest event that waits was committed; 0 when none does."""
@@ -95,11 +98,22 @@ class OutboxRelay:
             if published == 0:
                 await self._idle()
 
+    async def emptied(self) -> None:
+        """Return when `run` has published all that was committed before the call."""
+        passes = self._passes
+        while self._found_nothing <= passes:
+            self._passed.clear()
+            self._wake.set()
+            await self._passed.wait()
+
     async def run_once(self) -> int:
         """Publish one batch; how many rows the bus has taken. Raises Unavailable."""
+        self._passes += 1
         rows = await self._outbox.pending(self._agent_id, limit=BATCH_MAX)
         if not rows:
             self.stuck_since = self._oldest = None
+            self._found_nothing = self._passes
+            self._passed.set()
             return 0
         self._oldest = rows[0].at
         begun = self._clock.monotonic()
