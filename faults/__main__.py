@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from faults import disk, power_cuts
+from faults import backups, disk, power_cuts
 from faults.campaign import back, campaign, told, trading, verified
 from faults.disk import Disk, NoDisk
 from faults.disk_wounds import DISK_WOUNDS, DiskWound
@@ -31,7 +31,9 @@ MEGABYTES = 1024
 SHARED_MEMORY = "/dev/shm"
 SHARED_MEMORY_FREE_MIN = 3 << 30
 T = TypeVar("T")
-ALL = sorted({one.number for one in (*WOUNDS, *DISK_WOUNDS)} | {*power_cuts.NUMBERS})
+ALL = sorted(
+    {one.number for one in (*WOUNDS, *DISK_WOUNDS)} | {*power_cuts.NUMBERS, *backups.NUMBERS}
+)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,6 +55,14 @@ class Run:
         if chosen and not self.given.disk:
             place = self._folder("plain")
             self.broken |= bool(await campaign(place, chosen, self.given.speed))
+
+    async def backups(self) -> None:
+        """Those of a database that was set back."""
+        chosen = [number for number in backups.NUMBERS if self.asked(number)]
+        if chosen and not self.given.disk:
+            wrong = await backups.run(self._folder("backups"), self.given.speed, chosen)
+            print(*wrong, sep="\n", end="\n" if wrong else "", flush=True)
+            self.broken |= bool(wrong)
 
     async def on_a_disk(self) -> None:
         """Those of the disk under the running product."""
@@ -161,6 +171,7 @@ def main() -> int:
 
 async def _all(run: Run) -> None:
     await run.plain()
+    await run.backups()
     await run.on_a_disk()
     await run.power_cuts()
 

@@ -28,6 +28,8 @@ STANDS_STILL_SECONDS = 4.0
 LOCKED_SECONDS = 3.0
 HOGS = 60
 LATE_MINUTES = 10
+FROM_THE_END = 64
+"""Within the last message of a block."""
 FILL_SECONDS_MAX = 120
 CYCLES = "select count(*) from cycles where type = 'analysis' and status = 'completed'"
 DECIDED = "ai-trader.ai.decision.generated"
@@ -148,6 +150,24 @@ async def bus_comes_back_empty(up: Up) -> None:
     await up.kill("nats-server")
 
 
+async def bus_block_damaged(up: Up) -> None:
+    """One byte of what NATS has kept of our events turns over: its next start must see it."""
+    while (pid := up.pid_of("nats-server")) is None:  # noqa: ASYNC110 -- no event tells
+        await asyncio.sleep(0.05)
+    told = "select count(*) from journal_log where kind = 'alert' and body like '%has lost events%'"
+    before = await up.ask(told)
+    os.kill(pid, signal.SIGSTOP)
+    blocks = (up.state_dir / "nats" / "store").rglob("*ORCHESTRATOR/msgs/*.blk")
+    block = max(blocks, key=lambda path: int(path.stem))
+    with block.open("r+b") as file:
+        file.seek(-FROM_THE_END, os.SEEK_END)
+        [byte] = file.read(1)
+        file.seek(-FROM_THE_END, os.SEEK_END)
+        file.write(bytes([byte ^ 0xFF]))
+    os.kill(pid, signal.SIGKILL)
+    await up.until(f"select ({told}) > $1", before)
+
+
 async def poison(up: Up) -> None:
     """No JSON, too deep, and a decision that is none."""
     async with _on_the_bus(up, OPERATOR) as client:
@@ -228,6 +248,7 @@ WOUNDS = (
     Wound(number=18, what="all sessions are terminated", inflict=sessions_terminated),
     Wound(number=20, what="no session gets an answer for 4 s", inflict=sessions_frozen),
     Wound(number=29, what="NATS comes back empty", inflict=bus_comes_back_empty),
+    Wound(number=31, what="a block of NATS is damaged", inflict=bus_block_damaged),
     Wound(number=32, what="somebody takes the connections", inflict=connections_hogged),
     Wound(number=33, what="somebody locks the log for 3 s", inflict=rows_locked),
     Wound(number=34, what="somebody leaves a transaction open", inflict=transaction_left_open),

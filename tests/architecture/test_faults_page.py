@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from faults import power_cuts
+from faults import backups, power_cuts
 from faults.disk_wounds import DISK_WOUNDS
 from faults.wounds import WOUNDS
 
@@ -36,7 +36,8 @@ def test_every_fault_has_its_row() -> None:
 def test_what_make_faults_does_is_what_the_page_says() -> None:
     said = {where: {min(n) for n, wound, *_ in rows() if wound == where} for where in WHERE}
     on_a_disk = {wound.number for wound in DISK_WOUNDS} | {*power_cuts.NUMBERS}
-    assert said["yes"] == {wound.number for wound in WOUNDS} & OF_BUS_WIRE_POSTGRES_AND_NODES
+    plain = {wound.number for wound in WOUNDS} | {*backups.NUMBERS}
+    assert said["yes"] == plain & OF_BUS_WIRE_POSTGRES_AND_NODES
     assert said["disk"] == on_a_disk
     assert {wound for _, wound, *_ in rows()} <= {*WHERE, ""}
 

@@ -173,9 +173,10 @@ class Site:
             await pool.close()
 
 
-async def copied(postgres: EmbeddedPostgres, to: Path) -> Path:
-    """A cold copy of the cluster: a backup."""
+async def copied(postgres: EmbeddedPostgres) -> Path:
+    """A cold copy of the cluster, beside it: a backup."""
     await postgres.stop()
+    to = postgres.state_dir / "backup"
     shutil.copytree(postgres.data_dir, to)
     await postgres.start()
     return to

@@ -19,7 +19,7 @@ import pytest
 from tests.domain.trades import POLICY
 from tests.embedded.other_books import NOTHING_LEFT, Site, copied, flipped, laid, put_back
 from tests.engine.place import SETTINGS, STRATEGY
-from tests.servers import FAST
+from tests.servers import FAST, new_run_dir
 from tradesaga.domain.errors import Damaged
 from tradesaga.domain.external import ExternalKind, ExternalState
 from tradesaga.domain.ids import DEFAULT_AGENT
@@ -34,24 +34,24 @@ pytestmark = pytest.mark.timeout(170)
 
 
 @pytest.fixture
-async def site(state_dir: Path) -> AsyncIterator[Site]:
-    site = await Site.built(state_dir)
+async def site() -> AsyncIterator[Site]:
+    directory = new_run_dir()  # in shared memory: it is copied again and again
+    site = await Site.built(directory)
     site.place.venue.default_cancel = OnCancel(ignored=True)
     yield site
     await site.postgres.stop()
     await site.nats.stop()
+    shutil.rmtree(directory)
 
 
 # ---- a backup, a replica ---------------------------------------------------------------------
 
 
-async def test_a_backup_or_replica_of_before_is_seen_imported_and_accepted(
-    site: Site, state_dir: Path
-) -> None:
+async def test_a_backup_or_replica_of_before_is_seen_imported_and_accepted(site: Site) -> None:
     async with site.life() as life:
         known = await life.trades(1)
         await life.beats()
-    backup = await copied(site.postgres, state_dir / "backup")
+    backup = await copied(site.postgres)
     async with site.life() as life:
         assert life.doubt == ""
         filled, working = await life.trades(2), await life.trades(3, ACCEPT)
