@@ -108,7 +108,7 @@ async def verified(state_dir: Path) -> None:
 
 
 @pytest.mark.acceptance
-@pytest.mark.timeout(120)  # three starts of all servers, on a machine that may be busy
+@pytest.mark.timeout(240)  # three starts of all servers, on a machine that may be busy
 async def test_a_replay_from_start_to_summary_and_again(
     recorded: list[str], state_dir: Path
 ) -> None:

@@ -19,6 +19,8 @@ from tradesaga.embedded.nats import EmbeddedNats
 from tradesaga.embedded.postgres import EmbeddedPostgres
 from tradesaga.embedded.processes import Child
 
+pytestmark = pytest.mark.timeout(60)  # starts and stops of servers with all flushes
+
 LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 ACKNOWLEDGED_BEFORE_THE_KILL = 100
 

@@ -141,6 +141,7 @@ async def test_a_uid_without_a_name_is_told_what_to_do(
 
 
 @as_root
+@pytest.mark.timeout(60)  # it copies all binaries, on a machine that may be busy
 @pytest.mark.parametrize("closed", ["home", "every file"])
 async def test_binaries_out_of_reach_are_linked_or_copied_and_old_ones_removed(
     state_dir: Path, monkeypatch: pytest.MonkeyPatch, closed: str
