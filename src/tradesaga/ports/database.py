@@ -22,7 +22,9 @@ class DamageSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatabaseIdentity:
-    """`system` is given once, when a database is made; `timeline` rises with each promotion."""
+    """`system` is given once, when server and database are made; so a dump that is restored into a
+    new one has another. `timeline` rises with each promotion.
+    """
 
     system: str
     timeline: int

@@ -23,7 +23,8 @@ async def test_the_service_may_ask_which_database_it_is_and_note_it(database_dsn
         assert first is not None
         assert (first.here.timeline, first.noted, first.doubt) == (1, None, "")
         assert first.here.system == await parts.admin.fetchval(
-            "select system_identifier::text from pg_control_system()"
+            "select system_identifier || '/' || d.oid from pg_control_system(), pg_database d"
+            " where datname = current_database()"
         )
         for agent_id in (AGENT, OTHER):
             await marks.note(agent_id, first.here)

@@ -1,8 +1,10 @@
--- look: which database this is, by its system and its timeline, and which one was noted
-select c.system_identifier::text as here_system,
+-- look: which database this is, by its system, its number there and its timeline, and which one
+-- was noted
+select format('%s/%s', c.system_identifier, d.oid) as here_system,
   ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint as here_timeline,
   m.system as noted_system, m.timeline as noted_timeline, coalesce(m.doubt, '') as doubt
-from pg_control_system() c left join database_marks m on m.agent_id = $1;
+from pg_control_system() c join pg_database d on d.datname = current_database()
+  left join database_marks m on m.agent_id = $1;
 
 -- note: nothing; notes it for each agent, against whom nothing speaks any more
 insert into database_marks (agent_id, system, timeline)
