@@ -32,7 +32,7 @@ UNMOUNT_SECONDS_MAX = 15.0
 _PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 _HOLD = 'fsfreeze --freeze "$1" && sleep "$2"; fsfreeze --unfreeze "$1"'
 _STUTTER = """end=$(( $(date +%s) + $2 )); while [ $(date +%s) -lt $end ]; do
-  fsfreeze --freeze "$1"; sleep 0.2; fsfreeze --unfreeze "$1"; sleep 0.02; done"""
+  fsfreeze --freeze "$1"; sleep 1; fsfreeze --unfreeze "$1"; sleep 0.02; done"""
 _SLOW = 'echo "$1 $2" > "$4"; sleep "$3"; echo "$1 0" > "$4"'
 
 
@@ -163,7 +163,7 @@ class Disk:
     async def slowed(self, writes_per_second: int, seconds: int) -> None:
         """The device does so many writes a second, and the kernel keeps the others waiting.
 
-        Where the kernel cannot, it stands still for 0.2 s again and again instead.
+        Where the kernel cannot, it stands still for a second again and again instead.
         """
         if can_throttle():
             limit = str(writes_per_second)

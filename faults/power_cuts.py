@@ -54,10 +54,11 @@ class Ledger:
 
     def __init__(self) -> None:
         self.acknowledged = [0] * WRITERS
+        self.is_open = True
 
     async def write(self, writer: int, one: Callable[[int, int], Awaitable[object]]) -> None:
-        """Write the next number again and again, until the server is lost."""
-        while True:
+        """Write the next number again and again, until it is closed or the server is lost."""
+        while self.is_open:
             number = self.acknowledged[writer] + 1
             try:
                 await one(writer, number)
@@ -150,12 +151,15 @@ class Cuts:
         async def message(writer: int, number: int) -> None:
             await stream.publish(f"{STREAM}.{writer}", b"%d" % number)
 
+        self._rows.is_open = self._messages.is_open = True
         async with asyncio.TaskGroup() as group:
             work = [group.create_task(self._rows.write(w, row)) for w in range(WRITERS)]
             work += [group.create_task(self._messages.write(w, message)) for w in range(WRITERS)]
             await asyncio.sleep(self._random.uniform(*SECONDS_AT_WORK))
             said = list(self._rows.acknowledged), list(self._messages.acknowledged)
             self._disk.cut()
+            # An answer that comes with the cancellation swallows it, and its writer would go on.
+            self._rows.is_open = self._messages.is_open = False
             dead = [pid for server in self._servers() for pid in kill_with_all_below(server)]
             for task in work:
                 task.cancel()
