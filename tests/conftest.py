@@ -58,7 +58,7 @@ def run_servers() -> Servers:
 async def database_dsn(run_servers: Servers) -> AsyncIterator[str]:
     """DSN of a fresh database with all migrations applied."""
     name = _unique("test")
-    admin = await asyncpg.connect(run_servers.admin_dsn, timeout=3, command_timeout=10)
+    admin = await asyncpg.connect(run_servers.admin_dsn, timeout=15, command_timeout=15)
     try:
         await admin.execute(
             f"create database {name} template {servers.TEMPLATE} strategy file_copy"

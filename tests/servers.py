@@ -158,7 +158,7 @@ async def _keep(run_dir: Path, controller: int) -> None:
 
 
 async def _make_template(admin_dsn: str) -> None:
-    admin = await asyncpg.connect(admin_dsn, timeout=3)
+    admin = await asyncpg.connect(admin_dsn, timeout=15)
     await admin.execute(f"create database {TEMPLATE}")
     template = admin_dsn.replace("/postgres?", f"/{TEMPLATE}?")
     await migrate(template)

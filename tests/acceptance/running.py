@@ -176,8 +176,8 @@ async def connect(state_dir: Path) -> asyncpg.Connection[asyncpg.Record]:
         raise ValueError("no socket yet")
     port = int(socket_file.name.rpartition(".")[2])
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
-        host=str(state_dir / "run"), port=port, user="tradesaga", database="ai_trader", timeout=3,
-        command_timeout=5, server_settings={"search_path": "orchestration"},
+        host=str(state_dir / "run"), port=port, user="tradesaga", database="ai_trader", timeout=15,
+        command_timeout=15, server_settings={"search_path": "orchestration"},
     )  # fmt: skip
     return connection
 

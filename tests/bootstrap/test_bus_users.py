@@ -264,7 +264,7 @@ async def test_without_the_right_login_nobody_comes_in(
                 password=given.get("password"),
                 token=given.get("token"),
                 allow_reconnect=False,
-                connect_timeout=2,
+                connect_timeout=15,
                 error_cb=_quiet,
             )
         await client.close()

@@ -74,7 +74,7 @@ async def test_the_embedded_service_works_with_less_than_the_owner(state_dir: Pa
         assert (state_dir / "pgpass-reader").stat().st_mode & 0o777 == 0o600
         variables = own.variables()
         assert variables["ORCHESTRATOR__DATABASE__USER"] == APP
-        service = await asyncpg.connect(own.dsn().replace("tradesaga@", f"{APP}@"), timeout=3)
+        service = await asyncpg.connect(own.dsn().replace("tradesaga@", f"{APP}@"), timeout=15)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.execute("drop table orchestration.orders")
         await service.close()
@@ -83,7 +83,7 @@ async def test_the_embedded_service_works_with_less_than_the_owner(state_dir: Pa
             try:
                 reader = await asyncpg.connect(
                     host="127.0.0.1", port=int(port), user=user, password=secret,
-                    database=settings.database.name, timeout=3,
+                    database=settings.database.name, timeout=15,
                 )  # fmt: skip
             except asyncpg.InvalidPasswordError:
                 assert not lets_in

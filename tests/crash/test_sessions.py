@@ -19,7 +19,7 @@ OWN = 3
 
 async def careless(dsn: str) -> int:
     """A user that leaves everything behind and dies in mid-transaction."""
-    connection = await asyncpg.connect(dsn, timeout=5, server_settings={"application_name": "a"})
+    connection = await asyncpg.connect(dsn, timeout=15, server_settings={"application_name": "a"})
     backend: int = await connection.fetchval("select pg_backend_pid()")
     await connection.execute("set statement_timeout = 12345; begin; create temp table left_open()")
     with pytest.raises(asyncpg.DivisionByZeroError):
@@ -31,7 +31,7 @@ async def careless(dsn: str) -> int:
 
 async def careful(dsn: str) -> tuple[int, str, int]:
     """The next user: sees a fresh session, may prepare the same names again, ends in good form."""
-    connection = await asyncpg.connect(dsn, timeout=5, server_settings={"application_name": "a"})
+    connection = await asyncpg.connect(dsn, timeout=15, server_settings={"application_name": "a"})
     found = (
         await connection.fetchval("select pg_backend_pid()"),
         await connection.fetchval("show statement_timeout"),
@@ -81,7 +81,7 @@ async def test_a_session_that_the_server_has_ended_is_replaced(
 
     for _ in range(3):
         await next_life(careless)
-    admin = await asyncpg.connect(database_dsn, timeout=5)
+    admin = await asyncpg.connect(database_dsn, timeout=15)
     await admin.execute(
         "select pg_terminate_backend(pid) from pg_stat_activity"
         " where application_name = 'a' and datname = current_database()"

@@ -31,7 +31,7 @@ def _kill(child: Child) -> None:
 
 
 async def test_no_committed_row_is_lost(durable_postgres: EmbeddedPostgres) -> None:
-    connection = await asyncpg.connect(durable_postgres.dsn, timeout=3, command_timeout=5)
+    connection = await asyncpg.connect(durable_postgres.dsn, timeout=15, command_timeout=15)
     await connection.execute("create table rows (number int primary key)")
     acknowledged: list[int] = []
     enough = asyncio.Event()
@@ -54,7 +54,7 @@ async def test_no_committed_row_is_lost(durable_postgres: EmbeddedPostgres) -> N
     await durable_postgres.child.exited()
 
     await durable_postgres.start()
-    connection = await asyncpg.connect(durable_postgres.dsn, timeout=3, command_timeout=5)
+    connection = await asyncpg.connect(durable_postgres.dsn, timeout=15, command_timeout=15)
     found = {row["number"] for row in await connection.fetch("select number from rows")}
     await connection.close()
     assert set(acknowledged) <= found
@@ -67,7 +67,7 @@ async def test_no_acknowledged_message_is_lost(durable_nats: EmbeddedNats) -> No
 
     url, token = durable_nats.url, durable_nats.token
     client = await nats.connect(url, token=token, allow_reconnect=False, error_cb=ignore)
-    stream = client.jetstream(timeout=2)
+    stream = client.jetstream(timeout=15)
     await stream.add_stream(StreamConfig(name="orders", subjects=["orders"]))
     acknowledged: list[int] = []
     enough = asyncio.Event()
@@ -90,7 +90,7 @@ async def test_no_acknowledged_message_is_lost(durable_nats: EmbeddedNats) -> No
     await durable_nats.child.exited()
 
     await durable_nats.start()
-    client = await nats.connect(url, token=token, connect_timeout=2)
+    client = await nats.connect(url, token=token, connect_timeout=15)
     state = (await client.jetstream().stream_info("orders")).state
     await client.close()
     assert len(acknowledged) <= state.messages <= len(acknowledged) + 1

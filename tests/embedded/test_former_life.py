@@ -22,7 +22,7 @@ _STATE = "select state from pg_stat_activity where pid = $1"
 
 
 async def _connect(dsn: str) -> asyncpg.Connection:
-    return await asyncpg.connect(dsn, timeout=3, command_timeout=3)
+    return await asyncpg.connect(dsn, timeout=15, command_timeout=15)
 
 
 async def test_servers_die_with_a_killed_supervisor_and_nothing_is_lost(
@@ -208,8 +208,8 @@ async def test_psql_can_log_in_over_tcp_with_the_kept_password_alone(
 ) -> None:
     assert durable_postgres.pgpass.stat().st_mode & 0o777 == 0o600
     connection = await asyncpg.connect(
-        durable_postgres.tcp_dsn, passfile=str(durable_postgres.pgpass), timeout=3
+        durable_postgres.tcp_dsn, passfile=str(durable_postgres.pgpass), timeout=15
     )
     await connection.close()
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(durable_postgres.tcp_dsn, password="guess", timeout=3)
+        await asyncpg.connect(durable_postgres.tcp_dsn, password="guess", timeout=15)

@@ -210,7 +210,7 @@ async def _halts_whoever_starts(site: Site) -> None:
 
 
 async def _asked(postgres: EmbeddedPostgres, query: str) -> str:
-    connection = await asyncpg.connect(postgres.dsn, timeout=3, command_timeout=5)
+    connection = await asyncpg.connect(postgres.dsn, timeout=15, command_timeout=15)
     try:
         return str(await connection.fetchval(query))
     finally:

@@ -55,7 +55,7 @@ async def test_the_run_s_postgres_is_told_that_it_is_not_durable(run_servers: Se
 
 
 async def test_missing_rights_and_read_only_sessions_are_named(database_dsn: str) -> None:
-    connection = await asyncpg.connect(database_dsn, timeout=3)
+    connection = await asyncpg.connect(database_dsn, timeout=15)
     role = f"reader_{os.getpid()}"
     await connection.execute(f"create role {role} login")
     await connection.execute(f"alter role {role} set default_transaction_read_only = on")
@@ -87,7 +87,7 @@ async def test_a_pooler_that_does_not_keep_sessions_is_refused(
 ) -> None:
     settings = {"search_path": search_path}
     behind = [
-        await asyncpg.connect(database_dsn, timeout=3, server_settings=settings)
+        await asyncpg.connect(database_dsn, timeout=15, server_settings=settings)
         for _ in range(backends)
     ]
     turns = itertools.cycle(behind)

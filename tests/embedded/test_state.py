@@ -80,7 +80,7 @@ async def test_a_path_too_long_for_a_socket_works(state_dir: Path) -> None:
     assert deep not in server.socket_dir.parents
     await server.start()
     try:
-        connection = await asyncpg.connect(server.dsn, timeout=3)
+        connection = await asyncpg.connect(server.dsn, timeout=15)
         assert await connection.fetchval("select 1") == 1
         await connection.close()
         assert server.socket_dir.stat().st_mode & 0o777 == 0o700
@@ -161,7 +161,7 @@ async def test_binaries_out_of_reach_are_linked_or_copied_and_old_ones_removed(
     server = EmbeddedPostgres(state_dir)
     await server.start()
     try:
-        connection = await asyncpg.connect(server.dsn, timeout=3)
+        connection = await asyncpg.connect(server.dsn, timeout=15)
         assert await connection.fetchval("select 1") == 1
         await connection.close()
     finally:

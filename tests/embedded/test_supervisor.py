@@ -26,7 +26,7 @@ FAST = RestartPolicy(delay_first=0.001, delay_max=0.01, space_delay=0.001)
 
 
 async def _execute(dsn: str, statement: str) -> object:
-    connection = await asyncpg.connect(dsn, timeout=3, command_timeout=3)
+    connection = await asyncpg.connect(dsn, timeout=15, command_timeout=15)
     try:
         return await connection.fetchval(statement)
     finally:
@@ -86,7 +86,7 @@ async def test_killed_servers_come_back_at_the_same_address(state_dir: Path) -> 
             await eventually(lambda n=name: running.count(EventKind.READY, n) == 2, name)  # type: ignore[misc]  # a default binds the loop's value
         assert (postgres.dsn, server.url) == (dsn, url)
         assert await _execute(dsn, "select 1") == 1
-        client = await nats.connect(url, token=server.token, connect_timeout=2)
+        client = await nats.connect(url, token=server.token, connect_timeout=15)
         await client.jetstream().account_info()
         await client.close()
 
@@ -113,9 +113,9 @@ async def test_a_healthy_server_is_never_taken_for_hung(state_dir: Path) -> None
     )
     policy = RestartPolicy(probe_interval=0.005, probe_time_max=5.0, probe_misses_max=1)
     async with supervised(state_dir, [[postgres, server]], policy) as running:
-        full = [await asyncpg.connect(postgres.dsn, timeout=3) for _ in range(5)]
+        full = [await asyncpg.connect(postgres.dsn, timeout=15) for _ in range(5)]
         with pytest.raises(asyncpg.TooManyConnectionsError):
-            await asyncpg.connect(postgres.dsn, timeout=3)
+            await asyncpg.connect(postgres.dsn, timeout=15)
         for _ in range(50):
             assert await postgres.alive()
             assert await server.alive()

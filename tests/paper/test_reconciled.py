@@ -41,7 +41,7 @@ async def place(paper: Client) -> AsyncIterator[PaperPlace]:
     place = PaperPlace()
     place.http = HttpTradingEngine(
         url=paper.bases[TRADING],
-        time_max=timedelta(seconds=5),
+        time_max=timedelta(seconds=20),
         capabilities=Capabilities(
             dedupes=True, query_by_client_id=True, visibility_lag=timedelta(seconds=1)
         ),

@@ -22,7 +22,7 @@ async def answered(head: bytes, body: bytes = b"") -> bytes:
         await writer.drain()
 
     async with serving(handle) as url:
-        keys = HttpKeySet(url=f"{url}/realms/x/certs", time_max=timedelta(seconds=5))
+        keys = HttpKeySet(url=f"{url}/realms/x/certs", time_max=timedelta(seconds=20))
         try:
             return await keys.read()
         finally:

@@ -19,7 +19,7 @@ async def empty_dsn(run_servers: Servers) -> AsyncIterator[str]:
     """DSN of a fresh database without any migration."""
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     name = f"empty_{worker}_{os.getpid()}_{next(_numbers)}"
-    admin = await asyncpg.connect(run_servers.admin_dsn, timeout=3, command_timeout=10)
+    admin = await asyncpg.connect(run_servers.admin_dsn, timeout=15, command_timeout=15)
     try:
         await admin.execute(f"create database {name} template template0")
         yield run_servers.admin_dsn.replace("/postgres?", f"/{name}?")
