@@ -78,7 +78,9 @@ async def _told(state_dir: Path) -> dict[str, str]:
     await server.start()
     try:
         connection = await connect(state_dir)
-        found = await rows(connection, "select event_id::text, type from outbox")
+        found = await rows(
+            connection, "select event_id::text, type from outbox where published_at is not null"
+        )
         await connection.close()
         return {one["event_id"]: one["type"] for one in found}
     finally:

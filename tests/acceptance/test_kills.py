@@ -62,7 +62,11 @@ async def test_kills_of_postgres_and_nats(hour: Up) -> None:
 
 
 async def check_books(state_dir: Path) -> None:
-    """Our books by SQL, and the venue's by its own store, both after everything has stopped."""
+    """Our books by SQL, and the venue's by its own store, both after everything has stopped.
+
+    Events are not among them: the summary has counted those that wait, and what the stop itself
+    says may be left to the next life.
+    """
     server = EmbeddedPostgres(state_dir)
     await server.start()
     try:
@@ -83,7 +87,6 @@ async def check_books(state_dir: Path) -> None:
             "positions that are not the sum of fills": """select count(*) from positions p
                 where quantity <> (select sum(case side when 'buy' then f.quantity
                   else -f.quantity end) from fills f where f.symbol = p.symbol)""",
-            "unpublished events": "select count(*) from outbox where published_at is null",
             "fills without a trade": """select count(*) from fills f left join trades t
                 on t.fill_id = f.id where t.id is null""",
             "unfinished cycles": "select count(*) from cycles where status = 'started'",

@@ -126,9 +126,11 @@ class Orchestrator:
     async def _wind_down(self, parts: Parts) -> None:
         await parts.scheduler.cancel_all()
         await parts.crew.drain(DRAIN_SECONDS_MAX)
-        if parts.control.ready.is_set() and parts.leadership.may_send(opening=False):
+        if not parts.leadership.may_send(opening=False):
+            return
+        if parts.control.ready.is_set():
             await _leave_checkpoint(parts)
-            await _publish_the_rest(parts)
+        await _publish_the_rest(parts)
 
 
 async def _leave_halt(parts: Parts) -> None:
