@@ -87,7 +87,7 @@ async def tell_leaders(
     told = 0
     while True:
         found = await leading(pool, agent_id)
-        if found is not None and found.epoch > told:
+        if found is not None and found.epoch > told and found.url:  # it says its address soon
             told = found.epoch
             name = names.get(found.url, found.url)
             display.say(f"{name} leads, epoch {found.epoch}, since {found.since:%H:%M:%S.%f}"[:-3])
