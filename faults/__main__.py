@@ -23,9 +23,9 @@ from typing import TypeVar
 from faults import backups, disk, power_cuts
 from faults.campaign import back, campaign, told, trading, verified
 from faults.disk import Disk, NoDisk
-from faults.disk_wounds import DISK_WOUNDS, DiskWound
+from faults.disk_wounds import DISK_WOUNDS
 from faults.machine import Machine
-from faults.wounds import WOUNDS
+from faults.wounds import WOUNDS, Wound
 
 MEGABYTES = 1024
 SHARED_MEMORY = "/dev/shm"
@@ -110,7 +110,7 @@ class Run:
         wanted = self.given.disk or self.given.only is not None
         return int(self.broken or (wanted and bool(self.not_done)))
 
-    async def _wounded(self, machine: Machine, chosen: Sequence[DiskWound]) -> None:
+    async def _wounded(self, machine: Machine, chosen: Sequence[Wound[Machine]]) -> None:
         await trading(machine.up)
         for wound in chosen:
             await wound.inflict(machine)

@@ -20,7 +20,7 @@ SETTLED = """select (select count(*) from sagas where status not like 'comp%')
   + (select count(*) from outbox where published_at is null) = 0"""
 
 
-async def campaign(place: Path, chosen: Sequence[Wound], speed: float) -> int:
+async def campaign(place: Path, chosen: Sequence[Wound[Up]], speed: float) -> int:
     """Inflict them one after the other; 1 when something is broken at the end."""
     up = up_on(place / "state", place, speed)
     try:

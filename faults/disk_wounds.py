@@ -7,15 +7,15 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 import asyncpg
 
 from faults.disk import can_throttle
 from faults.machine import Machine
 from faults.processes import children_of
+from faults.wounds import Wound
 from tests.acceptance.running import connect
 
 HELD_SECONDS = 3.0
@@ -24,16 +24,6 @@ SLOW_WRITES = 20
 FULL_SECONDS = 6.0
 PANIC_SECONDS_MAX = 30.0
 LOG_FILLER = "select pg_logical_emit_message(true, '', repeat('x', 1000000))"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskWound:
-    """One fault of the disk: its number, what it is, how it is done, and what that needs."""
-
-    number: int
-    what: str
-    inflict: Callable[[Machine], Awaitable[None]]
-    lacks: Callable[[], str] = str
 
 
 async def writes_held(machine: Machine) -> None:
@@ -130,9 +120,9 @@ def _lacks_strace() -> str:
 
 SLOW = f"a disk of {SLOW_WRITES} writes a second" if can_throttle() else "a disk that stutters"
 DISK_WOUNDS = (
-    DiskWound(number=22, what="writes take 3 s", inflict=writes_held),
-    DiskWound(number=23, what=SLOW, inflict=disk_slowed),
-    DiskWound(number=24, what="a flush fails", inflict=flush_fails, lacks=_lacks_strace),
-    DiskWound(number=25, what="the disk is full, its log too", inflict=disk_filled),
-    DiskWound(number=27, what="the machine loses power", inflict=power_cut),
+    Wound(number=22, what="writes take 3 s", inflict=writes_held),
+    Wound(number=23, what=SLOW, inflict=disk_slowed),
+    Wound(number=24, what="a flush fails", inflict=flush_fails, lacks=_lacks_strace),
+    Wound(number=25, what="the disk is full, its log too", inflict=disk_filled),
+    Wound(number=27, what="the machine loses power", inflict=power_cut),
 )

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import asyncpg
 import nats
@@ -24,6 +25,7 @@ from tradesaga.bootstrap.bus_users import OPERATOR
 from tradesaga.embedded.nats import read_logins
 from tradesaga.paper.personality import MARKET_DATA
 
+T = TypeVar("T")
 STANDS_STILL_SECONDS = 4.0
 LOCKED_SECONDS = 3.0
 HOGS = 60
@@ -36,12 +38,13 @@ DECIDED = "ai-trader.ai.decision.generated"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wound:
-    """One fault: its number, what it is, and how it is done."""
+class Wound(Generic[T]):
+    """One fault: its number, what it is, how it is done, and what this machine lacks for it."""
 
     number: int
     what: str
-    inflict: Callable[[Up], Awaitable[None]]
+    inflict: Callable[[T], Awaitable[None]]
+    lacks: Callable[[], str] = str
 
 
 def killed(word: str) -> Callable[[Up], Awaitable[None]]:

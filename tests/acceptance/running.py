@@ -17,6 +17,7 @@ from typing import Any
 
 import asyncpg
 
+from faults.processes import children_of
 from tradesaga.paper.recordings import DEFAULT_DATA
 
 POLL_SECONDS = 0.004
@@ -117,17 +118,13 @@ class Up:
 
     def pid_of(self, word: str) -> int | None:
         """The child whose command line has `word` as an argument or program name."""
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
+        for pid in children_of(self.process.pid):
             try:
-                parts = (entry / "cmdline").read_bytes().split(b"\0")
-                parent = int(re.findall(r"PPid:\s+(\d+)", (entry / "status").read_text())[0])
-            except (OSError, IndexError):
+                parts = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except OSError:
                 continue
-            names = {Path(part.decode(errors="replace")).name for part in parts if part}
-            if parent == self.process.pid and word in names:
-                return int(entry.name)
+            if word in {Path(part.decode(errors="replace")).name for part in parts if part}:
+                return pid
         return None
 
     async def kill(self, word: str) -> int:

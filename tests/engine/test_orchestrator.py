@@ -28,17 +28,23 @@ from tradesaga.domain.orders import Fill, Order
 from tradesaga.domain.saga import ENDS, Saga
 from tradesaga.engine.agent_control import AgentControl
 from tradesaga.engine.orchestrator import Orchestrator
+from tradesaga.ports.bus import Published
+from tradesaga.ports.records import OutboxRow
 from tradesaga.ports.services import Health
 from tradesaga.testing.journal import MemoryJournal
 
 
 @dataclass
 class Life:
-    """One process: the orchestrator, run until so many analyses have been completed."""
+    """One process: the orchestrator, run until so many analyses have been completed.
+
+    `during`: it is asked to end when the next one has begun after those, and asks still.
+    """
 
     place: Place
     journal: MemoryJournal
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    during: bool = False
 
     async def run(self, analyses: int) -> None:
         assert isinstance(self.place.bus, DecidingBus)
@@ -62,8 +68,12 @@ class Life:
         await control.ready.wait()
         if agent(self.place).status is not AgentStatus.RUNNING:
             await control.start(strategies=None, mode=None, actor="operator")
-        while len(completed(self.place)) < analyses and not running.done():
+        while not self._is_over(analyses) and not running.done():
             await self.place.clock.sleep_until(self.place.clock.now() + timedelta(seconds=1))
+
+    def _is_over(self, analyses: int) -> bool:
+        is_far = len(completed(self.place)) >= analyses
+        return is_far and (not self.during or bool(started(self.place)))
 
 
 def agent(place: Place) -> Agent:
@@ -76,6 +86,11 @@ def completed(place: Place) -> list[Cycle]:
     cycles = place.store.of(Cycle, DEFAULT_AGENT)
     ended = (c for c in cycles if c.status is CycleStatus.COMPLETED)
     return [cycle for cycle in ended if cycle.type is CycleType.ANALYSIS]
+
+
+def started(place: Place) -> list[Cycle]:
+    cycles = place.store.of(Cycle, DEFAULT_AGENT)
+    return [cycle for cycle in cycles if cycle.status is CycleStatus.STARTED]
 
 
 def new_place() -> Place:
@@ -111,8 +126,7 @@ async def check(place: Place) -> None:
     for row in place.bus.published:
         assert seen.get(row.correlation_id, 0) < row.sequence, "in order per thing"
         seen[row.correlation_id] = row.sequence
-    stale = [c for c in place.store.of(Cycle, DEFAULT_AGENT) if c.status is CycleStatus.STARTED]
-    assert stale == []
+    assert started(place) == []
 
 
 async def test_it_trades_from_the_question_to_the_position() -> None:
@@ -126,6 +140,25 @@ async def test_it_trades_from_the_question_to_the_position() -> None:
     counts = await place.records.counts(DEFAULT_AGENT)
     assert counts.orders_executed == 1
     assert counts.cycles_completed >= 3
+
+
+async def test_a_stop_in_a_cycle_publishes_what_it_says_last() -> None:
+    place = new_place()
+    assert isinstance(place.bus, DecidingBus)
+    place.bus.decide = lambda *_: None  # the question stands until its time is up
+    publish = place.bus.publish
+
+    async def slow(row: OutboxRow) -> Published:
+        await asyncio.sleep(0.001)  # a server is never as quick as the one of the tests
+        return await publish(row)
+
+    place.bus.publish = slow  # type: ignore[method-assign]
+    await Life(place, MemoryJournal(place.store), during=True).run(1)
+    cycles = place.store.of(Cycle, DEFAULT_AGENT)
+    (under_way,) = (str(cycle.id) for cycle in cycles if cycle.status is CycleStatus.CANCELLED)
+    said = [row.type for row in place.bus.published if row.correlation_id == under_way]
+    assert said[0] == "orchestrator.cycle.started"
+    assert said[-1] == "orchestrator.cycle.completed"
 
 
 @pytest.mark.parametrize("durable", [False, True], ids=["before", "after"])

@@ -164,13 +164,13 @@ class ExternalOrders:
 
     async def _warn(self, order: ExternalOrder) -> None:
         """Tell the ladder, once; of one under our id always, else when we trade the symbol."""
-        is_stray = order.kind is not ExternalKind.EXTERNAL
+        bears_our_id = order.kind is not ExternalKind.EXTERNAL
         if order.warned_at is not None or not order.matters:
             return
-        if not is_stray and order.symbol not in self.traded():
+        if not bears_our_id and order.symbol not in self.traded():
             return
-        cause = Cause.STRAY_ORDER if is_stray else Cause.FOREIGN_ORDER
-        what = "an order with an id of our shape" if is_stray else "an order that is not ours"
+        cause = Cause.STRAY_ORDER if bears_our_id else Cause.FOREIGN_ORDER
+        what = "an order with an id of our shape" if bears_our_id else "an order that is not ours"
         self.ladder.enter(
             cause, f"{what}: {order.venue_order_id}", scope=Scope(ScopeKind.SYMBOL, order.symbol)
         )

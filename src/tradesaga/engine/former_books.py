@@ -48,15 +48,24 @@ class FormerBooks:
     async def check(self) -> None:
         """Compare the database with what was noted. Raises Unavailable, Fenced."""
         now = self.clock.now()
+        look = await self._looked()
+        if look is not None and look.noted is not None:
+            self.since = now
+
+    async def heed(self) -> None:
+        """Take over what another agent has seen since `check`. Raises Unavailable, Fenced."""
+        await self._looked()
+
+    async def _looked(self) -> DatabaseLook | None:
+        """What was noted before; in doubt, if that or anybody speaks against what is here."""
         look = None if self.marks is None else await self.marks.look(self.agent_id)
         if self.marks is None or look is None:
-            return
-        if look.noted is not None:
-            self.since = now
+            return None
         if why := _other(look) or look.doubt:
             await self.in_doubt(why)
         if look.noted != look.here or look.doubt:
             await self.marks.note(self.agent_id, look.here)
+        return look
 
     def look(self) -> None:
         """Enter what has been found damaged since the last look; never waits."""
@@ -75,18 +84,6 @@ class FormerBooks:
         await self.in_doubt(why)
         if self.marks is not None:
             await self.marks.doubt(self.agent_id, why)
-
-    async def heed(self) -> None:
-        """Take over what another agent has seen since `check`. Raises Unavailable, Fenced."""
-        look = None if self.marks is None else await self.marks.look(self.agent_id)
-        if self.marks is not None and look is not None and look.doubt:
-            await self.in_doubt(look.doubt)
-            await self.marks.note(self.agent_id, look.here)
-
-    @property
-    def are_in_doubt(self) -> bool:
-        """Whether it stands on the ladder."""
-        return self.ladder.ladder.standing(Cause.BOOKS_IN_DOUBT) is not None
 
 
 def _other(look: DatabaseLook) -> str:

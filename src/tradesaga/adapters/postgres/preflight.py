@@ -15,11 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from tradesaga.adapters.postgres.connection import Connection, server_settings
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.domain.errors import Refused, Unavailable
 
 VERSION_MIN = 15
 SECONDS_MAX = 3.0
-_SCHEMA = "orchestration"
 _SESSION = "select pg_backend_pid() as backend, current_setting('search_path') as search_path"
 _UNKNOWN_PARAMETER = "unsupported startup parameter"
 """What PgBouncer says of a setting that it does not pass on."""
@@ -71,7 +71,7 @@ async def check_postgres(dsn: str) -> ServerReport:
         raise _unreachable(place, str(error) or f"no answer within {SECONDS_MAX:.0f} s") from error
     if len({one["backend"] for one in sessions if one is not None}) == 1:
         raise _pooled(place, "two sessions had one backend, so none keeps its locks and settings")
-    if any(one is None or one["search_path"] != _SCHEMA for one in sessions):
+    if any(one is None or one["search_path"] != SCHEMA for one in sessions):
         raise _pooled(place, "it forgets what a session asks for")
     assert row is not None, "a select without from has one row"
     problems = (f"Postgres at {place}: {problem}" for problem in _problems(row))
@@ -86,7 +86,7 @@ async def _connected(dsn: str) -> AsyncIterator[Connection]:
         timeout=SECONDS_MAX,
         command_timeout=SECONDS_MAX,
         statement_cache_size=0,  # PgBouncer in transaction mode has no prepared statements
-        server_settings=server_settings("tradesaga check", _SCHEMA),
+        server_settings=server_settings("tradesaga check", SCHEMA),
     )
     try:
         yield connection
