@@ -30,7 +30,7 @@ from bench.raw import commit_milliseconds, commits_per_second
 from bench.sagas import COMMITS, ROW_WRITES, Figures
 from bench.server import memory_mib
 from tradesaga.adapters import logging as log_output
-from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.migrate import SCHEMA, migrate
 from tradesaga.adapters.system import calm_collector
 from tradesaga.embedded.postgres import EmbeddedPostgres
 
@@ -47,7 +47,7 @@ async def measure(state_dir: Path, options: argparse.Namespace) -> None:
     server = EmbeddedPostgres(state_dir)
     await server.start()
     try:
-        await migrate(server.dsn)
+        await migrate(server.dsn, schema=SCHEMA)
         raw = await _headline(server.dsn, options.seconds)
         if options.old_sagas:
             await old_sagas.load(server.dsn, options.old_sagas)

@@ -25,7 +25,7 @@ import msgspec
 
 from bench.product import AGENT, Product, product
 from tradesaga.adapters.http.trading_engine import HttpTradingEngine
-from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.migrate import SCHEMA, migrate
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.domain.ladder import EVERYWHERE
 from tradesaga.embedded.postgres import EmbeddedPostgres
@@ -198,7 +198,7 @@ async def run(rounds: int = ROUNDS) -> Sequence[Mapping[str, float]]:
         postgres = EmbeddedPostgres(directory)
         await postgres.start()
         try:
-            await migrate(postgres.dsn)
+            await migrate(postgres.dsn, schema=SCHEMA)
             pid = postgres.child.pid
             assert pid is not None
             return [await one_round(postgres.dsn, family(pid)) for _ in range(rounds)]

@@ -61,7 +61,8 @@ async def checked(town: Town, number: int) -> int:
     await rest(town)
     rested = time.monotonic() - began
     system = system_of(VerifyOptions(state_dir=town.up.state_dir), {})
-    pool, waiting = ReaderPool(system.dsn), list(reversed(range(number)))
+    pool = ReaderPool(system.dsn, schema=system.settings.database.schema)
+    waiting = list(reversed(range(number)))
     broken: list[str] = []
 
     async def work() -> None:

@@ -29,7 +29,7 @@ from bench import busy_kill
 from bench.busy_kill import family
 from bench.product import AGENT, product
 from tradesaga.adapters import logging as log_output
-from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.migrate import SCHEMA, migrate
 from tradesaga.bootstrap.token_file import ensure_token, read_token
 from tradesaga.domain.orders import Order, OrderStatus, VenueReport
 from tradesaga.domain.trade_messages import Reported
@@ -191,7 +191,7 @@ async def run(way: str, directory: Path) -> Mapping[str, float]:
     await nats.start()
     frozen: list[int] = []
     try:
-        await migrate(postgres.dsn)
+        await migrate(postgres.dsn, schema=SCHEMA)
         await leave_working(postgres.dsn, venue)
         server = await asyncio.start_server(venue.serve, "127.0.0.1", 0)
         venue_port = server.sockets[0].getsockname()[1]

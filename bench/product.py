@@ -14,6 +14,7 @@ from uuid import UUID
 from bench.venue import PRICE, InstantVenue
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresRecords
 from tradesaga.adapters.prometheus import PrometheusMetrics
@@ -116,7 +117,8 @@ def decision_at(now: datetime) -> Decision:
 async def product(dsn: str) -> AsyncIterator[Product]:
     """Take the lease and write until the block ends."""
     clock = SystemClock()
-    journal, pool, lease = PostgresJournal(dsn), ReaderPool(dsn), PostgresLease(dsn, clock)
+    journal, pool = PostgresJournal(dsn, schema=SCHEMA), ReaderPool(dsn, schema=SCHEMA)
+    lease = PostgresLease(dsn, clock, schema=SCHEMA)
     records, venue = PostgresRecords(pool), InstantVenue(clock)
     leadership = Leadership(
         lease=lease,

@@ -18,6 +18,7 @@ import asyncpg
 from bench.decisions import Reaction, reaction
 from bench.product import AGENT, Product
 from tradesaga.adapters.postgres.archive import PostgresArchive
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.prometheus import PrometheusMetrics
 from tradesaga.domain.retention import KEEP_ALL, RetentionPolicy
 from tradesaga.engine.retention import Retention
@@ -53,7 +54,7 @@ class Growth:
 
 async def growth(product: Product, dsn: str, seconds: float, *, archiving: bool) -> Growth:
     """Let sagas arrive for `seconds`, with retention or without, and look at the tables."""
-    archive = PostgresArchive(dsn)
+    archive = PostgresArchive(dsn, schema=SCHEMA)
     connection = await asyncpg.connect(dsn, server_settings={"search_path": "orchestration"})
     await connection.execute("alter system set autovacuum_naptime = '1s'")
     await connection.execute("select pg_reload_conf()")

@@ -18,7 +18,7 @@ from crash.scenarios import SCENARIOS
 from crash.schedules import Schedule, play
 from crash.stand import Stand, stand
 from tradesaga.adapters import logging as log_output
-from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.migrate import SCHEMA, migrate
 from tradesaga.embedded.postgres import EmbeddedPostgres
 
 FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
@@ -104,7 +104,7 @@ async def run(asked: argparse.Namespace, directory: Path) -> Report:
     server = EmbeddedPostgres(directory, {} if asked.durable else FAST)
     await server.start()
     try:
-        await migrate(server.dsn)
+        await migrate(server.dsn, schema=SCHEMA)
         async with stand(server.dsn, directory, asked.jobs) as here:
             await prove(here, asked, report)
     finally:

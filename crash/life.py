@@ -28,6 +28,7 @@ from tradesaga.adapters.postgres.archive import PostgresArchive
 from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
 from tradesaga.adapters.prometheus import PrometheusMetrics
@@ -153,7 +154,7 @@ class CutJournal(PostgresJournal):
     """The product's journal, whose statements have seams, and whose connection can be cut once."""
 
     def __init__(self, dsn: str, seams: Seams, trouble: Trouble) -> None:
-        super().__init__(dsn)
+        super().__init__(dsn, schema=SCHEMA)
         self._seams = seams
         self._trouble = trouble
 
@@ -195,7 +196,7 @@ class Life:
         """Live until the harness calls it quiet; raises whatever ends the orchestrator."""
         plan = self._plan
         clock, wire = FastClock(plan.anchor_ns), Wire(plan.socket, plan.place)
-        pool = ReaderPool(plan.dsn, connections_max=READERS_MAX)
+        pool = ReaderPool(plan.dsn, connections_max=READERS_MAX, schema=SCHEMA)
         journal = CutJournal(plan.dsn, self.seams, self.trouble)
         lease = _lease(plan, clock)
         contested = ContestedJournal(
@@ -286,7 +287,7 @@ class Life:
             journal=journal,
             records=records,
             outbox=SeamedOutbox(PostgresOutbox(pool), seams),
-            archive=PostgresArchive(plan.dsn),
+            archive=PostgresArchive(plan.dsn, schema=SCHEMA),
             lease=SeamedLease(lease, seams),
             bus=SeamedBus(WireBus(wire, seams), seams),
             clock=clock,
@@ -304,7 +305,9 @@ class Life:
 
 def _lease(plan: Plan, clock: FastClock) -> PostgresLease:
     time_to_live = LEASE_TIME_SHORT if plan.replaced else LEASE_TIME
-    return PostgresLease(plan.dsn, clock, time_to_live=time_to_live, send_time_max=SEND_TIME_MAX)
+    return PostgresLease(
+        plan.dsn, clock, time_to_live=time_to_live, send_time_max=SEND_TIME_MAX, schema=SCHEMA
+    )
 
 
 def _settings(plan: Plan) -> EngineSettings:

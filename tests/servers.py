@@ -25,7 +25,7 @@ from pathlib import Path
 
 import asyncpg
 
-from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.migrate import SCHEMA, migrate
 from tradesaga.adapters.postgres.roles import Limits, make_roles
 from tradesaga.embedded.nats import EmbeddedNats
 from tradesaga.embedded.postgres import EmbeddedPostgres
@@ -161,8 +161,8 @@ async def _make_template(admin_dsn: str) -> None:
     admin = await asyncpg.connect(admin_dsn, timeout=15)
     await admin.execute(f"create database {TEMPLATE}")
     template = admin_dsn.replace("/postgres?", f"/{TEMPLATE}?")
-    await migrate(template)
-    await make_roles(template, Limits())
+    await migrate(template, schema=SCHEMA)
+    await make_roles(template, Limits(), schema=SCHEMA)
     await admin.execute(f"alter database {TEMPLATE} with is_template true allow_connections false")
     await admin.close()
 

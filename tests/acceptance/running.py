@@ -18,6 +18,7 @@ from typing import Any
 import asyncpg
 
 from faults.processes import children_of
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.paper.recordings import DEFAULT_DATA
 
 POLL_SECONDS = 0.004
@@ -53,9 +54,14 @@ class Up:
     """One life of the whole; `stop` ends it, whatever became of it."""
 
     def __init__(
-        self, state_dir: Path, *arguments: str, variables: Mapping[str, str] | None = None
+        self,
+        state_dir: Path,
+        *arguments: str,
+        variables: Mapping[str, str] | None = None,
+        schema: str = SCHEMA,
     ) -> None:
         self.state_dir = state_dir
+        self.schema = schema
         self.port = free_port()
         self.output_path = state_dir.parent / f"{state_dir.name}-up.txt"
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("DB_", "NATS_"))}
@@ -78,7 +84,7 @@ class Up:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                return await connect(self.state_dir)
+                return await connect(self.state_dir, self.schema)
             except (OSError, asyncpg.PostgresError, IndexError, ValueError):
                 assert self.process.poll() is None, self.output
                 assert time.monotonic() < deadline, self.output
@@ -166,7 +172,7 @@ class Up:
                 self.process.wait()
 
 
-async def connect(state_dir: Path) -> asyncpg.Connection[asyncpg.Record]:
+async def connect(state_dir: Path, schema: str = SCHEMA) -> asyncpg.Connection[asyncpg.Record]:
     """To the database `ai_trader` over the embedded server's socket."""
     socket_file = next((state_dir / "run").glob(".s.PGSQL.*[0-9]"), None)
     if socket_file is None:
@@ -174,7 +180,7 @@ async def connect(state_dir: Path) -> asyncpg.Connection[asyncpg.Record]:
     port = int(socket_file.name.rpartition(".")[2])
     connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(
         host=str(state_dir / "run"), port=port, user="tradesaga", database="ai_trader", timeout=15,
-        command_timeout=15, server_settings={"search_path": "orchestration"},
+        command_timeout=15, server_settings={"search_path": schema},
     )  # fmt: skip
     return connection
 

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from tradesaga.adapters.postgres.database import ensure_database
-from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.migrate import SCHEMA, migrate
 from tradesaga.adapters.postgres.roles import APP
 from tradesaga.bootstrap.databases import OtherPostgres, OwnPostgres, plan
 from tradesaga.domain.errors import Invalid, Unavailable
@@ -62,7 +62,7 @@ async def test_the_embedded_service_works_with_less_than_the_owner(state_dir: Pa
     former = EmbeddedPostgres(state_dir)  # as a release without roles has left it
     await former.start()
     await ensure_database(former.dsn, settings.database.name)
-    await migrate(former.dsn.replace("/postgres?", f"/{settings.database.name}?"))
+    await migrate(former.dsn.replace("/postgres?", f"/{settings.database.name}?"), schema=SCHEMA)
     await former.stop()
     (state_dir / "database-made").write_text(settings.database.name)
 

@@ -20,6 +20,7 @@ from typing_extensions import override
 from tests.adapters.postgres.running import running
 from tests.adapters.postgres.values import AGENT, NOW
 from tests.bootstrap.test_display import QUIET
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.tally import CYCLES_AT_ONCE, FinishedCycle, Tally, Unsettled
 from tradesaga.bootstrap.children import Api
@@ -194,7 +195,7 @@ async def test_the_tally_reads_what_the_journal_wrote(database_dsn: str) -> None
         metadata={"profit": Decimal("-1.50"), "equity": Decimal(99), "positions": "SPY 13"},
     )
     async with running(database_dsn) as parts:
-        pool = ReaderPool(database_dsn)
+        pool = ReaderPool(database_dsn, schema=SCHEMA)
         tally = Tally(pool, AGENT)
         assert not await tally.was_started()
         await parts.journal.commit(

@@ -15,6 +15,7 @@ import pytest
 from tests.adapters.postgres import values
 from tests.adapters.postgres.running import running
 from tests.adapters.postgres.values import AGENT, change
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.bootstrap import databases, verifying
 from tradesaga.bootstrap.simulated import START_CASH
@@ -102,7 +103,7 @@ async def test_circumstances_come_from_configuration_clock_and_orders(
     system = verifying.system_of(options, {})
     settings = databases.plan(None, {}, {}).loaded.settings
     async with running(database_dsn) as parts:
-        pool = ReaderPool(parts.dsn)
+        pool = ReaderPool(parts.dsn, schema=SCHEMA)
         given = await circumstances(system.settings, system.market_clock, pool, AGENT)
         assert (given.now, given.pace) == (at, 60.0)
         assert given.orders_per_minute == settings.risk.orders_per_minute

@@ -58,6 +58,7 @@ BAD_VALUES = [
     ("database.schema", '"a; drop"', "is not a plain schema name", "lower-case"),
     ("database.schema", "Orders", "is not a plain schema name", "lower-case"),
     ("database.schema", "pg_x", "is not a plain schema name", "lower-case"),
+    ("database.schema", "public", "is not a plain schema name", "not public"),
     ("database.name", '""', "is not a name", "write 1 to 63"),
     ("database.password", "12345", "the value is not text", "put it in quotes"),
     ("eventBus.url", "http://h", "is not the address of a NATS server", "write nats://"),

@@ -25,7 +25,7 @@ from tradesaga.adapters.nats.bus import NatsBus
 from tradesaga.adapters.postgres.database_marks import PostgresDatabaseMarks
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
-from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.migrate import SCHEMA, migrate
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
 from tradesaga.adapters.postgres.sent_events import PostgresSentEvents
@@ -128,7 +128,7 @@ class Site:
         async with asyncio.TaskGroup() as starting:
             starting.create_task(site.postgres.start())
             starting.create_task(site.nats.start())
-        await migrate(site.postgres.dsn)
+        await migrate(site.postgres.dsn, schema=SCHEMA)
         return site
 
     @asynccontextmanager
@@ -151,8 +151,9 @@ class Site:
     async def world(self) -> AsyncIterator[tuple[World, NatsBus, ReaderPool]]:
         """The adapters of a process, at work."""
         dsn = self.postgres.dsn
-        journal = PostgresJournal(dsn)
-        pool, lease = ReaderPool(dsn, damage=journal.damage), PostgresLease(dsn, SystemClock())
+        journal = PostgresJournal(dsn, schema=SCHEMA)
+        pool = ReaderPool(dsn, damage=journal.damage, schema=SCHEMA)
+        lease = PostgresLease(dsn, SystemClock(), schema=SCHEMA)
         bus = make_bus(self.nats.url, self.nats.token, "t", publish_time_max=timedelta(seconds=10))
         world = replace(
             self.place.world(), journal=journal, records=PostgresRecords(pool), bus=bus,

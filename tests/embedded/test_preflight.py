@@ -15,6 +15,7 @@ from tests.servers import Servers
 from tradesaga.adapters.nats import preflight as nats_preflight
 from tradesaga.adapters.nats.preflight import check_nats
 from tradesaga.adapters.postgres import preflight as postgres_preflight
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.preflight import check_postgres
 from tradesaga.domain.errors import Refused, Unavailable
 from tradesaga.embedded.binaries import find_nats
@@ -39,13 +40,13 @@ def closed_port() -> int:
 
 
 async def test_embedded_postgres_has_no_problem(durable_postgres: EmbeddedPostgres) -> None:
-    report = await check_postgres(durable_postgres.dsn)
+    report = await check_postgres(durable_postgres.dsn, schema=SCHEMA)
     assert report.problems == ()
     assert int(report.version.split(".")[0]) >= 15
 
 
 async def test_the_run_s_postgres_is_told_that_it_is_not_durable(run_servers: Servers) -> None:
-    problems = (await check_postgres(run_servers.admin_dsn)).problems
+    problems = (await check_postgres(run_servers.admin_dsn, schema=SCHEMA)).problems
     assert [problem.split(": ")[1].split()[0] for problem in problems] == [
         "fsync",
         "full_page_writes",
@@ -59,12 +60,19 @@ async def test_missing_rights_and_read_only_sessions_are_named(database_dsn: str
     role = f"reader_{os.getpid()}"
     await connection.execute(f"create role {role} login")
     await connection.execute(f"alter role {role} set default_transaction_read_only = on")
+    await connection.execute("create schema elsewhere")
+    await connection.execute(f"grant usage on schema elsewhere to {role}")
+    dsn = database_dsn.replace("tradesaga@", f"{role}@")
     try:
-        report = await check_postgres(database_dsn.replace("tradesaga@", f"{role}@"))
+        report = await check_postgres(dsn, schema=SCHEMA)
+        there = await check_postgres(dsn, schema="elsewhere")
     finally:
+        await connection.execute("drop schema elsewhere")
         await connection.execute(f"drop role {role}")
         await connection.close()
-    assert any(f"user {role} may neither create" in problem for problem in report.problems)
+    rights = f"user {role} may neither create nor use the schema {SCHEMA}"
+    assert any(rights in problem for problem in report.problems)
+    assert not any("neither create" in problem for problem in there.problems)
     assert any("read-only" in problem for problem in report.problems)
 
 
@@ -98,7 +106,7 @@ async def test_a_pooler_that_does_not_keep_sessions_is_refused(
     with monkeypatch.context() as patched:
         patched.setattr(asyncpg, "connect", connect)
         with pytest.raises(Refused, match=f"behind a pooler: .*{said}.*the server itself"):
-            await check_postgres(database_dsn)
+            await check_postgres(database_dsn, schema=SCHEMA)
     for backend in behind:
         await backend.close()
 
@@ -111,7 +119,7 @@ async def test_a_pooler_that_refuses_our_sessions_is_not_waited_for(
 
     monkeypatch.setattr(asyncpg, "connect", connect)
     with pytest.raises(Refused, match="behind a pooler: unsupported startup parameter"):
-        await check_postgres("postgresql://user:secret@127.0.0.1:1/db")
+        await check_postgres("postgresql://user:secret@127.0.0.1:1/db", schema=SCHEMA)
 
 
 async def test_a_refused_login_is_named_without_the_password(
@@ -119,7 +127,7 @@ async def test_a_refused_login_is_named_without_the_password(
 ) -> None:
     dsn = durable_postgres.tcp_dsn.replace("tradesaga@", "tradesaga:opensesame@")
     with pytest.raises(Refused, match="DB_PASSWORD") as refusal:
-        await check_postgres(dsn)
+        await check_postgres(dsn, schema=SCHEMA)
     assert "opensesame" not in str(refusal.value)
 
 
@@ -130,7 +138,9 @@ async def test_an_unreachable_postgres_is_named_in_time(
     monkeypatch.setattr(postgres_preflight, "SECONDS_MAX", 0.2)
     number = request.getfixturevalue(port)
     with pytest.raises(Unavailable, match=f"127.0.0.1:{number}/db cannot be reached.*DB_HOST"):
-        await check_postgres(f"postgresql://user:secret@127.0.0.1:{number}/db?sslmode=disable")
+        await check_postgres(
+            f"postgresql://user:secret@127.0.0.1:{number}/db?sslmode=disable", schema=SCHEMA
+        )
 
 
 async def test_embedded_nats_has_no_problem(durable_nats: EmbeddedNats) -> None:

@@ -147,7 +147,7 @@ class OwnPostgres:
         return self._server.dsn.replace("/postgres?", f"/{quote(self._database, safe='')}?", 1)
 
     async def _make_ready(self) -> None:
-        report = await check_postgres(self._server.dsn)
+        report = await check_postgres(self._server.dsn, schema=self._schema)
         if report.problems:
             raise Invalid(report.problems)
         await ensure_database(self._server.dsn, self._database)
@@ -248,14 +248,14 @@ class OtherPostgres:
     async def make_ready(self) -> None:
         """Check it and make our database ready. Raises Invalid, Refused, Unavailable."""
         try:
-            report = await check_postgres(self.dsn())
+            report = await check_postgres(self.dsn(), schema=self.settings.database.schema)
         except Refused as error:
             if error.code != _NO_SUCH_DATABASE:
                 raise
             database = self.settings.database
             always_there = replace(self.settings, database=replace(database, name="postgres"))
             await ensure_database(dsn_of(always_there), database.name)
-            report = await check_postgres(self.dsn())
+            report = await check_postgres(self.dsn(), schema=self.settings.database.schema)
         if report.problems:
             raise Invalid(report.problems)
         await migrate(self.dsn(), schema=self.settings.database.schema)

@@ -54,7 +54,7 @@ async def front_of(
     stack: AsyncExitStack,
 ) -> Front:
     """Put together, the tokens read. Raises Invalid when nobody could be let in."""
-    pool = ReaderPool(dsn, connections_max=2)
+    pool = ReaderPool(dsn, schema=settings.database.schema, connections_max=2)
     stack.push_async_callback(pool.close)
     known = PostgresAccessRecords(pool)
     foreign = await oidc_callers(settings, stack)

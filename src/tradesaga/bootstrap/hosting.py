@@ -230,6 +230,7 @@ class Others:
             common.clock,
             time_to_live=shared.settings.lease.ttl,
             send_time_max=shared.settings.sagas.trade_execution.send_timeout,
+            schema=shared.settings.database.schema,
             shared=shared.lease,
         )
         return replace(
@@ -294,13 +295,13 @@ def others_of(
     """Put together; nothing is begun. `stack` closes what must be closed."""
     fleet = world.fleet
     assert fleet is not None, "a process that drives agents is on the register"
-    every = settings.lease.renew
     lease = LeaseRound(
         dsn,
         world.clock,
         time_to_live=settings.lease.ttl,
         send_time_max=settings.sagas.trade_execution.send_timeout,
-        every=every,
+        every=settings.lease.renew,
+        schema=settings.database.schema,
     )
     connections = SharedConnections()
     for closes in (lease.close, connections.close):
@@ -323,7 +324,7 @@ def others_of(
         world=_shared_answers(world, parking_over(bus, settings)),
         engine=replace(
             engine,
-            lease_renew_every=every / 10,  # each waits for the next round then
+            lease_renew_every=settings.lease.renew / 10,  # each waits for the next round then
             relay_looks_every=RELAY_LOOKS_EVERY,
             reconcile_at_rest_every=RECONCILE_AT_REST_EVERY,
         ),

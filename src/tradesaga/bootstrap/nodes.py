@@ -49,7 +49,7 @@ class Fellowship:
         cls, settings: Settings, dsn: str, identity: Identity, stack: AsyncExitStack
     ) -> Fellowship:
         """Not announced yet; `stack` closes the register."""
-        register = PostgresNodes(dsn, identity=identity)
+        register = PostgresNodes(dsn, identity=identity, schema=settings.database.schema)
         stack.push_async_callback(register.close)
         return cls(fleet=Fleet(register, identity), register=register, settings=settings)
 

@@ -110,14 +110,15 @@ async def serve(loaded: Loaded, options: ServeOptions, stop: asyncio.Event) -> N
     log_output.configure(level=settings.logging.level.value, form=settings.logging.format.value)
     gate = SendGate()
     marks = _halt_marks(options, gate)
-    dsn = translation.dsn_of(settings)
-    await _database_ready(dsn, settings.database.schema)
+    dsn, schema = translation.dsn_of(settings), settings.database.schema
+    await _database_ready(dsn, schema)
     await _bus_looked_at(settings)
     clock = SystemClock() if options.market_clock is None else ScaledClock(options.market_clock)
     metrics = PrometheusMetrics(version=__version__, now=SystemClock().now)
     async with AsyncExitStack() as stack:
         tracer = tracer_of(settings, metrics, stack)
-        journal = PostgresJournal(dsn, on_written=metrics.batch_written, tracer=tracer)
+        written = metrics.batch_written
+        journal = PostgresJournal(dsn, schema=schema, on_written=written, tracer=tracer)
         bus = _bus(settings, clock, tracer)
         world = await _world(settings, dsn, stack, clock, metrics, journal, bus, gate, tracer)
         identity = identity_of(shared_digest(settings))
@@ -232,12 +233,14 @@ async def _world(
     tracer: Tracer,
 ) -> World:
     """Every adapter; `stack` closes what must be closed."""
-    pool = ReaderPool(dsn, damage=journal.damage)
+    schema = settings.database.schema
+    pool = ReaderPool(dsn, schema=schema, damage=journal.damage)
     lease = PostgresLease(
         dsn,
         clock,
         time_to_live=settings.lease.ttl,
         send_time_max=settings.sagas.trade_execution.send_timeout,
+        schema=schema,
     )
     records, agent_id = PostgresRecords(pool), AgentId(settings.agent.id)
 
@@ -257,7 +260,8 @@ async def _world(
         positions=lambda: records.positions(agent_id),
         tracer=tracer,
     ).all_over(bus)
-    archive, database_clock = PostgresArchive(dsn), PostgresClock(dsn, host_now)
+    archive = PostgresArchive(dsn, schema=schema)
+    database_clock = PostgresClock(dsn, host_now, schema=schema)
     for closes in (pool, archive, lease, database_clock):
         stack.push_async_callback(closes.close)
     return World(
@@ -346,7 +350,7 @@ async def _api(
 
 async def _database_ready(dsn: str, schema: str) -> None:
     """Wait for the database, bounded; then check it and bring the schema up to date."""
-    report = await _checked(dsn)
+    report = await _checked(dsn, schema)
     for problem in report.problems:
         log.warning("database", problem=problem)
     await fit_schema(dsn, schema)
@@ -369,12 +373,12 @@ async def _bus_looked_at(settings: Settings) -> None:
         log.warning("event bus", problem=doubt)
 
 
-async def _checked(dsn: str) -> ServerReport:
+async def _checked(dsn: str, schema: str) -> ServerReport:
     try:
         async with asyncio.timeout(DATABASE_WAIT_SECONDS_MAX):
             while True:
                 try:
-                    return await check_postgres(dsn)
+                    return await check_postgres(dsn, schema=schema)
                 except Unavailable as error:
                     log.info("waiting for the database", said=str(error))
                     await asyncio.sleep(0.1)  # noqa: TID251 -- before there is a clock

@@ -173,7 +173,7 @@ class _Life:
         if len(self._processes.apis) == 1:
             return
         await supervisor.up.wait()
-        pool = ReaderPool(self._processes.database.dsn(), connections_max=1)
+        pool = self._reader_pool(connections_max=1)
         try:
             names = {api.url: name for name, api in self._processes.apis.items()}
             await tell_leaders(pool, self._agent_id, names, self._display)
@@ -182,7 +182,7 @@ class _Life:
 
     async def _accompany(self, replay: Replay, recording: Recording, since: datetime) -> bool:
         """Watch the replay to its end and sum it up; whether all is well."""
-        pool = ReaderPool(self._processes.database.dsn(), connections_max=2)
+        pool = self._reader_pool(connections_max=2)
         try:
             accompanied = Accompanied(
                 replay=replay,
@@ -205,6 +205,13 @@ class _Life:
         for line in summary.lines():
             self._display.say(line)
         return summary.is_good
+
+    def _reader_pool(self, *, connections_max: int) -> ReaderPool:
+        return ReaderPool(
+            self._processes.database.dsn(),
+            schema=self._settings.database.schema,
+            connections_max=connections_max,
+        )
 
     def _tell(self, event: Event) -> None:
         """Show what the supervisor says, in so far as it is news."""

@@ -27,9 +27,9 @@ from tradesaga.config.values import Unfit
 _NATS = r"(?:nats|tls|ws|wss)://[^\s,/]+/?"
 _WORD = r"[^\s.*>]+"
 _SCHEMA = values.matching(
-    r"(?!pg_)[a-z_][a-z0-9_]{0,62}",
+    r"(?!pg_|(?:public|information_schema)$)[a-z_][a-z0-9_]{0,62}",
     "a plain schema name",
-    "write lower-case letters, digits and _, not starting with a digit or pg_",
+    "write lower-case letters, digits and _, not starting with a digit or pg_, and not public",
 )
 _NATS_URL = values.matching(
     rf"{_NATS}(?:,{_NATS})*",

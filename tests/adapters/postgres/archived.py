@@ -16,6 +16,7 @@ from tests.adapters.postgres.running import Running, running
 from tests.adapters.postgres.values import AGENT, NOW, SECOND, change
 from tradesaga.adapters.postgres.archive import PostgresArchive
 from tradesaga.adapters.postgres.connection import Connection
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.tally import Tally
 from tradesaga.domain.retention import Kind
@@ -136,7 +137,8 @@ async def watching(dsn: str) -> AsyncIterator[Watcher]:
 
 @asynccontextmanager
 async def archived_books(database_dsn: str) -> AsyncIterator[Archived]:
-    archive, pool = PostgresArchive(database_dsn), ReaderPool(database_dsn)
+    archive = PostgresArchive(database_dsn, schema=SCHEMA)
+    pool = ReaderPool(database_dsn, schema=SCHEMA)
     async with running(database_dsn) as parts:
         await write_books(parts)
         line = CycleLog(

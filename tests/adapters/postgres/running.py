@@ -16,6 +16,7 @@ from tradesaga.adapters.postgres.access_records import PostgresAccessRecords
 from tradesaga.adapters.postgres.connection import Connection
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresOutbox, PostgresRecords
 from tradesaga.adapters.postgres.roles import APP
@@ -46,9 +47,9 @@ async def running(
 ) -> AsyncIterator[Running]:
     """Start all parts, as the service's role; `agent` is opened under epoch 1 and has its row."""
     service = dsn.replace(f"//{urlsplit(dsn).username}@", f"//{APP}@", 1)
-    journal = PostgresJournal(service, waiting_max=waiting_max)
-    lease = PostgresLease(service, SystemClock())
-    pool = ReaderPool(service)
+    journal = PostgresJournal(service, waiting_max=waiting_max, schema=SCHEMA)
+    lease = PostgresLease(service, SystemClock(), schema=SCHEMA)
+    pool = ReaderPool(service, schema=SCHEMA)
     admin: Connection = await asyncpg.connect(dsn, server_settings={"search_path": "orchestration"})
     # Tests play an intruder who changes the log; test_log_is_kept.py has the trigger.
     await admin.execute("alter table journal_log disable trigger kept")

@@ -17,6 +17,7 @@ from tests.adapters.postgres.values import AGENT, NOW, change
 from tradesaga.adapters.postgres.accounts import PostgresAccountRecords
 from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.lease_round import LeaseRound
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.system import SystemClock, SystemIds
 from tradesaga.domain.account import Account
@@ -64,7 +65,7 @@ class Town:
 @pytest.fixture
 async def town(database_dsn: str) -> AsyncIterator[Town]:
     async with running(database_dsn) as parts:
-        pool = ReaderPool(database_dsn)
+        pool = ReaderPool(database_dsn, schema=SCHEMA)
         yield Town(parts.journal, pool)
         await pool.close()
 
@@ -151,10 +152,15 @@ class Holder:
 
     def __init__(self, dsn: str, name: str, stack: AsyncExitStack) -> None:
         self.rounds = LeaseRound(
-            dsn, SystemClock(), time_to_live=LONG, every=timedelta(milliseconds=1), holder=name
+            dsn,
+            SystemClock(),
+            time_to_live=LONG,
+            every=timedelta(milliseconds=1),
+            holder=name,
+            schema=SCHEMA,
         )
         self.lease = PostgresLease(
-            dsn, SystemClock(), time_to_live=LONG, holder=name, shared=self.rounds
+            dsn, SystemClock(), time_to_live=LONG, holder=name, shared=self.rounds, schema=SCHEMA
         )
         stack.push_async_callback(self.rounds.close)
 

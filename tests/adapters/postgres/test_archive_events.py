@@ -19,7 +19,7 @@ from tests.adapters.postgres.running import Running, running
 from tests.domain.trades import DECISION, report
 from tests.engine.place import Place, desk_of
 from tradesaga.adapters.postgres.archive import PostgresArchive
-from tradesaga.adapters.postgres.migrate import migrate
+from tradesaga.adapters.postgres.migrate import SCHEMA, migrate
 from tradesaga.adapters.postgres.roles import Limits, make_roles
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.errors import Fenced, TradesagaError
@@ -72,7 +72,7 @@ async def _decide(parts: Parts, stored: Running, place: Place) -> None:
 
 
 async def _archive_all(stored: Running, parts: Parts, place: Place) -> int:
-    archive, moved = PostgresArchive(stored.dsn), 0
+    archive, moved = PostgresArchive(stored.dsn, schema=SCHEMA), 0
     for kind in Kind:
         counts = await archive.move(
             DEFAULT_AGENT,
@@ -137,8 +137,8 @@ async def test_a_decision_is_not_traded_again_after_its_saga_is_archived(databas
 async def test_a_killed_server_has_each_row_in_one_place(
     durable_postgres: EmbeddedPostgres,
 ) -> None:
-    await migrate(durable_postgres.dsn)
-    await make_roles(durable_postgres.dsn, Limits())
+    await migrate(durable_postgres.dsn, schema=SCHEMA)
+    await make_roles(durable_postgres.dsn, Limits(), schema=SCHEMA)
     async with running(durable_postgres.dsn) as stored:
         for number in range(TRADES):
             began = values.trade(str(number))
@@ -147,7 +147,7 @@ async def test_a_killed_server_has_each_row_in_one_place(
             await stored.journal.commit(values.change(*values.began(ends)))
         query = "select id::text, version, status from {} order by id"
         before = [await stored.admin.fetch(query.format(table)) for table in ("sagas", "orders")]
-    archive, moves = PostgresArchive(durable_postgres.dsn), 0
+    archive, moves = PostgresArchive(durable_postgres.dsn, schema=SCHEMA), 0
 
     async def move() -> None:
         nonlocal moves

@@ -20,6 +20,7 @@ from tradesaga.adapters.postgres.audit import (
     check_lines,
     read_anchor,
 )
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.domain.errors import Invalid
 from tradesaga.domain.events import Event
@@ -38,7 +39,7 @@ async def parts(database_dsn: str) -> AsyncIterator[Running]:
 
 
 async def check(parts: Running, anchors: dict[int, bytes] | None = None) -> ChainCheck:
-    pool = ReaderPool(parts.dsn)
+    pool = ReaderPool(parts.dsn, schema=SCHEMA)
     try:
         return await PostgresAuditLog(pool, AGENT).check(anchors or {})
     finally:
@@ -46,7 +47,7 @@ async def check(parts: Running, anchors: dict[int, bytes] | None = None) -> Chai
 
 
 async def exported(parts: Running, after: int = 0, until: int | None = None) -> list[bytes]:
-    pool = ReaderPool(parts.dsn)
+    pool = ReaderPool(parts.dsn, schema=SCHEMA)
     try:
         log = PostgresAuditLog(pool, AGENT)
         return [line async for line in log.lines(after=after, until=until)]

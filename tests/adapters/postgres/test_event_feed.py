@@ -5,13 +5,14 @@ from __future__ import annotations
 from tests.adapters.postgres.running import running
 from tests.adapters.postgres.values import AGENT
 from tradesaga.adapters.postgres.event_feed import PostgresEventFeed
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.domain.ids import AgentId, derived
 
 
 async def test_it_reads_the_log_from_any_place(database_dsn: str) -> None:
     async with running(database_dsn) as parts:
-        pool = ReaderPool(database_dsn)
+        pool = ReaderPool(database_dsn, schema=SCHEMA)
         feed = PostgresEventFeed(pool, AGENT)
         end = await parts.admin.fetchval("select max(seq) from journal_log")
         wanted = await parts.admin.fetch(

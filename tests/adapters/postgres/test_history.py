@@ -12,6 +12,7 @@ from tests.adapters.postgres import values
 from tests.adapters.postgres.running import Running, running
 from tests.adapters.postgres.values import AGENT, NOW, change
 from tradesaga.adapters.postgres.history import COMMON_KINDS, PostgresHistory, is_rare
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.queries import load
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.domain.decisions import Decision, Verdict
@@ -28,7 +29,7 @@ async def parts(database_dsn: str) -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def history(parts: Running) -> AsyncIterator[PostgresHistory]:
-    pool = ReaderPool(parts.dsn)
+    pool = ReaderPool(parts.dsn, schema=SCHEMA)
     yield PostgresHistory(pool, AGENT)
     await pool.close()
 
@@ -156,7 +157,7 @@ async def test_decisions_are_read_by_creation_and_narrowed(
 
 
 async def test_another_agent_sees_nothing_of_it(parts: Running) -> None:
-    pool = ReaderPool(parts.dsn)
+    pool = ReaderPool(parts.dsn, schema=SCHEMA)
     nobody = PostgresHistory(pool, AgentId(derived("nobody")))
     assert await nobody.log(LogQuery(limit=9)) == []
     await parts.journal.commit(change())

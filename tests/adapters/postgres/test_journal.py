@@ -16,6 +16,7 @@ from tests.adapters.postgres.running import Running, running
 from tests.adapters.postgres.values import AGENT, NOW, change, entry
 from tests.adapters.postgres.wire import Wire
 from tradesaga.adapters.postgres.journal import PostgresJournal
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.roles import Limits, make_roles
 from tradesaga.domain.agent import AgentCounts
 from tradesaga.domain.errors import Conflict, Fenced, Invalid, Unavailable
@@ -99,7 +100,7 @@ async def test_it_was_written_even_if_a_new_leader_wrote_since(parts: Running, w
     async def then_another_leads(send: Callable[[], Awaitable[Any]]) -> None:
         await send()
         await parts.lease.raise_epoch(AGENT, 1)
-        other = PostgresJournal(parts.dsn)
+        other = PostgresJournal(parts.dsn, schema=SCHEMA)
         task = asyncio.create_task(other.run())
         await other.open(AGENT, 2)
         assert await other.commit(change(epoch=2)) == 3
@@ -152,8 +153,8 @@ async def test_a_database_that_comes_back_gets_what_waited(
 ) -> None:
     from tradesaga.adapters.postgres.migrate import migrate
 
-    await migrate(durable_postgres.dsn)
-    await make_roles(durable_postgres.dsn, Limits())
+    await migrate(durable_postgres.dsn, schema=SCHEMA)
+    await make_roles(durable_postgres.dsn, Limits(), schema=SCHEMA)
     async with running(durable_postgres.dsn) as parts:
         await durable_postgres.stop()
         waits = [

@@ -16,6 +16,7 @@ import pytest
 from tests.adapters.postgres.values import AGENT
 from tradesaga.adapters.postgres import holder
 from tradesaga.adapters.postgres.lease import PostgresLease
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.system import SystemClock
 from tradesaga.domain.errors import Fenced, Unavailable
 
@@ -41,6 +42,7 @@ class Leases:
             send_time_max=SEND,
             holder=name,
             is_dead=lambda holder: holder in dead,
+            schema=SCHEMA,
         )
         self._stack.push_async_callback(lease.close)
         return lease
@@ -155,7 +157,7 @@ async def test_a_lost_connection_is_replaced(leases: Leases, database_dsn: str) 
 
 
 async def test_no_server_is_unavailable() -> None:
-    lease = PostgresLease("postgresql://x@/x?host=/nonexistent", CLOCK)
+    lease = PostgresLease("postgresql://x@/x?host=/nonexistent", CLOCK, schema=SCHEMA)
     with pytest.raises(Unavailable):
         await lease.take(AGENT)
 

@@ -13,6 +13,7 @@ import pytest
 
 from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.lease_round import LeaseRound
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.system import SystemClock
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
@@ -36,9 +37,10 @@ class Process:
             every=timedelta(seconds=30),
             holder=name,
             is_dead=dead.__contains__,
+            schema=SCHEMA,
         )
         self.lease = PostgresLease(
-            dsn, SystemClock(), time_to_live=LONG, holder=name, shared=self.rounds
+            dsn, SystemClock(), time_to_live=LONG, holder=name, shared=self.rounds, schema=SCHEMA
         )
 
     async def ahead(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import asyncpg
 import pytest
 
-from tradesaga.adapters.postgres.migrate import migrate, migrations, status
+from tradesaga.adapters.postgres.migrate import SCHEMA, migrate, migrations, status
 from tradesaga.domain.errors import Invalid, Unavailable
 
 FIRST = migrations()[0]
@@ -128,7 +128,7 @@ async def _found(
 
 
 async def test_the_first_migration_is_the_specification(empty_dsn: str) -> None:
-    assert await migrate(empty_dsn, known=[FIRST]) == ["0001"]
+    assert await migrate(empty_dsn, known=[FIRST], schema=SCHEMA) == ["0001"]
     columns, indexes, constraints, tables = await _found(empty_dsn)
     assert tables == set(COLUMNS)
     assert columns == {table: _typed(table) for table in COLUMNS}
@@ -174,22 +174,22 @@ async def test_every_table_of_the_design_exists(database_dsn: str) -> None:
 
 
 async def test_applied_once_and_then_left_alone(empty_dsn: str) -> None:
-    assert [s.applied_at for s in await status(empty_dsn)] == [None] * len(ALL)
-    assert await migrate(empty_dsn) == ALL
-    assert await migrate(empty_dsn) == ()
-    stand = await status(empty_dsn)
+    assert [s.applied_at for s in await status(empty_dsn, schema=SCHEMA)] == [None] * len(ALL)
+    assert await migrate(empty_dsn, schema=SCHEMA) == ALL
+    assert await migrate(empty_dsn, schema=SCHEMA) == ()
+    stand = await status(empty_dsn, schema=SCHEMA)
     assert [s.version for s in stand] == ALL
     assert all(s.applied_at is not None for s in stand)
 
 
 async def test_nothing_to_do_does_nothing(database_dsn: str) -> None:
     for _ in range(2):
-        assert await migrate(database_dsn) == ()
+        assert await migrate(database_dsn, schema=SCHEMA) == ()
 
 
 async def test_two_at_once_do_the_work_once(empty_dsn: str) -> None:
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(migrate(empty_dsn)) for _ in range(4)]
+        tasks = [group.create_task(migrate(empty_dsn, schema=SCHEMA)) for _ in range(4)]
     assert sorted(len(task.result()) for task in tasks) == [0, 0, 0, len(ALL)]
 
 
@@ -197,14 +197,14 @@ async def test_a_changed_file_is_refused_by_name(database_dsn: str) -> None:
     changed = [*migrations()[:-1], replace(migrations()[-1], checksum="0" * 64)]
     name = f"{changed[-1].version}_{changed[-1].name}.sql was changed"
     with pytest.raises(Invalid, match=name):
-        await migrate(database_dsn, known=changed)
+        await migrate(database_dsn, known=changed, schema=SCHEMA)
     with pytest.raises(Invalid, match=name):
-        await status(database_dsn, known=changed)
+        await status(database_dsn, known=changed, schema=SCHEMA)
 
 
 async def test_a_newer_database_is_refused(database_dsn: str) -> None:
     with pytest.raises(Invalid, match=rf"{ALL[-1]}.*unknown to this program: a newer one"):
-        await migrate(database_dsn, known=migrations()[:-1])
+        await migrate(database_dsn, known=migrations()[:-1], schema=SCHEMA)
 
 
 async def test_a_failing_migration_leaves_nothing_of_itself(empty_dsn: str) -> None:
@@ -212,10 +212,12 @@ async def test_a_failing_migration_leaves_nothing_of_itself(empty_dsn: str) -> N
         FIRST, version="0002", name="bad", sql="create table orchestration.x (); select 1 / 0;"
     )
     with pytest.raises(asyncpg.DivisionByZeroError):
-        await migrate(empty_dsn, known=[FIRST, bad])
+        await migrate(empty_dsn, known=[FIRST, bad], schema=SCHEMA)
     *_, tables = await _found(empty_dsn)
     assert tables == set(COLUMNS)
-    assert [s.applied_at is None for s in await status(empty_dsn, known=[FIRST, bad])] == [
+    assert [
+        s.applied_at is None for s in await status(empty_dsn, known=[FIRST, bad], schema=SCHEMA)
+    ] == [
         False,
         True,
     ]
@@ -223,7 +225,7 @@ async def test_a_failing_migration_leaves_nothing_of_itself(empty_dsn: str) -> N
 
 async def test_another_schema_name_is_a_schema_of_its_own(empty_dsn: str) -> None:
     assert await migrate(empty_dsn, schema="desk_2") == ALL
-    assert await migrate(empty_dsn) == ALL
+    assert await migrate(empty_dsn, schema=SCHEMA) == ALL
     connection = await asyncpg.connect(empty_dsn)
     rows = await connection.fetch(
         "select schemaname, count(*) from pg_tables where schemaname in ('desk_2', 'orchestration')"
@@ -242,4 +244,4 @@ async def test_an_odd_schema_name_is_refused(schema: str) -> None:
 
 async def test_no_server_is_unavailable() -> None:
     with pytest.raises(Unavailable):
-        await migrate("postgresql://x@/x?host=/nonexistent")
+        await migrate("postgresql://x@/x?host=/nonexistent", schema=SCHEMA)

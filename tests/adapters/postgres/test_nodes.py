@@ -10,6 +10,7 @@ import pytest
 
 from tests.adapters.postgres.values import AGENT
 from tradesaga.adapters.postgres.lease import PostgresLease
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.nodes import PostgresNodes, leading
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.system import SystemClock
@@ -37,12 +38,15 @@ class Registers:
             own_id=name,
             fresh=fresh,
             is_dead=lambda holder: holder == dead,
+            schema=SCHEMA,
         )
         self.stack.push_async_callback(made.close)
         return made
 
     async def lead(self, name: str) -> None:
-        lease = PostgresLease(self.dsn, SystemClock(), time_to_live=LONG, holder=name)
+        lease = PostgresLease(
+            self.dsn, SystemClock(), time_to_live=LONG, holder=name, schema=SCHEMA
+        )
         self.stack.push_async_callback(lease.close)
         assert await lease.take(AGENT) is not None
 
@@ -102,7 +106,7 @@ async def test_where_to_pass_a_request_on_to(registers: Registers) -> None:
 
 
 async def test_the_leader_for_people(registers: Registers) -> None:
-    pool = ReaderPool(registers.dsn)
+    pool = ReaderPool(registers.dsn, schema=SCHEMA)
     registers.stack.push_async_callback(pool.close)
     assert await leading(pool, AGENT) is None
     await registers.of("a").announce()
@@ -113,7 +117,7 @@ async def test_the_leader_for_people(registers: Registers) -> None:
 
 
 async def test_without_the_database_what_was_known_stays(registers: Registers) -> None:
-    away = PostgresNodes("postgresql://127.0.0.1:1/x", identity=WHO, own_id="a")
+    away = PostgresNodes("postgresql://127.0.0.1:1/x", identity=WHO, own_id="a", schema=SCHEMA)
     with pytest.raises(Unavailable, match="the nodes"):
         await away.announce()
     await Fleet(away, WHO).look()

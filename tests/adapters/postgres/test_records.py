@@ -16,6 +16,7 @@ from tests.adapters.postgres import drawn, values
 from tests.adapters.postgres.running import Running, running
 from tests.adapters.postgres.values import AGENT, NOW, change
 from tradesaga.adapters.postgres.decoding import field_names
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.queries import QUERIES
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.records import PostgresRecords
@@ -207,7 +208,7 @@ async def test_readers_survive_a_lost_connection(parts: Running) -> None:
 
 
 async def test_no_server_is_unavailable() -> None:
-    records = PostgresRecords(ReaderPool("postgresql://x@/x?host=/nonexistent"))
+    records = PostgresRecords(ReaderPool("postgresql://x@/x?host=/nonexistent", schema=SCHEMA))
     with pytest.raises(Unavailable):
         await records.agent(AGENT)
 

@@ -10,12 +10,12 @@ import asyncpg
 import pytest
 
 from tradesaga.adapters.postgres.connection import Connection
-from tradesaga.adapters.postgres.migrate import Migration, migrate, migrations
+from tradesaga.adapters.postgres.migrate import SCHEMA, Migration, migrate, migrations
 from tradesaga.adapters.postgres.roles import APP, AUDITOR, READER, Limits, lacking, make_roles
 from tradesaga.bootstrap import schema as schema_of
 from tradesaga.domain.errors import Invalid, Refused
 
-SCHEMA = {"search_path": "orchestration"}
+SESSION = {"search_path": SCHEMA}
 
 
 def of(dsn: str, role: str) -> str:
@@ -23,7 +23,7 @@ def of(dsn: str, role: str) -> str:
 
 
 async def connected(dsn: str, role: str) -> Connection:
-    connection: Connection = await asyncpg.connect(of(dsn, role), server_settings=SCHEMA)
+    connection: Connection = await asyncpg.connect(of(dsn, role), server_settings=SESSION)
     return connection
 
 
@@ -102,8 +102,8 @@ async def test_each_role_has_its_time_limits(database_dsn: str, role: str) -> No
         lock=timedelta(milliseconds=502),
         idle_in_transaction=timedelta(milliseconds=703),
     )
-    assert await make_roles(database_dsn, limits)
-    assert not await make_roles(database_dsn, limits)
+    assert await make_roles(database_dsn, limits, schema=SCHEMA)
+    assert not await make_roles(database_dsn, limits, schema=SCHEMA)
     connection = await connected(database_dsn, role)
     found = {name: await connection.fetchval(f"show {name}") for name in limits.settings()}
     await connection.close()
@@ -111,7 +111,7 @@ async def test_each_role_has_its_time_limits(database_dsn: str, role: str) -> No
 
 
 async def test_a_statement_of_the_service_ends_at_its_limit(database_dsn: str) -> None:
-    await make_roles(database_dsn, Limits(statement=timedelta(milliseconds=20)))
+    await make_roles(database_dsn, Limits(statement=timedelta(milliseconds=20)), schema=SCHEMA)
     connection = await connected(database_dsn, APP)
     with pytest.raises(asyncpg.QueryCanceledError):
         await connection.execute("select pg_sleep(10)")
@@ -119,8 +119,8 @@ async def test_a_statement_of_the_service_ends_at_its_limit(database_dsn: str) -
 
 
 async def test_a_wait_for_a_lock_ends_at_its_limit(database_dsn: str) -> None:
-    await make_roles(database_dsn, Limits(lock=timedelta(milliseconds=20)))
-    holder: Connection = await asyncpg.connect(database_dsn, server_settings=SCHEMA)
+    await make_roles(database_dsn, Limits(lock=timedelta(milliseconds=20)), schema=SCHEMA)
+    holder: Connection = await asyncpg.connect(database_dsn, server_settings=SESSION)
     connection = await connected(database_dsn, APP)
     async with holder.transaction():
         await holder.execute("lock table nodes in access exclusive mode")
@@ -131,7 +131,9 @@ async def test_a_wait_for_a_lock_ends_at_its_limit(database_dsn: str) -> None:
 
 
 async def test_an_idle_transaction_of_the_service_is_ended(database_dsn: str) -> None:
-    await make_roles(database_dsn, Limits(idle_in_transaction=timedelta(milliseconds=20)))
+    await make_roles(
+        database_dsn, Limits(idle_in_transaction=timedelta(milliseconds=20)), schema=SCHEMA
+    )
     connection = await connected(database_dsn, APP)
     await connection.execute("begin")
     watcher: Connection = await asyncpg.connect(database_dsn)
@@ -143,18 +145,18 @@ async def test_an_idle_transaction_of_the_service_is_ended(database_dsn: str) ->
 
 
 async def test_what_is_missing_is_told_by_name(database_dsn: str) -> None:
-    owner: Connection = await asyncpg.connect(database_dsn, server_settings=SCHEMA)
+    owner: Connection = await asyncpg.connect(database_dsn, server_settings=SESSION)
     await owner.execute("revoke insert on orders from tradesaga_app")
     await owner.execute("revoke delete on inbox from tradesaga_app")
-    assert await lacking(database_dsn) == []
-    assert list(await lacking(of(database_dsn, APP))) == [
+    assert await lacking(database_dsn, schema=SCHEMA) == []
+    assert list(await lacking(of(database_dsn, APP), schema=SCHEMA)) == [
         "user tradesaga_app lacks delete on orchestration.inbox",
         "user tradesaga_app lacks insert on orchestration.orders",
     ]
-    assert await make_roles(database_dsn, Limits())
-    assert await lacking(of(database_dsn, APP)) == []
+    assert await make_roles(database_dsn, Limits(), schema=SCHEMA)
+    assert await lacking(of(database_dsn, APP), schema=SCHEMA) == []
     await owner.execute("grant update on journal_log to tradesaga_app")
-    assert await make_roles(database_dsn, Limits()), "too much is amiss as well"
+    assert await make_roles(database_dsn, Limits(), schema=SCHEMA), "too much is amiss as well"
     assert not await owner.fetchval(
         "select has_table_privilege('tradesaga_app', 'journal_log', 'update')"
     )
@@ -166,15 +168,17 @@ async def test_the_service_waits_for_the_owner_and_then_names_what_is_missing(
 ) -> None:
     more = [*migrations(), Migration(version="9999", name="later", sql="select 1;", checksum="x")]
     with pytest.raises(Refused, match="migrate up"):
-        await migrate(of(database_dsn, APP), known=more)
+        await migrate(of(database_dsn, APP), known=more, schema=SCHEMA)
     monkeypatch.setattr("tradesaga.adapters.postgres.migrate.migrations", lambda: more)
     monkeypatch.setattr(schema_of, "OWNER_WAIT_SECONDS_MAX", 0.3)
     with pytest.raises(Invalid, match=r"migration 9999 \(later\) is not applied.*migrate up"):
-        await schema_of.fit_schema(of(database_dsn, APP), "orchestration")
-    await migrate(database_dsn)
-    await schema_of.fit_schema(of(database_dsn, APP), "orchestration")
+        await schema_of.fit_schema(of(database_dsn, APP), SCHEMA)
+    await migrate(database_dsn, schema=SCHEMA)
+    await schema_of.fit_schema(of(database_dsn, APP), SCHEMA)
 
 
 async def test_a_stranger_may_make_no_roles(database_dsn: str) -> None:
     with pytest.raises(Refused, match="migrate roles"):
-        await make_roles(of(database_dsn, APP), Limits(statement=timedelta(seconds=3)))
+        await make_roles(
+            of(database_dsn, APP), Limits(statement=timedelta(seconds=3)), schema=SCHEMA
+        )

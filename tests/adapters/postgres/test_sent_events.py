@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.adapters.postgres.values import AGENT, NOW, SECOND
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.queries import load
 from tradesaga.adapters.postgres.reading import ReaderPool
 from tradesaga.adapters.postgres.sent_events import PostgresSentEvents
@@ -10,7 +11,7 @@ from tradesaga.ports.stream import Sent
 
 
 async def test_marks_are_found_by_number_and_by_time(database_dsn: str) -> None:
-    pool = ReaderPool(database_dsn)
+    pool = ReaderPool(database_dsn, schema=SCHEMA)
     try:
         sent = PostgresSentEvents(pool)
         assert await sent.last_sent(AGENT) is None
@@ -34,7 +35,7 @@ async def test_marks_are_found_by_number_and_by_time(database_dsn: str) -> None:
 
 
 async def test_marks_of_a_former_stream_say_nothing_of_this_one(database_dsn: str) -> None:
-    pool = ReaderPool(database_dsn)
+    pool = ReaderPool(database_dsn, schema=SCHEMA)
     broken = load("invariants")["I11_publication_order"].sql
     try:
         sent = PostgresSentEvents(pool)
@@ -57,7 +58,7 @@ async def test_marks_of_a_former_stream_say_nothing_of_this_one(database_dsn: st
 
 
 async def test_the_stream_is_remembered(database_dsn: str) -> None:
-    pool = ReaderPool(database_dsn)
+    pool = ReaderPool(database_dsn, schema=SCHEMA)
     try:
         sent = PostgresSentEvents(pool)
         assert await sent.stream_known(AGENT) is None

@@ -22,6 +22,7 @@ from tests.adapters.postgres.values import change
 from tradesaga.adapters.postgres.journal import PostgresJournal
 from tradesaga.adapters.postgres.lease import PostgresLease
 from tradesaga.adapters.postgres.lease_round import LeaseRound
+from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.adapters.postgres.nodes import PostgresNodes
 from tradesaga.adapters.system import SystemClock
 from tradesaga.domain.account import Account
@@ -62,6 +63,7 @@ class Process:
             own_id=name,
             fresh=LIFE,
             is_dead=town.dead.__contains__,
+            schema=SCHEMA,
         )
         self.fleet = Fleet(self.register, who)
         self.rounds = LeaseRound(
@@ -71,8 +73,9 @@ class Process:
             every=timedelta(milliseconds=1),
             holder=name,
             is_dead=town.dead.__contains__,
+            schema=SCHEMA,
         )
-        self.journal = PostgresJournal(dsn)
+        self.journal = PostgresJournal(dsn, schema=SCHEMA)
         self.leaderships: dict[AgentId, Leadership] = {}
         self.hosting = Hosting(
             driven=lambda: ACCOUNTS,
@@ -92,6 +95,7 @@ class Process:
             holder=self.name,
             is_dead=self.town.dead.__contains__,
             shared=self.rounds,
+            schema=SCHEMA,
         )
         leadership = Leadership(
             lease=lease,

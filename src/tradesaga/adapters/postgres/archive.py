@@ -38,7 +38,7 @@ _SQL: Mapping[str, str] = {name: query.sql for name, query in load("retention").
 class PostgresArchive:
     """Implements `ports.archive.Archive`."""
 
-    def __init__(self, dsn: str, *, schema: str = "orchestration") -> None:
+    def __init__(self, dsn: str, *, schema: str) -> None:
         self._kept = KeptConnection(
             dsn,
             application="tradesaga archive",

@@ -15,9 +15,7 @@ COMMAND_SECONDS_MAX = 2.0
 class PostgresClock:
     """Implements `ports.clock.OtherClock` by `clock_timestamp()`, read half-way to its answer."""
 
-    def __init__(
-        self, dsn: str, host_now: Callable[[], datetime], *, schema: str = "orchestration"
-    ) -> None:
+    def __init__(self, dsn: str, host_now: Callable[[], datetime], *, schema: str) -> None:
         self._host_now = host_now
         self._kept = KeptConnection(
             dsn,

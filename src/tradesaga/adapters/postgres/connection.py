@@ -39,7 +39,7 @@ async def connect(
     *,
     application: str,
     command_time_max: float | None,
-    schema: str = "orchestration",
+    schema: str,
     **settings: str,
 ) -> Connection:
     """Open a connection of one's own; `settings` are server settings of the session.

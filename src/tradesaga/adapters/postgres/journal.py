@@ -77,7 +77,7 @@ class PostgresJournal:
         self,
         dsn: str,
         *,
-        schema: str = "orchestration",
+        schema: str,
         waiting_max: int = 10_000,
         command_time_max: timedelta = timedelta(seconds=30),
         on_written: Written = _unseen,

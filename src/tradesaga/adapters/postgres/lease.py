@@ -45,7 +45,7 @@ class PostgresLease:
         send_time_max: timedelta = timedelta(seconds=10),
         holder: str | None = None,
         is_dead: Callable[[str], bool] = is_provably_dead,
-        schema: str = "orchestration",
+        schema: str,
         shared: LeaseRound | None = None,
     ) -> None:
         self._clock = clock

@@ -57,7 +57,7 @@ class LeaseRound:
         every: timedelta,
         holder: str | None = None,
         is_dead: Callable[[str], bool] = is_provably_dead,
-        schema: str = "orchestration",
+        schema: str,
     ) -> None:
         self.kept, self._renewals = (
             KeptConnection(

@@ -79,7 +79,7 @@ def migrations() -> Sequence[Migration]:
 
 
 async def migrate(
-    dsn: str, *, schema: str = SCHEMA, known: Sequence[Migration] | None = None
+    dsn: str, *, schema: str, known: Sequence[Migration] | None = None
 ) -> Sequence[str]:
     """Apply what is missing and return those versions; `known` defaults to `migrations()`.
 
@@ -91,7 +91,9 @@ async def migrate(
     known = migrations() if known is None else known
     _check_schema(schema)
     try:
-        connection = await connect(dsn, application="tradesaga migrate", command_time_max=None)
+        connection = await connect(
+            dsn, application="tradesaga migrate", command_time_max=None, schema=schema
+        )
         try:
             if not _pending(known, await _applied(connection, schema)):
                 return ()
@@ -113,13 +115,15 @@ async def migrate(
 
 
 async def status(
-    dsn: str, *, schema: str = SCHEMA, known: Sequence[Migration] | None = None
+    dsn: str, *, schema: str, known: Sequence[Migration] | None = None
 ) -> Sequence[MigrationStatus]:
     """All migrations of this program and when each was applied. Raises as `migrate`."""
     known = migrations() if known is None else known
     _check_schema(schema)
     try:
-        connection = await connect(dsn, application="tradesaga migrate", command_time_max=10)
+        connection = await connect(
+            dsn, application="tradesaga migrate", command_time_max=10, schema=schema
+        )
         try:
             applied = await _applied(connection, schema)
         finally:

@@ -40,7 +40,7 @@ class PostgresNodes:
         own_id: str | None = None,
         fresh: timedelta = FRESH,
         is_dead: Callable[[str], bool] = is_provably_dead,
-        schema: str = "orchestration",
+        schema: str,
     ) -> None:
         self._kept = KeptConnection(
             dsn,

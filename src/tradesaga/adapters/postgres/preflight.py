@@ -15,7 +15,6 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from tradesaga.adapters.postgres.connection import Connection, server_settings
-from tradesaga.adapters.postgres.migrate import SCHEMA
 from tradesaga.domain.errors import Refused, Unavailable
 
 VERSION_MIN = 15
@@ -39,7 +38,7 @@ class ServerReport:
     problems: tuple[str, ...]
 
 
-async def check_postgres(dsn: str) -> ServerReport:
+async def check_postgres(dsn: str, *, schema: str) -> ServerReport:
     """Connect and judge version, durability, role and rights.
 
     Raises Unavailable if it cannot be reached, Refused if it refuses the login, or is a pooler that
@@ -47,9 +46,9 @@ async def check_postgres(dsn: str) -> ServerReport:
     """
     place = _place(dsn)
     try:
-        async with _connected(dsn) as connection, _connected(dsn) as beside:
+        async with _connected(dsn, schema) as connection, _connected(dsn, schema) as beside:
             sessions = [await one.fetchrow(_SESSION) for one in (connection, beside)]
-            row = await connection.fetchrow(_query())
+            row = await connection.fetchrow(_query(), schema)
     except (
         asyncpg.InvalidAuthorizationSpecificationError,  # a wrong password is one
         asyncpg.InvalidCatalogNameError,
@@ -71,22 +70,22 @@ async def check_postgres(dsn: str) -> ServerReport:
         raise _unreachable(place, str(error) or f"no answer within {SECONDS_MAX:.0f} s") from error
     if len({one["backend"] for one in sessions if one is not None}) == 1:
         raise _pooled(place, "two sessions had one backend, so none keeps its locks and settings")
-    if any(one is None or one["search_path"] != SCHEMA for one in sessions):
+    if any(one is None or one["search_path"] != schema for one in sessions):
         raise _pooled(place, "it forgets what a session asks for")
     assert row is not None, "a select without from has one row"
-    problems = (f"Postgres at {place}: {problem}" for problem in _problems(row))
+    problems = (f"Postgres at {place}: {problem}" for problem in _problems(row, schema))
     return ServerReport(version=row["version"], problems=tuple(problems))
 
 
 @asynccontextmanager
-async def _connected(dsn: str) -> AsyncIterator[Connection]:
+async def _connected(dsn: str, schema: str) -> AsyncIterator[Connection]:
     """A session like all of ours, so that it is refused where they would be."""
     connection: Connection = await asyncpg.connect(
         dsn,
         timeout=SECONDS_MAX,
         command_timeout=SECONDS_MAX,
         statement_cache_size=0,  # PgBouncer in transaction mode has no prepared statements
-        server_settings=server_settings("tradesaga check", SCHEMA),
+        server_settings=server_settings("tradesaga check", schema),
     )
     try:
         yield connection
@@ -107,7 +106,7 @@ def _pooled(place: str, reason: str) -> Refused:
     )
 
 
-def _problems(row: asyncpg.Record) -> Iterator[str]:
+def _problems(row: asyncpg.Record, schema: str) -> Iterator[str]:
     if row["version_number"] < VERSION_MIN * 10_000:
         yield f"version {row['version']} is too old; upgrade to {VERSION_MIN} or later"
     for setting, consequence in _DURABILITY.items():
@@ -122,7 +121,7 @@ def _problems(row: asyncpg.Record) -> Iterator[str]:
     if not row["may_work"]:
         database, user = row["database_name"], row["user_name"]
         yield (
-            f"user {user} may neither create nor use the schema orchestration; "
+            f"user {user} may neither create nor use the schema {schema}; "
             f'grant create on database "{database}" to "{user}", or as the schema\'s owner run '
             "`tradesaga migrate roles`"
         )

@@ -31,7 +31,7 @@ class ReaderPool:
         self,
         dsn: str,
         *,
-        schema: str = "orchestration",
+        schema: str,
         connections_max: int = 4,
         command_time_max: timedelta = timedelta(seconds=10),
         damage: DamageSeen | None = None,

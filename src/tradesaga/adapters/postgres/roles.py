@@ -71,7 +71,7 @@ class Limits:
         }
 
 
-def roles_sql(database: str, limits: Limits, schema: str = SCHEMA) -> str:
+def roles_sql(database: str, limits: Limits, schema: str) -> str:
     """All statements, to be run by the owner of the schema in that database."""
     text = files(__package__).joinpath("sql/roles.sql").read_text(encoding="utf-8")
     quoted = '"' + database.replace('"', '""') + '"'
@@ -83,14 +83,14 @@ def roles_sql(database: str, limits: Limits, schema: str = SCHEMA) -> str:
     return re.sub(rf"\b{SCHEMA}\b", schema, text) + "\n" + "\n".join(ends) + "\n"
 
 
-async def make_roles(dsn: str, limits: Limits, *, schema: str = SCHEMA) -> bool:
+async def make_roles(dsn: str, limits: Limits, *, schema: str) -> bool:
     """Make the roles and give them their rights, unless all is as it should be; whether it was not.
 
     The schema must be up to date. Raises Refused when `dsn`'s user may not do so, Unavailable.
     """
     try:
         connection = await connect(
-            dsn, application="tradesaga roles", command_time_max=COMMAND_SECONDS_MAX
+            dsn, application="tradesaga roles", command_time_max=COMMAND_SECONDS_MAX, schema=schema
         )
         try:
             await connection.execute("select pg_advisory_lock($1)", LOCK_KEY)
@@ -117,7 +117,10 @@ async def set_password(dsn: str, role: str, verifier: str) -> None:
     assert role in (APP, READER, AUDITOR), f"{role} is none of our roles"
     try:
         connection = await connect(
-            dsn, application="tradesaga roles", command_time_max=COMMAND_SECONDS_MAX
+            dsn,
+            application="tradesaga roles",
+            command_time_max=COMMAND_SECONDS_MAX,
+            schema="pg_catalog",
         )
         try:
             text: str = await connection.fetchval(
@@ -130,11 +133,11 @@ async def set_password(dsn: str, role: str, verifier: str) -> None:
         raise Unavailable(f"the database gave no answer: {error!r}") from error
 
 
-async def lacking(dsn: str, *, schema: str = SCHEMA) -> Sequence[str]:
+async def lacking(dsn: str, *, schema: str) -> Sequence[str]:
     """What the user of `dsn` may not do but must, each by name. Raises Unavailable."""
     try:
         connection = await connect(
-            dsn, application="tradesaga roles", command_time_max=COMMAND_SECONDS_MAX
+            dsn, application="tradesaga roles", command_time_max=COMMAND_SECONDS_MAX, schema=schema
         )
         try:
             user: str = await connection.fetchval("select current_user")

@@ -12,7 +12,7 @@ select
     current_user as user_name,
     current_database() as database_name,
     case
-        when to_regnamespace('orchestration') is null
+        when to_regnamespace($1::text) is null
             then has_database_privilege(current_database(), 'create')
-        else has_schema_privilege('orchestration', 'usage')
+        else has_schema_privilege($1::text, 'usage')
     end as may_work
