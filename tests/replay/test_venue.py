@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from tests.adapters.http.conftest import ORDER
+from tests.adapters.http.played import Played
 from tests.replay.scripts import SHORT, script
 from tradesaga.adapters.http.trading_engine import HttpTradingEngine
 from tradesaga.adapters.virtual_time import VirtualLoop
@@ -48,7 +49,7 @@ def over_http(desk: TradingDesk, clock: PlayedClock) -> HttpTradingEngine:
         time_max=timedelta(seconds=10),
         capabilities=SCRIPT.capabilities,
         clock=clock,
-        transport=httpx2.ASGITransport(app=app),  # type: ignore[arg-type]  # scopes are theirs
+        transport=Played(httpx2.ASGITransport(app=app)),  # type: ignore[arg-type]  # scopes are theirs
     )
 
 

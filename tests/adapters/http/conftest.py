@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx2
 import msgspec
 
+from tests.adapters.http.played import Played
 from tradesaga.adapters.http.trading_engine import HttpTradingEngine
 from tradesaga.domain.ids import DEFAULT_AGENT, DecisionId, OrderId, SagaId, StrategyId
 from tradesaga.domain.orders import Order, OrderType, Side
@@ -66,8 +67,8 @@ class Service:
     requests: list[httpx2.Request] = field(default_factory=list)
 
     @property
-    def transport(self) -> httpx2.MockTransport:
-        return httpx2.MockTransport(self._answer)
+    def transport(self) -> Played:
+        return Played(httpx2.MockTransport(self._answer))
 
     def on(self, route: str, answer: Any, status: int = 200) -> None:
         """`answer` is JSON, bytes, an exception or a function of the request."""

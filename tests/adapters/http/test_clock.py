@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import httpx2
 import pytest
 
+from tests.adapters.http.played import Played
 from tradesaga.adapters.http.clock import HttpClock
 from tradesaga.domain.errors import Unavailable
 from tradesaga.ports.clock import Offset
@@ -28,7 +29,7 @@ async def read(date: str | None, *, status: int = 200, way: timedelta = timedelt
         url="http://venue",
         time_max=SECOND,
         host_now=lambda: next(times),
-        transport=httpx2.MockTransport(answer),
+        transport=Played(httpx2.MockTransport(answer)),
     )
     try:
         return await clock.offset()

@@ -11,11 +11,11 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-import httpx2
 import msgspec
 
 from tradesaga.adapters.http.circuit import Circuit
 from tradesaga.adapters.http.client import ServiceClient
+from tradesaga.adapters.http.transport import Transport
 from tradesaga.domain.errors import Unavailable
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.services import MarketData
@@ -45,7 +45,7 @@ class HttpAnalyst:
         market_data: MarketData,
         clock: Clock,
         circuit: Circuit | None = None,
-        transport: httpx2.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         tracer: Tracer = UNTRACED,
     ) -> None:
         self._market_data = market_data

@@ -11,20 +11,21 @@ the environment are not followed, nor are redirects.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
 
-import httpx2
 import msgspec
 
 from tradesaga.adapters.http.circuit import Circuit
+from tradesaga.adapters.http.connections import Connections
 from tradesaga.adapters.http.pace import UNPACED, Pace
 from tradesaga.adapters.http.trace import asked_about, trace_headers
-from tradesaga.domain.errors import DeadlineExceeded, NotSent, Throttled, Unavailable
+from tradesaga.adapters.http.transport import Answer, Leave, Origin, Request, Transport
+from tradesaga.domain.errors import DeadlineExceeded, Throttled, Unavailable
 from tradesaga.ports.services import Health
 from tradesaga.ports.tracing import UNTRACED, SpanKind, Tracer
 
@@ -32,24 +33,16 @@ T = TypeVar("T")
 
 API = "/api/v1"
 HEADERS: Mapping[str, str] = MappingProxyType(
-    {"Accept": "application/json", "User-Agent": "tradesaga"}
+    {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "tradesaga"}
 )
 HEADERS_WITH_BODY: Mapping[str, str] = MappingProxyType(
     {**HEADERS, "Content-Type": "application/json"}
 )
 ANSWER_BYTES_MAX = 8 * 1024 * 1024
-CONNECTIONS_MAX = 32
-IDLE_SECONDS_MAX = 2.0
-"""Less than servers keep a connection: one that they close just then would lose a request."""
 TOO_MANY = 429
 _OWN_TROUBLE = frozenset({408, 425, TOO_MANY})
 """4xx that say nothing about the request."""
 _NO_BUS = "in-memory mode"
-
-
-Leave = Callable[[], str]
-"""Why the request may not be sent now; empty when it may."""
-_FIRST_BYTE = "http11.send_request_headers.started"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +75,7 @@ class ServiceClient:
         time_max: timedelta,
         pace: Pace = UNPACED,
         circuit: Circuit | None = None,
-        transport: httpx2.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         tracer: Tracer = UNTRACED,
         bytes_max: int = ANSWER_BYTES_MAX,
     ) -> None:
@@ -92,20 +85,13 @@ class ServiceClient:
         self._pace = pace
         self._circuit = circuit
         self._seconds_max = time_max.total_seconds()
-        self._url = url
-        # The transport itself: a client around it would look for cookies, redirects and credentials
-        # on each request, a quarter of its time, and there are none.
-        self._transport = transport or httpx2.AsyncHTTPTransport(
-            trust_env=False,
-            limits=httpx2.Limits(
-                max_connections=CONNECTIONS_MAX, keepalive_expiry=IDLE_SECONDS_MAX
-            ),
-        )
-        self._extensions = {"timeout": httpx2.Timeout(self._seconds_max).as_dict()}
+        self._origin = Origin.of(url)
+        self._prefix = urlsplit(url).path.rstrip("/")
+        self._transport = transport or Connections()
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._transport.aclose()
+        await self._transport.close()
 
     async def call(
         self,
@@ -270,56 +256,39 @@ class ServiceClient:
         leave: Leave | None,
         about: str | None,
     ) -> Reply:
-        asked = {} if leave is None else {"trace": _asking(leave)}
-        request = httpx2.Request(
-            method,
-            self._url + path,
-            params=params,
-            content=body,
+        query = "" if params is None else f"?{urlencode(params)}"
+        request = Request(
+            origin=self._origin,
+            method=method,
+            target=f"{self._prefix}{path}{query}",
             headers={
                 **(HEADERS if body is None else HEADERS_WITH_BODY),
                 **trace_headers(about, self._tracer.here()),
             },
-            extensions={**self._extensions, **asked},
+            body=body,
+            leave=leave,
+            bytes_max=self._bytes_max,
         )
         try:
-            # The client's own limit is per read: an answer in drops would outlast it.
             async with asyncio.timeout(self._seconds_max):
-                response = await self._transport.handle_async_request(request)
-                async with aclosing(response):
-                    body_read = await self._body(response)
-                date = response.headers.get("date", "")
-                return Reply(status=response.status_code, body=body_read, date=date)
-        except (TimeoutError, httpx2.TimeoutException) as error:
+                answer = await self._transport.send(request)
+        except TimeoutError as error:
             raise DeadlineExceeded(
                 f"{self.name} gives no answer to {method} {path} within {self._seconds_max:g} s"
             ) from error
-        except (OSError, httpx2.HTTPError) as error:
+        except OSError as error:
             reason = str(error) or type(error).__name__
             raise Unavailable(
                 f"{self.name} gives no answer to {method} {path}: {reason}"
             ) from error
+        self._refuse_packed(answer)
+        date = answer.headers.get("date", "")
+        return Reply(status=answer.status, body=answer.body, date=date)
 
-    async def _body(self, response: httpx2.Response) -> bytes:
-        body = bytearray()
-        assert isinstance(response.stream, httpx2.AsyncByteStream), response
-        # Nothing else was asked for, and to find that nothing is packed takes as long as to read.
-        is_packed = "content-encoding" in response.headers
-        async for chunk in response.aiter_bytes() if is_packed else response.stream:
-            body += chunk
-            if len(body) > self._bytes_max:
-                raise Unavailable(f"{self.name} answers with more than {self._bytes_max} bytes")
-        return bytes(body)
-
-
-def _asking(leave: Leave) -> Callable[[str, object], Awaitable[None]]:
-    """A hook of the transport: a request may have waited long for its connection."""
-
-    async def traced(event: str, _: object) -> None:
-        if event == _FIRST_BYTE and (reason := leave()):
-            raise NotSent(reason)
-
-    return traced
+    def _refuse_packed(self, answer: Answer) -> None:
+        coding = answer.headers.get("content-encoding", "identity").lower()
+        if coding != "identity":
+            raise Unavailable(f"{self.name} packs its answer as {coding}, which was not asked for")
 
 
 def _works_without_bus(checks: Mapping[str, Any]) -> bool:

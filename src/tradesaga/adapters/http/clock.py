@@ -6,9 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-import httpx2
-
 from tradesaga.adapters.http.client import ServiceClient
+from tradesaga.adapters.http.transport import Transport
 from tradesaga.domain.errors import Unavailable
 from tradesaga.ports.clock import Offset
 
@@ -26,7 +25,7 @@ class HttpClock:
         url: str,
         time_max: timedelta,
         host_now: Callable[[], datetime],
-        transport: httpx2.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         self._host_now = host_now
         self._client = ServiceClient(name=name, url=url, time_max=time_max, transport=transport)

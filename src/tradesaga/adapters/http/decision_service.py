@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-import httpx2
-
 from tradesaga.adapters.http.client import ServiceClient
+from tradesaga.adapters.http.transport import Transport
 from tradesaga.ports.services import Health
 
 
@@ -14,7 +13,7 @@ class HttpDecisionService:
     """Implements `ports.services.DecisionService`."""
 
     def __init__(
-        self, *, url: str, time_max: timedelta, transport: httpx2.AsyncBaseTransport | None = None
+        self, *, url: str, time_max: timedelta, transport: Transport | None = None
     ) -> None:
         self._client = ServiceClient(
             name="ai-decision", url=url, time_max=time_max, transport=transport

@@ -6,9 +6,8 @@ from datetime import timedelta
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx2
-
 from tradesaga.adapters.http.client import ServiceClient
+from tradesaga.adapters.http.transport import Transport
 from tradesaga.domain.errors import Unavailable
 
 ANSWER_BYTES_MAX: Final = 256 * 1024
@@ -22,7 +21,7 @@ class HttpKeySet:
         *,
         url: str,
         time_max: timedelta,
-        transport: httpx2.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
     ) -> None:
         parts = urlsplit(url)
         self._path = parts.path or "/"

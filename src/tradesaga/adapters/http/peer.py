@@ -9,7 +9,8 @@ from typing import Final
 
 import httpx2
 
-from tradesaga.adapters.http.client import ANSWER_BYTES_MAX, CONNECTIONS_MAX, IDLE_SECONDS_MAX
+from tradesaga.adapters.http.client import ANSWER_BYTES_MAX
+from tradesaga.adapters.http.connections import CONNECTIONS_MAX, IDLE_SECONDS_MAX
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import AgentId
 from tradesaga.ports.nodes import Passed, PeerAnswer

@@ -21,7 +21,6 @@ from decimal import Decimal
 from typing import Final
 from urllib.parse import quote
 
-import httpx2
 import msgspec
 from typing_extensions import override
 
@@ -36,6 +35,7 @@ from tradesaga.adapters.http.trading_engine import (
     none_claimed,
     refusal_of,
 )
+from tradesaga.adapters.http.transport import Transport
 from tradesaga.adapters.http.venue_orders import ListedOrder, report_of
 from tradesaga.domain.errors import Refused, Unavailable
 from tradesaga.domain.money import ZERO, is_sane
@@ -101,7 +101,7 @@ class PlatformTradingEngine(HttpTradingEngine):
         refusal_to_send: RefusalToSend = always_sent,
         pace: Pace = UNPACED,
         circuit: Circuit | None = None,
-        transport: httpx2.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         tracer: Tracer = UNTRACED,
     ) -> None:
         super().__init__(

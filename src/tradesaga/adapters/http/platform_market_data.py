@@ -12,13 +12,13 @@ from decimal import Decimal
 from typing import Annotated
 from urllib.parse import quote
 
-import httpx2
 import msgspec
 from structlog import get_logger
 
 from tradesaga.adapters.http.circuit import Circuit
 from tradesaga.adapters.http.client import ServiceClient
 from tradesaga.adapters.http.pace import UNPACED, Pace
+from tradesaga.adapters.http.transport import Transport
 from tradesaga.domain.errors import Transient, Unavailable
 from tradesaga.domain.market import MarketStatus, Quote
 from tradesaga.domain.money import is_usable
@@ -63,7 +63,7 @@ class PlatformMarketData:
         clock: Clock,
         pace: Pace = UNPACED,
         circuit: Circuit | None = None,
-        transport: httpx2.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
         tracer: Tracer = UNTRACED,
     ) -> None:
         self._clock = clock

@@ -13,12 +13,12 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
-import httpx2
 import msgspec
 
 from tradesaga.adapters.http.circuit import Circuit
 from tradesaga.adapters.http.client import Reply, ServiceClient
 from tradesaga.adapters.http.pace import UNPACED, Pace
+from tradesaga.adapters.http.transport import Transport
 from tradesaga.adapters.http.venue_orders import (
     ListedOrder,
     encode,
@@ -113,8 +113,8 @@ class HttpTradingEngine:
         refusal_to_send: RefusalToSend = always_sent,
         pace: Pace = UNPACED,
         circuit: Circuit | None = None,
-        transport: httpx2.AsyncBaseTransport | None = None,
-        cancel_transport: httpx2.AsyncBaseTransport | None = None,
+        transport: Transport | None = None,
+        cancel_transport: Transport | None = None,
         tracer: Tracer = UNTRACED,
     ) -> None:
         self._client = ServiceClient(
