@@ -42,11 +42,12 @@ insert into orchestration.orders
   from generate_series($2::bigint, $3::bigint) n, lateral (select now() - n * interval '1 s') x(t);
 insert into orchestration.venue_order_ids
   select $1, md5('venue' || n), pg_temp.id('order', n)
-  from generate_series($2::bigint, $3::bigint) n;
+  from generate_series($2::bigint, $3::bigint) n order by 2;
 insert into orchestration.fills
   select pg_temp.id('fill', n), $1, pg_temp.id('order', n), pg_temp.id('saga', n),
     md5('venue' || n) || ':10', 'S' || n % 50, 'buy', 10, 370, 0, t, t
-  from generate_series($2::bigint, $3::bigint) n, lateral (select now() - n * interval '1 s') x(t);
+  from generate_series($2::bigint, $3::bigint) n, lateral (select now() - n * interval '1 s') x(t)
+  order by 5;
 insert into orchestration.trades
   select pg_temp.id('trade', n), $1, pg_temp.id('fill', n), pg_temp.id('order', n),
     pg_temp.id('saga', n), pg_temp.id('decision', n), null, 'S' || n % 50, 'buy', 10, 370, 0,
@@ -58,13 +59,21 @@ insert into orchestration.journal_log
   from generate_series(3 * $2::bigint - 2, 3 * $3::bigint) n where $1::uuid is not null;
 """
 """The log is another agent's: this one's is a hash chain, which nobody can make up."""
-_TOGETHER = 250_000
+_TOGETHER = 1_000_000
+"""In the order of the venue's ids: an index that fits into no memory is walked once for them."""
+_SETTINGS = ("autovacuum = off", "max_wal_size = '8GB'", "checkpoint_timeout = '1h'")
 
 
 async def load(dsn: str, number: int, there: int = 0) -> None:
-    """Fill the tables with `number` ended sagas, of which so many are `there` already."""
+    """Fill the tables with `number` ended sagas, of which so many are `there` already.
+
+    Nothing is vacuumed from then on: it would be what was loaded here, while others are measured.
+    """
     connection = await asyncpg.connect(dsn)
     try:
+        for setting in _SETTINGS:
+            await connection.execute(f"alter system set {setting}")
+        await connection.execute("select pg_reload_conf()")
         await connection.execute("set session_replication_role = replica")
         await connection.execute("set synchronous_commit = off")
         await connection.execute(_ID)
@@ -72,7 +81,7 @@ async def load(dsn: str, number: int, there: int = 0) -> None:
             last = min(number, first + _TOGETHER - 1)
             for statement in _LOAD.strip().rstrip(";").split(";\n"):
                 await connection.execute(statement, AGENT, first, last)
-        await connection.execute("vacuum (freeze, analyze)")  # else autovacuum does, meanwhile
+        await connection.execute("analyze")
         await connection.execute("checkpoint")
     finally:
         await connection.close()
