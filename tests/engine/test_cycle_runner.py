@@ -14,7 +14,8 @@ from tradesaga.domain.cycle import STEPS, Cycle, CycleError, CycleStatus, CycleT
 from tradesaga.domain.errors import Fenced, IllegalTransition, NotFound, Unavailable
 from tradesaga.domain.ids import DEFAULT_AGENT
 from tradesaga.engine.assembly import Parts
-from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
+from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.cycle_work import CycleWork, Plan
 from tradesaga.ports.journal import Change, Entry
 from tradesaga.testing.journal import MemoryJournal
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from typing_extensions import override
@@ -15,7 +16,7 @@ from tests.engine.test_cycle_runner import NAMES, Steps, logged, runner_of, stor
 from tradesaga.domain.cycle import Cycle, CycleStatus
 from tradesaga.domain.errors import Unavailable
 from tradesaga.domain.ids import DEFAULT_AGENT
-from tradesaga.engine.cycle_runner import Plan
+from tradesaga.engine.cycle_work import Plan
 from tradesaga.ports.journal import Change
 from tradesaga.testing.journal import MemoryJournal
 
@@ -60,29 +61,55 @@ def with_ahead(steps: Steps, ahead: Callable[[], Awaitable[None]]) -> Plan:
     return replace(steps.plan, ahead=ahead)
 
 
-async def test_it_is_done_while_the_beginning_is_written_and_no_step_is_taken_without_both() -> (
-    None
-):
-    for is_written_first in (True, False):
-        place = Place()
-        journal, ahead = SlowJournal(place), Ahead()
-        async with place.running(journal) as parts:
-            steps = Steps(place, runner_of(parts))
-            plan = with_ahead(steps, ahead)
-            running = asyncio.ensure_future(runner_of(parts).run(plan, time_max=MINUTE))
-            await ahead.begun.wait()
-            assert place.store.of(Cycle, DEFAULT_AGENT) == []
-            first, second = (
-                (journal.go_on, ahead.let) if is_written_first else (ahead.let, journal.go_on)
-            )
-            first.set()
-            for _ in range(20):
-                await asyncio.sleep(0)
-            assert steps.taken == []
-            assert len(place.store.of(Cycle, DEFAULT_AGENT)) == is_written_first
-            second.set()
-            assert (await running).outcome == "success"
-        assert (ahead.ends, tuple(steps.taken)) == (["done"], NAMES)
+UNTIL_A_COMMIT = NAMES[: NAMES.index("validate_decisions") + 1]
+
+
+@pytest.mark.parametrize("is_written_first", [True, False])
+async def test_the_steps_follow_it_but_commit_nothing_before_the_beginning_is_written(
+    is_written_first: bool,
+) -> None:
+    place = Place()
+    journal, ahead = SlowJournal(place), Ahead()
+    async with place.running(journal) as parts:
+        steps = Steps(place, runner_of(parts))
+        plan = with_ahead(steps, ahead)
+        running = asyncio.ensure_future(runner_of(parts).run(plan, time_max=MINUTE))
+        await ahead.begun.wait()
+        assert place.store.of(Cycle, DEFAULT_AGENT) == []
+        (journal.go_on if is_written_first else ahead.let).set()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert tuple(steps.taken) == (() if is_written_first else UNTIL_A_COMMIT)
+        assert len(place.store.of(Cycle, DEFAULT_AGENT)) == is_written_first
+        assert logged(place) == []
+        (ahead.let if is_written_first else journal.go_on).set()
+        assert (await running).outcome == "success"
+    assert (ahead.ends, tuple(steps.taken)) == (["done"], NAMES)
+    assert logged(place) == list(NAMES), "what they said meanwhile is not lost"
+    versions = [row.value.version for change in journal.changes for row in cycles_in(change)]
+    assert versions == [1, 2, 3]
+
+
+def cycles_in(change: Change) -> list[Any]:
+    return [row for row in change.rows if isinstance(getattr(row, "value", None), Cycle)]
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 3))
+async def test_a_beginning_that_is_refused_while_steps_are_taken_takes_all_back(turns: int) -> None:
+    place = Place()
+    journal, ahead = SlowJournal(place, refuses=True), Ahead()
+    ahead.let.set()
+    async with place.running(journal) as parts:
+        steps = Steps(place, runner_of(parts))
+        running = asyncio.ensure_future(
+            runner_of(parts).run(with_ahead(steps, ahead), time_max=MINUTE)
+        )
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        journal.go_on.set()
+        with pytest.raises(Unavailable):
+            await running
+    assert (place.store.of(Cycle, DEFAULT_AGENT), logged(place)) == ([], [])
 
 
 async def test_a_beginning_that_is_not_written_ends_it() -> None:

@@ -35,7 +35,8 @@ from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.trade_start import trade_for
 from tradesaga.engine import trade_rows
 from tradesaga.engine.approvals import Approvals
-from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
+from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.cycle_work import CycleWork, Plan
 from tradesaga.engine.decision_budget import DecisionBudget
 from tradesaga.engine.decision_requests import (
     DecisionRequests,

@@ -18,18 +18,18 @@ from structlog.contextvars import bind_contextvars
 
 from tradesaga.domain import cycle as machine
 from tradesaga.domain.agent import AgentCounts
-from tradesaga.domain.cycle import Cycle, CycleError, CycleStatus, CycleType, TriggeredBy
+from tradesaga.domain.cycle import Cycle, CycleStatus, CycleType, TriggeredBy
 from tradesaga.domain.errors import Conflict, Fenced, TradesagaError, Unavailable
 from tradesaga.domain.events import Event
 from tradesaga.domain.ids import AgentId, CycleId
 from tradesaga.engine.cycle_events import completed_event, failed_event, started_event
-from tradesaga.engine.intents import Intents
+from tradesaga.engine.cycle_work import CycleWork, Plan, Step
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.shutdown import finish
 from tradesaga.engine.waiting import Deadline, caught, good, patience_from
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.identity import IdSource
-from tradesaga.ports.journal import Add, CycleLog, Entry, Insert, Row, Update
+from tradesaga.ports.journal import Add, Entry, Insert, Row, Update
 from tradesaga.ports.metrics import ErrorType, Metrics
 from tradesaga.ports.tracing import UNTRACED, Tracer
 
@@ -42,74 +42,12 @@ INTERRUPTED = "interrupted by a restart"
 
 
 @dataclass(slots=True)
-class CycleWork:
-    """What the steps of one cycle gather; a cycle type extends it with its own findings.
-
-    `figures` are fields of Cycle; `rows`, `entries`, `logs` and `intents` wait for the next commit.
-    """
-
-    cycle: Cycle
-    actor: str = "engine"
-    committed: Cycle | None = None
-    strategies: tuple[str, ...] = ()
-    symbols: tuple[str, ...] = ()
-    figures: dict[str, Any] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-    entries: list[Entry] = field(default_factory=list)
-    logs: list[CycleLog] = field(default_factory=list)
-    intents: Intents | None = None
-    errors: list[CycleError] = field(default_factory=list)
-
-    def note(self, level: str, message: str, now: datetime, **context: object) -> None:
-        """A line for `cycle_logs`, committed with the step."""
-        self.logs.append(
-            CycleLog(
-                cycle_id=self.cycle.id, level=level, message=message, context=context, timestamp=now
-            )
-        )
-
-    def as_written(self) -> None:
-        """Take the cycle back to what is stored, after a commit that was not taken."""
-        if self.committed is not None and self.cycle.version > self.committed.version:
-            self.cycle = self.committed
-
-    def give_up_refused(self) -> None:
-        """Forget what a Conflict kept from being written: it will be refused again."""
-        self.rows.clear()
-        self.entries.clear()
-        self.logs.clear()
-
-    def fail(self, strategy_id: str, error: str, now: datetime) -> None:
-        """One strategy failed; the others go on."""
-        self.errors.append(CycleError(strategy_id=strategy_id, error=error))
-        self.note("error", error, now, strategyId=strategy_id)
-
-
-@dataclass(slots=True)
 class _Wish:
     """A person's word that a cycle shall end; `ended` is set when it has."""
 
     actor: str
     reason: str
     ended: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-Step = Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A cycle that can be run: its work, and a function for each of its steps."""
-
-    work: CycleWork
-    steps: Mapping[str, Step]
-    commit_after: frozenset[str]
-    """Steps whose findings must be durable before the next one begins; the last always is."""
-    ahead: Step | None = None
-    """What the first step begins with, done while the cycle's beginning is being committed.
-
-    It asks and changes nothing; what it raises fails the cycle, as if the step had raised it.
-    """
 
 
 class CycleRunner:
@@ -226,7 +164,7 @@ class CycleRunner:
 
     async def interrupt(self, cycle: Cycle) -> None:
         """End a cycle that a former process left unfinished."""
-        work = CycleWork(cycle=cycle)
+        work = CycleWork(cycle=cycle, committed=cycle)
         await self._end(work, CycleStatus.CANCELLED, INTERRUPTED)
 
     async def commit_now(self, work: CycleWork, kind: str) -> None:
@@ -250,25 +188,40 @@ class CycleRunner:
             del self._tasks[work.cycle.id]
 
     async def _begin_and_go_on(self, plan: Plan, deadline: Deadline) -> None:
-        await self._begin(plan, deadline)
-        await self._take_steps(plan, deadline)
-
-    async def _begin(self, plan: Plan, deadline: Deadline) -> None:
-        """Record the cycle, and do beside it what is done ahead; without the record, nothing."""
+        """Record the cycle and take its steps; what is done ahead does not wait for the record."""
         work, ahead = plan.work, plan.ahead
-        event = started_event(work.cycle, work.strategies, work.symbols)
         if ahead is None:
-            await self._commit(work, Insert(work.cycle), "cycle.started", event)
+            await self._begin(work)
+            await self._take_steps(plan, deadline)
             return
         async with asyncio.TaskGroup() as group:
-            beside = group.create_task(caught(lambda: deadline.within(ahead)))
-            written = await caught(
-                lambda: self._commit(work, Insert(work.cycle), "cycle.started", event)
-            )
+            going = group.create_task(caught(lambda: self._go_ahead(ahead, plan, deadline)))
+            written = await caught(lambda: self._begin(work))
             if written is not None:
-                beside.cancel()
+                going.cancel()
         good(written)
-        good(beside.result())
+        good(going.result())
+
+    async def _go_ahead(self, ahead: Step, plan: Plan, deadline: Deadline) -> None:
+        await deadline.within(ahead)
+        await self._take_steps(plan, deadline)
+
+    async def _begin(self, work: CycleWork) -> None:
+        """Nothing else is in this commit: what the steps gather meanwhile waits for the next."""
+        cycle = work.cycle
+        said = Entry(
+            kind="cycle.started",
+            subject=str(cycle.id),
+            actor=work.actor,
+            body={"type": cycle.type, "status": cycle.status},
+            event=started_event(cycle, work.strategies, work.symbols),
+        )
+        await finish(self._write_beginning(work, cycle, said))
+
+    async def _write_beginning(self, work: CycleWork, cycle: Cycle, said: Entry) -> None:
+        await self._scribe.fact((Insert(cycle),), (said,))
+        work.committed = cycle
+        work.begun.set()
 
     def _why_cancelled(self, work: CycleWork) -> str:
         """The reason a person gave, who is the actor of what is written now; else a stop."""
@@ -356,10 +309,13 @@ class CycleRunner:
         body: Mapping[str, Any] | None = None,
         counts: Add | None = None,
     ) -> None:
-        """Commit `row` with all that waits; what waits is given up only once it is durable.
+        """Commit `row` with all that waits, after the beginning.
 
-        Not to be interrupted between the two: what is committed must not be committed again.
+        What waits is given up only once it is durable, and nothing comes in between: what is
+        committed must not be committed again.
         """
+        if work.committed is None:
+            await work.begun.wait()
         said = Entry(
             kind=kind,
             subject=str(work.cycle.id),

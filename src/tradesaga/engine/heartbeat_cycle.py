@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.errors import Transient
 from tradesaga.engine.clock_watch import ClockWatch
-from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
+from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.cycle_work import CycleWork, Plan
 from tradesaga.engine.engine_watch import EngineWatch
 from tradesaga.engine.health import HealthBoard
 from tradesaga.engine.invariant_watch import InvariantWatch

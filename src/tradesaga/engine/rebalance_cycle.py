@@ -31,7 +31,8 @@ from tradesaga.domain.orders import Side
 from tradesaga.domain.rebalance import Difference, Leg, Method, RebalancePolicy
 from tradesaga.domain.risk import Candidate
 from tradesaga.engine.approvals import Approvals
-from tradesaga.engine.cycle_runner import CycleRunner, CycleWork, Plan
+from tradesaga.engine.cycle_runner import CycleRunner
+from tradesaga.engine.cycle_work import CycleWork, Plan
 from tradesaga.engine.instructed_trades import InstructedTrades
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.order_pace import MINUTE
