@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from types import SimpleNamespace
@@ -19,12 +19,13 @@ from tradesaga.domain.agent import Mode
 from tradesaga.domain.cycle import Cycle
 from tradesaga.domain.decisions import Decision
 from tradesaga.domain.errors import Unavailable
-from tradesaga.domain.ids import DEFAULT_AGENT
+from tradesaga.domain.ids import DEFAULT_AGENT, StrategyId
+from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.values import changed
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.analysis_cycle import AnalysisCycle
 from tradesaga.engine.decision_requests import Answer, Question
-from tradesaga.engine.unsolicited import Unsolicited
+from tradesaga.engine.unsolicited import Came, Unsolicited
 from tradesaga.ports.bus import Delivery
 from tradesaga.testing.clock import VirtualClock
 
@@ -40,14 +41,33 @@ class Analyses:
     end: list[asyncio.Event] = field(default_factory=list)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     error: Exception | None = None
+    readings: list[str] = field(default_factory=list)
+    readable: asyncio.Event = field(default_factory=asyncio.Event)
+    read_ahead: list[str | None] = field(default_factory=list)
     gate = SimpleNamespace(limits_in_force=lambda: SimpleNamespace(entries_per_cycle=TOGETHER))
+
+    def __post_init__(self) -> None:
+        self.readable.set()
+
+    async def read(self, symbols: Sequence[str]) -> str:
+        """The reading's name, once it may be known."""
+        self.readings.append("reading")
+        try:
+            await self.readable.wait()
+        except asyncio.CancelledError:
+            self.readings[-1] = "given up"
+            raise
+        self.readings[-1] = "read"
+        return f"of {','.join(symbols)}"
 
     async def run(
         self,
         *_: object,
         unsolicited: Sequence[Question],
         on_judged: Callable[[], None],
+        read: Callable[[], Awaitable[str]] | None,
     ) -> None:
+        self.read_ahead.append(None if read is None else await read())
         judge, end = asyncio.Event(), asyncio.Event()
         self.given.append([question.request_id for question in unsolicited])
         self.judge.append(judge)
@@ -67,15 +87,22 @@ class Analyses:
 
 
 def made(
-    analyses: Analyses, places: int = 8, runs: Callable[[], bool] = lambda: True
+    analyses: Analyses,
+    places: int = 8,
+    runs: Callable[[], bool] = lambda: True,
+    active: Callable[[], Mapping[StrategyId, Strategy]] = dict,
 ) -> Unsolicited:
     return Unsolicited(
         clock=VirtualClock(START),
         state=cast(AgentState, SimpleNamespace(runs=runs)),
         analysis=cast(AnalysisCycle, analyses),
-        active=dict,
+        active=active,
         room=asyncio.Semaphore(places),
     )
+
+
+async def wanted() -> bool:
+    return True
 
 
 def answer(event_id: str, symbol: str) -> Answer:
@@ -98,7 +125,7 @@ async def test_what_comes_while_one_reads_shares_the_next_in_order() -> None:
         for name, symbol in (
             ("a1", "A"), ("b1", "B"), ("b2", "B"), ("c1", "C"), ("d1", "D"), ("e1", "E"),
         ):  # fmt: skip
-            tasks.append(group.create_task(unsolicited.analyse(answer(name, symbol))))
+            tasks.append(group.create_task(unsolicited.analyse(answer(name, symbol), wanted)))
             await settled()
         assert analyses.given == [["a1"]]
         for number in (1, 2, 3):
@@ -110,7 +137,81 @@ async def test_what_comes_while_one_reads_shares_the_next_in_order() -> None:
         assert not any(task.done() for task in tasks)
         for end in analyses.end:
             end.set()
-    assert [task.result() for task in tasks] == [True] * 6
+    assert [task.result() for task in tasks] == [Came.TO_JUDGEMENT] * 6
+
+
+async def looked_up(
+    analyses: Analyses, unsolicited: Unsolicited, name: str, *, is_wanted: bool
+) -> Came:
+    """What comes of it when the look-up takes its time and the reading is done by then."""
+    go = asyncio.Event()
+
+    async def look_up() -> bool:
+        await go.wait()
+        return is_wanted
+
+    before = len(analyses.given)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        task = group.create_task(unsolicited.analyse(answer(name, name), look_up))
+        await settled()
+        assert len(analyses.given) == before, "nothing is judged that may be known"
+        go.set()
+        await settled()
+        for event in (*analyses.judge, *analyses.end):
+            event.set()
+    return task.result()
+
+
+async def test_the_market_is_read_while_it_is_looked_up_whether_one_is_known() -> None:
+    analyses = Analyses()
+    unsolicited = made(analyses)
+    assert await looked_up(analyses, unsolicited, "a", is_wanted=True) is Came.TO_JUDGEMENT
+    assert (analyses.readings, analyses.read_ahead) == (["read"], ["of "])
+    analyses.readable.clear()
+    assert await looked_up(analyses, unsolicited, "b", is_wanted=False) is Came.UNWANTED
+    assert (analyses.readings, analyses.given) == (["read", "given up"], [["a"]])
+    # A flood of what is known costs that one reading; then each is looked up first.
+    for name in "cde":
+        assert await looked_up(analyses, unsolicited, name, is_wanted=False) is Came.UNWANTED
+    assert len(analyses.readings) == 2
+    assert await looked_up(analyses, unsolicited, "f", is_wanted=True) is Came.TO_JUDGEMENT
+    assert (len(analyses.readings), analyses.read_ahead[-1]) == (2, None)
+    analyses.readable.set()
+    assert await looked_up(analyses, unsolicited, "g", is_wanted=True) is Came.TO_JUDGEMENT
+    assert len(analyses.readings) == 3
+
+
+async def test_a_reading_of_other_symbols_is_not_taken() -> None:
+    analyses, active = Analyses(), dict[StrategyId, Strategy]()
+    unsolicited = made(analyses, active=lambda: active)
+    go = asyncio.Event()
+
+    async def look_up() -> bool:
+        await go.wait()
+        return True
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(unsolicited.analyse(answer("a", "A"), look_up))
+        await settled()
+        active[STRATEGY.id] = STRATEGY
+        go.set()
+        await analyses.number(1)
+        analyses.judge[0].set()
+        analyses.end[0].set()
+    assert (analyses.readings, analyses.read_ahead) == (["read"], [None])
+
+
+async def test_a_look_up_that_fails_keeps_nobody_waiting() -> None:
+    analyses = Analyses()
+    unsolicited = made(analyses)
+
+    async def look_up() -> bool:
+        raise Unavailable("no database")
+
+    for name in "ab":
+        with pytest.raises(Unavailable):
+            await unsolicited.analyse(answer(name, name), look_up)
+    assert await looked_up(analyses, unsolicited, "c", is_wanted=True) is Came.TO_JUDGEMENT
 
 
 async def test_no_more_at_once_than_there_is_room_for() -> None:
@@ -118,7 +219,7 @@ async def test_no_more_at_once_than_there_is_room_for() -> None:
     unsolicited = made(analyses, places=1)
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         for name in ("a", "b", "c"):
-            group.create_task(unsolicited.analyse(answer(name, name.upper())))
+            group.create_task(unsolicited.analyse(answer(name, name.upper()), wanted))
             await settled()
         analyses.judge[0].set()
         await settled()
@@ -136,13 +237,13 @@ async def test_what_waits_when_the_agent_is_stopped_is_not_analysed() -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         tasks = []
         for name in ("a", "b", "c"):
-            tasks.append(group.create_task(unsolicited.analyse(answer(name, name.upper()))))
+            tasks.append(group.create_task(unsolicited.analyse(answer(name, name.upper()), wanted)))
             await settled()
         running[0] = False
         analyses.judge[0].set()
         analyses.end[0].set()
     assert analyses.given == [["a"]]
-    assert [task.result() for task in tasks] == [True, False, False]
+    assert [task.result() for task in tasks] == [Came.TO_JUDGEMENT, *[Came.WHILE_NONE_MAY_RUN] * 2]
 
 
 async def test_a_failure_is_one_failure_and_the_next_go_on() -> None:
@@ -152,7 +253,7 @@ async def test_a_failure_is_one_failure_and_the_next_go_on() -> None:
 
     async def analyse(name: str) -> None:
         try:
-            outcomes[name] = await unsolicited.analyse(answer(name, name.upper()))
+            outcomes[name] = await unsolicited.analyse(answer(name, name.upper()), wanted)
         except Unavailable as error:
             outcomes[name] = str(error)
 
@@ -164,7 +265,7 @@ async def test_a_failure_is_one_failure_and_the_next_go_on() -> None:
         await analyses.number(2)
         analyses.judge[1].set()
     # `c` shared the analysis of `b`: that it is not in the inbox has it told again.
-    assert outcomes == {"a": "no account", "b": "no account", "c": True}
+    assert outcomes == {"a": "no account", "b": "no account", "c": Came.TO_JUDGEMENT}
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -174,7 +275,7 @@ async def test_one_that_is_cancelled_keeps_nobody_waiting(which: int) -> None:
     async with asyncio.timeout(5), asyncio.TaskGroup() as group:
         tasks = []
         for name in ("a", "b", "c"):
-            tasks.append(group.create_task(unsolicited.analyse(answer(name, name.upper()))))
+            tasks.append(group.create_task(unsolicited.analyse(answer(name, name.upper()), wanted)))
             await settled()
         tasks[which].cancel()
         await settled()

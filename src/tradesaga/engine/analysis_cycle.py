@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
 from structlog import get_logger
 
@@ -27,7 +26,6 @@ from tradesaga.domain.approval import ExecutionMode
 from tradesaga.domain.cycle import Cycle, CycleType, TriggeredBy
 from tradesaga.domain.decisions import Decision, Verdict
 from tradesaga.domain.errors import Conflict, Fenced
-from tradesaga.domain.events import ANALYSIS_REQUESTED, Event
 from tradesaga.domain.ids import CycleId, DecisionId
 from tradesaga.domain.money import ZERO, to_cents
 from tradesaga.domain.saga import SagaStatus
@@ -42,13 +40,19 @@ from tradesaga.engine.decision_requests import (
     DecisionRequests,
     Question,
     question_about,
+    question_entry,
     taken,
 )
 from tradesaga.engine.engine_watch import left_to_engine
 from tradesaga.engine.intents import Intents
 from tradesaga.engine.ladder_watch import LadderWatch
 from tradesaga.engine.loss_watch import LossWatch
-from tradesaga.engine.market_reading import MarketReading, read_market
+from tradesaga.engine.market_reading import (
+    MarketReading,
+    ReadMarket,
+    read_market,
+    symbols_of,
+)
 from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.position_check import Look, PositionCheck
 from tradesaga.engine.quote_watch import QuoteWatch
@@ -117,10 +121,12 @@ class AnalysisCycle:
         unsolicited: Sequence[Question] = (),
         on_judged: Callable[[], None] = lambda: None,
         cycle_id: CycleId | None = None,
+        read: ReadMarket | None = None,
     ) -> Cycle:
         """One cycle over `strategies`; with `unsolicited` answers nobody is asked.
 
         `on_judged` is called when all verdicts are committed, before their orders are executed.
+        `read` has begun to read the market already, for the symbols of these strategies.
 
         Raises:
             Fenced, Unavailable: as the runner.
@@ -130,7 +136,7 @@ class AnalysisCycle:
             cycle=cycle,
             watching=tuple(strategies),
             strategies=tuple(s.external_id for s in strategies),
-            symbols=tuple(sorted({symbol for s in strategies for symbol in s.symbols})),
+            symbols=symbols_of(strategies),
             questions=list(unsolicited),
             on_judged=on_judged,
         )
@@ -145,15 +151,19 @@ class AnalysisCycle:
                 "update_state": lambda: self.update_state(work),
             },
             commit_after=frozenset({"validate_decisions"}),
-            ahead=lambda: self._read(work),
+            ahead=lambda: self._read(work, read or (lambda: self.read(work.symbols))),
         )
         try:
             return await self.runner.run(plan, time_max=self.settings.analysis_time_max)
         finally:
             self.requests.settled(work.questions)
 
-    async def _read(self, work: AnalysisWork) -> None:
-        work.reading = await read_market(self.venue, self.market_data, self.positions, work.symbols)
+    async def read(self, symbols: Sequence[str]) -> MarketReading:
+        """What an analysis begins with. Raises Transient as the services do."""
+        return await read_market(self.venue, self.market_data, self.positions, symbols)
+
+    async def _read(self, work: AnalysisWork, read: ReadMarket) -> None:
+        work.reading = await read()
 
     async def fetch_market_data(self, work: AnalysisWork) -> None:
         """Quotes of all symbols; a symbol without one fails its strategies, not the cycle."""
@@ -358,30 +368,7 @@ class AnalysisCycle:
             if alone is None
             else alone.get(question.symbol, ZERO)
         )
-        payload = {
-            "requestId": question.request_id,
-            "cycleId": work.cycle.id,
-            "strategyId": strategy.external_id,
-            "symbol": question.symbol,
-            "symbols": [question.symbol],
-            "analysisType": "full",
-            "priority": "normal",
-            "requestedAt": question.asked_at,
-            "context": {
-                "strategy": {"type": strategy.type, "parameters": dict(strategy.parameters)},
-                "position": {"quantity": held},
-                "equity": view.account.equity,
-            },
-        }
-        event = Event(type=ANALYSIS_REQUESTED, payload=payload, correlation_id=question.request_id)
-        body: dict[str, str | Decimal] = {"symbol": question.symbol, "held": held}
-        return Entry(
-            kind="analysis.requested",
-            subject=str(work.cycle.id),
-            actor="engine",
-            body={"strategyId": strategy.external_id, **body},
-            event=event,
-        )
+        return question_entry(question, work.cycle.id, held=held, equity=view.account.equity)
 
 
 def _seen(work: AnalysisWork) -> MarketView:

@@ -12,16 +12,17 @@ import asyncio
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from tradesaga.domain.decisions import Proposal
-from tradesaga.domain.events import ANALYSIS_REQUESTED, DecisionGenerated, Incoming
+from tradesaga.domain.events import ANALYSIS_REQUESTED, DecisionGenerated, Event, Incoming
 from tradesaga.domain.ids import CycleId, DecisionId, question_id
 from tradesaga.domain.schedule import EPOCH
 from tradesaga.domain.strategies import Strategy
 from tradesaga.domain.token_bucket import Rate, TokenBucket
 from tradesaga.domain.trace_context import TraceContext
 from tradesaga.ports.bus import Delivery
-from tradesaga.ports.journal import InboxEntry, Insert
+from tradesaga.ports.journal import Entry, InboxEntry, Insert
 from tradesaga.ports.records import OutboxRow
 from tradesaga.ports.tracing import UNTRACED, Tracer
 
@@ -60,6 +61,38 @@ def question_about(symbol: str, strategy: Strategy, cycle_id: CycleId, now: date
     """What a cycle asks a strategy; the answer will be known by the question's id."""
     name = question_id(cycle_id, strategy.id, symbol)
     return Question(str(name), strategy, symbol, now, decision_id=name, cycle_id=cycle_id)
+
+
+def question_entry(
+    question: Question, cycle_id: CycleId, *, held: Decimal, equity: Decimal
+) -> Entry:
+    """What the log and the bus have of a question."""
+    strategy = question.strategy
+    assert strategy is not None, "only a strategy asks"
+    payload = {
+        "requestId": question.request_id,
+        "cycleId": cycle_id,
+        "strategyId": strategy.external_id,
+        "symbol": question.symbol,
+        "symbols": [question.symbol],
+        "analysisType": "full",
+        "priority": "normal",
+        "requestedAt": question.asked_at,
+        "context": {
+            "strategy": {"type": strategy.type, "parameters": dict(strategy.parameters)},
+            "position": {"quantity": held},
+            "equity": equity,
+        },
+    }
+    event = Event(type=ANALYSIS_REQUESTED, payload=payload, correlation_id=question.request_id)
+    body: dict[str, str | Decimal] = {"symbol": question.symbol, "held": held}
+    return Entry(
+        kind="analysis.requested",
+        subject=str(cycle_id),
+        actor="engine",
+        body={"strategyId": strategy.external_id, **body},
+        event=event,
+    )
 
 
 @dataclass(slots=True, eq=False)

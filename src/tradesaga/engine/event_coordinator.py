@@ -50,6 +50,7 @@ from tradesaga.engine.open_trades import OpenTrade
 from tradesaga.engine.reconciliation import Reconciliation
 from tradesaga.engine.scribe import Scribe
 from tradesaga.engine.trade_desk import TradeDesk
+from tradesaga.engine.unsolicited import Came, Wanted
 from tradesaga.ports.bus import Bus, Delivery
 from tradesaga.ports.clock import Clock
 from tradesaga.ports.journal import DeadLetter, Entry, InboxEntry, Insert, Row
@@ -63,8 +64,8 @@ LETTER_BYTES_MAX = 256 * 1024
 """Of a message that is kept: no readable one is larger."""
 LETTER_TEXT_MAX = 500
 
-Unsolicited = Callable[[Answer], Awaitable[bool]]
-"""Analyses an answer that nobody asked for; False when the agent does not run."""
+Unsolicited = Callable[[Answer, Wanted], Awaitable[Came]]
+"""Analyses an answer that nobody asked for."""
 
 
 class EventCoordinator:
@@ -245,17 +246,23 @@ class EventCoordinator:
             self._deciding.discard(decision_key(said))
 
     async def _decide(self, delivery: Delivery, incoming: Incoming, said: Proposal) -> None:
-        known = incoming.event_id, decision_key(said)
-        if await self._records.was_received(self._agent_id, *known):
-            await delivery.acknowledge()
-            return
-        if self._tries.tried_enough(incoming.event_id):
-            await self._bury(delivery, f"no effect in {TRIES_MAX} tries")
-            return
-        if not await self._unsolicited(Answer(said, delivery)):
+        async def wanted() -> bool:
+            known = incoming.event_id, decision_key(said)
+            if await self._records.was_received(self._agent_id, *known):
+                await delivery.acknowledge()
+                return False
+            if self._tries.tried_enough(incoming.event_id):
+                await self._bury(delivery, f"no effect in {TRIES_MAX} tries")
+                return False
+            return True
+
+        came = await self._unsolicited(Answer(said, delivery), wanted)
+        if came is Came.WHILE_NONE_MAY_RUN:
             await self._note(incoming, "decision.ignored", {"decisionId": said.external_id})
             await delivery.acknowledge()
-        elif not await self._records.was_received(self._agent_id, decision_key(said)):
+        elif came is Came.TO_JUDGEMENT and not await self._records.was_received(
+            self._agent_id, decision_key(said)
+        ):
             await delivery.retry_later()  # the analysis failed before it could judge
 
     async def _order(self, delivery: Delivery, incoming: Incoming, report: VenueReport) -> None:

@@ -5,11 +5,12 @@ It is begun together with the cycle, while its record is being written: it chang
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from tradesaga.domain.market import Quote
+from tradesaga.domain.strategies import Strategy
 from tradesaga.engine.position_check import Look, PositionCheck
 from tradesaga.engine.waiting import together
 from tradesaga.ports.services import Account, MarketData, TradingEngine
@@ -26,6 +27,14 @@ class MarketReading:
     quotes: Mapping[str, Quote]
     look: Look
     spent: Decimal
+
+
+ReadMarket = Callable[[], Awaitable[MarketReading]]
+
+
+def symbols_of(strategies: Iterable[Strategy]) -> tuple[str, ...]:
+    """All that they watch, each once, in order."""
+    return tuple(sorted({symbol for strategy in strategies for symbol in strategy.symbols}))
 
 
 async def read_market(

@@ -5,13 +5,17 @@ its verdicts are committed waits and shares the next one: a decision for each sy
 of one symbol they are judged in the order in which they came, and no more than may enter in one
 cycle, so that none is denied for the company it is in. A flood of decisions costs a few readings
 of account, quotes and positions, not one for each.
+
+One that comes while nobody reads has the market read while it is still being looked up whether it
+is known: most are not. After one that was, the next is looked up first.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from tradesaga.domain.cycle import TriggeredBy
 from tradesaga.domain.ids import StrategyId
@@ -19,7 +23,20 @@ from tradesaga.domain.strategies import Strategy
 from tradesaga.engine.agent_state import AgentState
 from tradesaga.engine.analysis_cycle import AnalysisCycle
 from tradesaga.engine.decision_requests import Answer, Question
+from tradesaga.engine.market_reading import MarketReading, ReadMarket, symbols_of
+from tradesaga.engine.waiting import caught, good
 from tradesaga.ports.clock import Clock
+
+Wanted = Callable[[], Awaitable[bool]]
+"""Whether a decision is still to be judged; what is not is settled by it."""
+
+
+class Came(Enum):
+    """What has come of a decision."""
+
+    TO_JUDGEMENT = auto()
+    UNWANTED = auto()
+    WHILE_NONE_MAY_RUN = auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -50,18 +67,24 @@ class Unsolicited:
         self._room = room
         self._queue: list[_Waiting] = []
         self._reading: _Waiting | None = None
+        self._was_wanted = True
 
-    async def analyse(self, answer: Answer) -> bool:
-        """Return when the analysis that judged it is over; False, unjudged, if none may run.
+    async def analyse(self, answer: Answer, wanted: Wanted) -> Came:
+        """Return when the analysis that judged it is over, or it is known that none will.
 
         An analysis that fails raises for one of those that share it; the others find that their
         decision is not in the inbox.
 
         Raises:
-            Fenced, Unavailable: as `AnalysisCycle.run`.
+            Fenced, Unavailable: as `AnalysisCycle.run`, and as `wanted`.
         """
+        is_alone = self._reading is None and not self._queue
+        if is_alone and self._was_wanted and self._state.runs():
+            return await self._at_once(_Waiting(self._question_of(answer)), wanted)
+        if not await self._is(wanted):
+            return Came.UNWANTED
         if not self._state.runs():
-            return False
+            return Came.WHILE_NONE_MAY_RUN
         mine = _Waiting(self._question_of(answer))
         self._queue.append(mine)
         self._let_in()
@@ -69,22 +92,57 @@ class Unsolicited:
             await mine.go.wait()
             if self._reading is mine:
                 async with self._room:
-                    if not self._state.runs():
-                        return False  # stopped while it waited
-                    await self._lead(mine)
+                    return await self._lead(mine)
         finally:
             self._gone(mine)
-        return True
+        return Came.TO_JUDGEMENT
 
-    async def _lead(self, mine: _Waiting) -> None:
-        mine.shared = self._take()
+    async def _at_once(self, mine: _Waiting, wanted: Wanted) -> Came:
+        self._reading = mine
+        try:
+            async with self._room, asyncio.TaskGroup() as group:
+                symbols = symbols_of(self._active().values())
+                reading = group.create_task(caught(lambda: self._analysis.read(symbols)))
+
+                async def read() -> MarketReading:
+                    await asyncio.wait([reading])
+                    return good(reading.result())
+
+                came = await caught(lambda: self._if_wanted(mine, wanted, symbols, read))
+                reading.cancel()
+            return good(came)
+        finally:
+            self._gone(mine)
+
+    async def _if_wanted(
+        self, mine: _Waiting, wanted: Wanted, symbols: Sequence[str], read: ReadMarket
+    ) -> Came:
+        if not await self._is(wanted):
+            return Came.UNWANTED
+        return await self._lead(mine, (symbols, read))
+
+    async def _is(self, wanted: Wanted) -> bool:
+        self._was_wanted = await wanted()
+        return self._was_wanted
+
+    async def _lead(
+        self, mine: _Waiting, ahead: tuple[Sequence[str], ReadMarket] | None = None
+    ) -> Came:
+        """Have one analysis judge `mine` and what shares it."""
+        if not self._state.runs():
+            return Came.WHILE_NONE_MAY_RUN  # stopped while it waited
+        mine.shared = self._take(mine)
+        strategies = tuple(self._active().values())
+        is_read = ahead is not None and ahead[0] == symbols_of(strategies)
         await self._analysis.run(
-            tuple(self._active().values()),
+            strategies,
             TriggeredBy.EVENT,
             self._clock.now(),
             unsolicited=[one.question for one in mine.shared],
             on_judged=lambda: self._judged(mine),
+            read=ahead[1] if ahead is not None and is_read else None,
         )
+        return Came.TO_JUDGEMENT
 
     def _question_of(self, answer: Answer) -> Question:
         said, incoming = answer.proposal, answer.delivery.incoming
@@ -104,10 +162,10 @@ class Unsolicited:
             self._reading = self._queue[0]
             self._reading.go.set()
 
-    def _take(self) -> Sequence[_Waiting]:
-        """What one analysis judges: the first of each symbol, the first of all included."""
+    def _take(self, mine: _Waiting) -> Sequence[_Waiting]:
+        """What one analysis judges: the first of each symbol, `mine` before all."""
         most = max(1, self._analysis.gate.limits_in_force().entries_per_cycle)
-        first: dict[str, _Waiting] = {}
+        first = {mine.question.symbol: mine}
         for one in self._queue:
             if len(first) < most:
                 first.setdefault(one.question.symbol, one)
