@@ -8,13 +8,13 @@ Many symbols at once are one reason for all: then it is the feed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from structlog import get_logger
 
 from tradesaga.domain.errors import Transient
-from tradesaga.domain.ladder import EVERYWHERE, Cause, Scope, ScopeKind
+from tradesaga.domain.ladder import EVERYWHERE, Cause, Reason, Scope, ScopeKind
 from tradesaga.domain.market import Quote
 from tradesaga.domain.risk import Limits
 from tradesaga.engine.ladder_state import LadderState
@@ -50,8 +50,13 @@ class QuoteWatch:
 
     def saw(self, symbols: Sequence[str], quotes: Mapping[str, Quote]) -> None:
         """These symbols were asked for, and that is what came."""
+        now, limit = self._clock.now(), self._limits().quote_age_max + self._cadence
+        session = self._market.calendar.regular_at(now)
+        since = None if session is None else session.open
+        expected = self._in_session(now)
         for symbol in symbols:
-            if why := self._problem(symbol, quotes.get(symbol)):
+            why = _problem(symbol, quotes.get(symbol), now, limit, since) if expected else ""
+            if why:
                 self._stale[symbol] = why
             else:
                 self._stale.pop(symbol, None)
@@ -59,14 +64,10 @@ class QuoteWatch:
 
     async def check(self) -> None:
         """The heartbeat: look again at what was stale; no answer of the service is no news."""
-        standing = {
-            reason.scope.subject
-            for reason in self._ladder.ladder.reasons
-            if reason.cause is Cause.STALE_DATA and reason.scope != EVERYWHERE
-        }
+        standing = {r.scope.subject for r in self._standing() if r.scope != EVERYWHERE}
         symbols = sorted(standing | set(self._stale))
         quotes: Mapping[str, Quote] = {}
-        if symbols and self._in_session():
+        if symbols and self._in_session(self._clock.now()):
             try:
                 quotes = await self._market_data.quotes(symbols)
             except Transient as error:
@@ -81,30 +82,29 @@ class QuoteWatch:
             self._ladder.enter(Cause.STALE_DATA, why)
             return
         self._ladder.absent(Cause.STALE_DATA)
+        standing = {r.scope.subject for r in self._standing()}
         for symbol in symbols:
+            if symbol not in self._stale and symbol not in standing:
+                continue
             scope = Scope(ScopeKind.SYMBOL, symbol)
             self._ladder.observe(Cause.STALE_DATA, self._stale.get(symbol, ""), scope=scope)
 
-    def _problem(self, symbol: str, quote: Quote | None) -> str:
-        """Why the symbol's quote is stale; empty when it is not."""
-        now = self._clock.now()
-        session = self._market.calendar.regular_at(now)
-        if not self._in_session():
-            return ""
-        limit = self._limits().quote_age_max + self._cadence
-        since = None if quote is None else quote.at
-        if session is not None:
-            since = session.open if since is None else max(since, session.open)
-        if since is None:
-            return f"there is no quote of {symbol}"
-        age = now - since
-        if age <= limit:
-            return ""
-        return f"no quote of {symbol} since {since.isoformat()}, at most {limit} old"
+    def _standing(self) -> Sequence[Reason]:
+        return [r for r in self._ladder.ladder.reasons if r.cause is Cause.STALE_DATA]
 
-    def _in_session(self) -> bool:
+    def _in_session(self, now: datetime) -> bool:
         """Whether quotes are to be expected now."""
-        now = self._clock.now()
-        if not self._market.hours_only:
-            return True
-        return self._market.is_open(now)
+        return not self._market.hours_only or self._market.is_open(now)
+
+
+def _problem(
+    symbol: str, quote: Quote | None, now: datetime, limit: timedelta, opened: datetime | None
+) -> str:
+    """Why the symbol's quote is stale; empty when it is not."""
+    since = opened if quote is None else quote.at
+    if since is None:
+        return f"there is no quote of {symbol}"
+    since = since if opened is None else max(since, opened)
+    if now - since <= limit:
+        return ""
+    return f"no quote of {symbol} since {since.isoformat()}, at most {limit} old"
