@@ -64,6 +64,8 @@ PAUSE, BEAT = timedelta(seconds=3), timedelta(seconds=30)
 LEASE_TIME, LEASE_TIME_SHORT = timedelta(seconds=2), timedelta(milliseconds=800)
 SEND_TIME_MAX = timedelta(milliseconds=50)
 COMMANDS = (Action.STOP, Action.PAUSE, Action.HALT)
+TELL = signal.SIGUSR1
+"""A life that gets it says where its tasks wait."""
 READERS_MAX = 2
 """Connections are what a short life spends most of its time on."""
 PLENTY = Decimal(100)

@@ -12,13 +12,15 @@ from pathlib import Path
 
 import asyncpg
 
-from crash.life import End, Plan
+from crash.life import TELL, End, Plan
 from crash.oracle import Oracle
 from crash.server import Server
 from crash.wire import frame, read
 from tradesaga.adapters.postgres.decoding import set_codecs
 
 LIFE_SECONDS_MAX = 10.0
+TELL_SECONDS = 0.5
+"""So long one that hangs has to tell where."""
 ROOT = Path(__file__).parents[1]
 
 
@@ -40,11 +42,13 @@ class Lane:
             async with asyncio.timeout(LIFE_SECONDS_MAX):
                 end: End = await read(self._from)
         except TimeoutError:
-            os.kill(
-                pid, signal.SIGKILL
-            )  # the zygote has not reaped it: the number is still its own
-            await read(self._from)
-            return End(error=f"not quiet after {LIFE_SECONDS_MAX:.0f} s", hung=True)
+            # The zygote has not reaped it: the number is still its own.
+            os.kill(pid, TELL)
+            await asyncio.sleep(TELL_SECONDS)
+            os.kill(pid, signal.SIGKILL)
+            told = await read(self._from)
+            why = f"not quiet after {LIFE_SECONDS_MAX:.0f} s; it said: {told.error}"
+            return End(error=why, hung=True)
         self._frozen = pid if end.frozen else None
         return end
 

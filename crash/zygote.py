@@ -17,10 +17,11 @@ import signal
 import sys
 import traceback
 from dataclasses import replace
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from crash.actions import Action
-from crash.life import End, Life, Plan
+from crash.life import TELL, End, Life, Plan
 from crash.mutants import MUTANTS
 from crash.sessions import BorrowingLoop, Keeper, Lent
 from crash.wire import LENGTH_BYTES, frame
@@ -104,7 +105,9 @@ def _end(child: int, listen: int, keeper: Keeper) -> End:
     if os.WIFSIGNALED(status):
         if words == PLANNED and os.WTERMSIG(status) == signal.SIGKILL:
             return End(killed=True)
-        return End(error=f"died of signal {os.WTERMSIG(status)}, not at the planned seam")
+        where = words.removeprefix(PLANNED).decode(errors="replace")
+        number = os.WTERMSIG(status)
+        return End(error=f"died of signal {number}, not at the planned seam {where}".rstrip())
     if os.WEXITSTATUS(status) == 0:
         passed, opened = pickle.loads(words)
         keeper.learn(opened)
@@ -122,6 +125,7 @@ def _live(plan: Plan, say: int, lent: Lent) -> None:
         if plan.mutant is not None:
             MUTANTS[plan.mutant].plant()
         loop = BorrowingLoop(lent)
+        loop.add_signal_handler(TELL, lambda: _write(say, _where(loop)))
         with asyncio.Runner(loop_factory=lambda: loop) as runner:
             runner.run(life.run())
         _write(say, pickle.dumps((tuple(life.seams.passed), loop.opened)))
@@ -130,6 +134,19 @@ def _live(plan: Plan, say: int, lent: Lent) -> None:
         _write(say, (traceback.format_exc() + late).encode())
         os._exit(1)
     os._exit(0)
+
+
+def _where(loop: asyncio.AbstractEventLoop) -> bytes:
+    """At which line each task of a life waits, and what for."""
+    lines = []
+    for task in sorted(asyncio.all_tasks(loop), key=asyncio.Task.get_name):
+        lines.append(f"  {task.get_name()}")
+        waiting: Any = task.get_coro()
+        while (at := getattr(waiting, "cr_frame", None)) is not None:
+            place = Path(at.f_code.co_filename).name
+            lines.append(f"    {place}:{at.f_lineno} {at.f_code.co_name}")
+            waiting = waiting.cr_await
+    return "\n".join(("", *lines)).encode()
 
 
 def _write(to: int, words: bytes) -> None:
