@@ -47,7 +47,8 @@ class Lane:
             await asyncio.sleep(TELL_SECONDS)
             os.kill(pid, signal.SIGKILL)
             told = await read(self._from)
-            why = f"not quiet after {LIFE_SECONDS_MAX:.0f} s; it said: {told.error}"
+            where = told.error or "it ended after all"
+            why = f"not quiet after {LIFE_SECONDS_MAX:.0f} s: {where}"
             return End(error=why, hung=True)
         self._frozen = pid if end.frozen else None
         return end

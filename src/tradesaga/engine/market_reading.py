@@ -1,6 +1,6 @@
 """What an analysis asks of the world before it judges: account, quotes and positions, all at once.
 
-It is begun together with the cycle, while its record is being written: it changes nothing.
+It is begun together with the cycle or before it, while that is being written: it changes nothing.
 """
 
 from __future__ import annotations

@@ -133,14 +133,14 @@ class Unsolicited:
             return Came.WHILE_NONE_MAY_RUN  # stopped while it waited
         mine.shared = self._take(mine)
         strategies = tuple(self._active().values())
-        is_read = ahead is not None and ahead[0] == symbols_of(strategies)
+        symbols, read = ahead or (None, None)
         await self._analysis.run(
             strategies,
             TriggeredBy.EVENT,
             self._clock.now(),
             unsolicited=[one.question for one in mine.shared],
             on_judged=lambda: self._judged(mine),
-            read=ahead[1] if ahead is not None and is_read else None,
+            read=read if symbols == symbols_of(strategies) else None,
         )
         return Came.TO_JUDGEMENT
 

@@ -212,3 +212,19 @@ async def test_the_environments_proxy_is_not_followed(monkeypatch: pytest.Monkey
         venue = engine(url)
         assert await venue.health() is Health.HEALTHY
         await venue.close()
+
+
+async def test_a_path_of_the_address_is_sent_encoded() -> None:
+    heads: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{"status":"healthy"}')
+        await writer.drain()
+
+    async with serving(handle) as url:
+        venue = engine(f"{url}/börse a%2Fb/")
+        assert await venue.health() is Health.HEALTHY
+        await venue.close()
+    [head] = heads
+    assert head.startswith(b"GET /b%C3%B6rse%20a%2Fb/health HTTP/1.1\r\n")

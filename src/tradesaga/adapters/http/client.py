@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
@@ -43,6 +43,7 @@ TOO_MANY = 429
 _OWN_TROUBLE = frozenset({408, 425, TOO_MANY})
 """4xx that say nothing about the request."""
 _NO_BUS = "in-memory mode"
+_PATH_SAFE = "/%:@!$&'()*+,;=~"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +261,7 @@ class ServiceClient:
         request = Request(
             origin=self._origin,
             method=method,
-            target=f"{self._prefix}{path}{query}",
+            target=f"{quote(self._prefix + path, safe=_PATH_SAFE)}{query}",
             headers={
                 **(HEADERS if body is None else HEADERS_WITH_BODY),
                 **trace_headers(about, self._tracer.here()),
